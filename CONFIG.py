@@ -1,0 +1,255 @@
+"""The hyper-parameters: every default is here and nowhere else.
+
+Edit the values below, then run ``python CONFIG.py`` to write config.yml. A run takes each key from the
+command line, else from config.yml, else from here.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from files import keep_aside, written_whole
+
+
+class ConfigError(ValueError):
+    """One or more faults in a configuration, a line each."""
+
+
+def key(default: Any, about: str, low: float = -math.inf, high: float = math.inf, choices: Iterable[str] = ()) -> Any:
+    """A field with what it is (its unit in brackets) and its range: numbers from low to high, or the choices."""
+    return dataclasses.field(
+        default=default, metadata={"about": about, "low": low, "high": high, "choices": tuple(choices)}
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All hyper-parameters, checked when made. Raises ConfigError with every fault found."""
+
+    # --- data
+    data_folder: str = key("./ProcessedFolder/", "folder that data.prepare wrote: train/, val/, manifest.csv")
+    image_size: int = key(256, "edge of the square image that the model sees [px]", 8, 4096)
+    border: float = key(0.0676, "share of height and width that data.prepare cuts from each edge of raw class folders, "
+                        "where text is burned in; 0.0676 is 256 out of 296", 0, 0.45)  # fmt: skip
+    stretch: bool = key(False, "fill the square by stretching instead of keeping the aspect ratio and padding")
+    val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
+    test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
+    num_workers: int = key(2, "processes that load and augment images", 0, 256)
+    # --- augmentation of training images
+    flip: str = key("both", "mirror at random", choices=("none", "horizontal", "both"))
+    rotate: float = key(10.0, "largest rotation either way [degrees]", 0, 180)
+    shift: float = key(0.06, "largest shift either way, as a share of the image's edge", 0, 0.5)
+    zoom: float = key(0.1, "largest change of scale either way, as a share", 0, 0.9)
+    contrast: float = key(0.2, "largest change of gain, gamma and brightness either way, as a share", 0, 0.9)
+    noise: float = key(0.02, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
+    # --- model
+    patch_size: int = key(16, "edge of a square patch [px]; image_size is a multiple of it", 1, 1024)
+    embedding_size: int = key(256, "width of a token; a multiple of num_heads", 1, 16384)
+    num_channels: int = key(1, "channels of the image; a grey image is repeated over them", 1, 16)
+    num_hidden_layers: int = key(4, "encoder blocks", 1, 200)
+    num_heads: int = key(8, "attention heads of a block", 1, 256)
+    mlp_ratio: float = key(4.0, "hidden width of a block's MLP, in embedding_size", 0.1, 32)
+    num_registers: int = key(0, "learned tokens beside CLS and patches", 0, 64)
+    representation_size: int = key(
+        0, "hidden width of the MLP head (linear, tanh, linear); 0: one linear layer", 0, 16384
+    )
+    qkv_bias: bool = key(True, "bias in the query, key and value projections")
+    hidden_dropout_prob: float = key(0.0, "dropout of embeddings, projections and MLPs", 0, 0.95)
+    attention_dropout: float = key(0.0, "dropout of attention probabilities", 0, 0.95)
+    eps: float = key(1e-12, "added to the variance in layer norms", 0, 0.1)
+    initializer_range: float = key(0.02, "standard deviation of the first weights", 1e-6, 1)
+    num_classes: int = key(2, "classes, normal first and positive last", 2, 1000)
+    # --- training
+    epochs: int = key(60, "passes over the training images", 1, 1000000)
+    batch_size: int = key(16, "images of one step, all devices together", 1, 1000000)
+    lr: float = key(5e-4, "highest learning rate", 1e-9, 10)
+    warmup_share: float = key(
+        0.1, "share of all steps over which the learning rate rises, before its cosine fall", 0, 0.9
+    )
+    weight_decay: float = key(0.05, "AdamW's weight decay of weight matrices", 0, 10)
+    label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
+    gradient_clip: float = key(1.0, "largest norm of the gradient; 0: no clipping", 0, 1e6)
+    class_weights: bool = key(True, "weight the loss so that every class counts the same")
+    patience: int = key(0, "stop after so many epochs without a better validation AUROC; 0: never", 0, 1000000)
+    precision: str = key("auto", "number format; auto: bf16 or 16 bit mixed on a GPU, 32 bit elsewhere",
+                         choices=("auto", "32", "bf16-mixed", "16-mixed"))  # fmt: skip
+    seed: int = key(0, "start of all randomness", 0, 2**32 - 1)
+
+    def __post_init__(self) -> None:
+        faults = [fault for field in fields(self) if (fault := _out_of_range(field, getattr(self, field.name)))]
+        if not faults:
+            if self.image_size % self.patch_size:
+                near = max(1, round(self.image_size / self.patch_size)) * self.patch_size
+                faults.append(f"image_size: got {self.image_size}, wanted a multiple of patch_size {self.patch_size}, "
+                              f"such as {near}")  # fmt: skip
+            if self.embedding_size % self.num_heads:
+                near = max(1, round(self.embedding_size / self.num_heads)) * self.num_heads
+                faults.append(f"embedding_size: got {self.embedding_size}, wanted a multiple of num_heads "
+                              f"{self.num_heads}, such as {near}")  # fmt: skip
+            if self.val_share + self.test_share >= 1:
+                faults.append(f"val_share + test_share: got {self.val_share + self.test_share}, wanted less than 1, "
+                              "so that images are left for training")  # fmt: skip
+        if faults:
+            raise ConfigError("\n".join(faults))
+
+    def fingerprint(self) -> str:
+        """Eight hex digits that change with any key that can change a run's result."""
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("num_workers", "data_folder")}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+FORMER_NAMES = {
+    "num_Channle": "num_channels",
+    "attention_droput": "attention_dropout",
+    "Epoch": "epochs",
+    "Data_Process": "data_folder",
+}
+FIELDS = {field.name: field for field in fields(Config)}
+
+
+def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The configuration from a YAML file (None: CONFIG.py's own values) with overrides on top.
+
+    Names of the first published version are taken too, with a note on stderr.
+
+    Raises:
+        ConfigError: every unknown key, wrong type, value out of range or impossible pair, a line each.
+    """
+    faults: list[str] = []
+    values = _typed(_read(path), str(path), faults)
+    values |= _typed(overrides or {}, "command line", faults)
+    config = None
+    try:
+        config = Config(**values)
+    except ConfigError as error:
+        faults += str(error).splitlines()
+    if faults or config is None:
+        raise ConfigError("\n".join(faults))
+    return config
+
+
+def write(config: Config, path: Path) -> None:
+    """Write the configuration as YAML with what each key means beside it."""
+    with written_whole(path) as beside:
+        beside.write_text(_as_yaml(config), encoding="utf-8")
+
+
+def add_arguments(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(FIELDS)) -> None:
+    """Give the parser an option for each named key; ``overrides`` reads them back."""
+    group = parser.add_argument_group("keys of config.yml, for this run alone")
+    former = {new: old for old, new in FORMER_NAMES.items()}
+    for name in names:
+        options = [f"--{name}"] + ([f"--{former[name]}"] if name in former else [])
+        about = FIELDS[name].metadata["about"].replace("%", "%%")
+        group.add_argument(
+            *options, dest=name, metavar="V", default=argparse.SUPPRESS, help=f"{about} {_range(FIELDS[name])}"
+        )
+
+
+def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keys of config.yml that were given on the command line."""
+    return {name: value for name, value in vars(arguments).items() if name in FIELDS}
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; write one with: python CONFIG.py") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(f"{path}: got a {type(values).__name__}, wanted lines of the form 'key: value'")
+    return values or {}
+
+
+def _typed(values: Mapping[str, Any], where: str, faults: list[str]) -> dict[str, Any]:
+    """The values under their present names and in their fields' types; what does not fit goes to faults."""
+    typed: dict[str, Any] = {}
+    for given, value in values.items():
+        name = FORMER_NAMES.get(str(given), str(given))
+        if name not in FIELDS:
+            near = difflib.get_close_matches(name, [*FIELDS, *FORMER_NAMES], n=1)
+            hint = (
+                f"; did you mean {FORMER_NAMES.get(near[0], near[0])}?"
+                if near
+                else f"; the keys are: {', '.join(FIELDS)}"
+            )
+            faults.append(f"{where}: unknown key {given}{hint}")
+            continue
+        if name != given:
+            print(f"note: {where}: {given} is called {name} now", file=sys.stderr)
+        if name in typed:
+            faults.append(f"{where}: {name} is given twice, as {given} and under its other name; keep one")
+            continue
+        try:
+            typed[name] = _cast(value, FIELDS[name].type)
+        except (TypeError, ValueError):
+            wanted = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+            faults.append(
+                f"{where}: {given}: got {value!r}, wanted {wanted[_type_name(FIELDS[name])]} {_range(FIELDS[name])}"
+            )
+    return typed
+
+
+def _cast(value: Any, kind: Any) -> Any:
+    """YAML 1.1 reads 1e-2 as text and the command line gives text only, so text is parsed here."""
+    if kind is bool and isinstance(value, str):
+        value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(value.lower())
+    fitting = {bool: (bool,), str: (str, int, float), int: (int, str), float: (int, float, str)}[kind]
+    if not isinstance(value, fitting) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError
+    return kind(value)
+
+
+def _type_name(field: "dataclasses.Field[Any]") -> str:
+    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
+
+
+def _range(field: "dataclasses.Field[Any]") -> str:
+    about = field.metadata
+    if about["choices"]:
+        return f"({', '.join(about['choices'])})"
+    if math.isfinite(about["high"]):
+        return f"({about['low']:.10g} to {about['high']:.10g})"
+    return "(true or false)" if field.type is bool else ""
+
+
+def _out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
+    about = field.metadata
+    if about["choices"]:
+        bad = value not in about["choices"]
+        near = difflib.get_close_matches(str(value), about["choices"], n=1)
+    else:
+        bad = not isinstance(value, str | bool) and not about["low"] <= value <= about["high"]
+        near = []
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{field.name}: got {value}, wanted one in {_range(field)}{hint}" if bad else None
+
+
+def _as_yaml(config: Config) -> str:
+    lines = ["# Written by CONFIG.py. Edit here for this folder, or in CONFIG.py for all that is written after."]
+    for field in fields(config):
+        value = yaml.safe_dump({field.name: getattr(config, field.name)}).strip()
+        lines += ["", f"# {field.metadata['about']} {_range(field)}".rstrip(), value]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    target = Path("config.yml")
+    if target.exists() and target.read_text(encoding="utf-8") != _as_yaml(Config()):
+        print(f"kept the former {target} as {keep_aside(target)}")
+    write(Config(), target)
+    print(f"wrote {target}; train with: python train.py --Config {target} --device auto")

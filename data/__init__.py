@@ -1,0 +1,1 @@
+"""From folders of coronary images to batches: reading, preparing, splitting, phantoms. Code only, no images."""

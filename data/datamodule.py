@@ -1,0 +1,85 @@
+"""The Lightning DataModule over a ProcessedFolder."""
+
+import math
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+import CONFIG
+from data import processed
+from data.augment import Augment
+from data.dataset import CoronaryDataset, SeededSampler, start_worker
+from data.readers import DataError
+
+Batch = tuple[Tensor, Tensor, Tensor]  # images, labels, indices
+
+
+class CoronaryData(pl.LightningDataModule):
+    """Training and validation images, checked when made.
+
+    Args:
+        config: the configuration; ``batch_size`` counts the images of all devices together.
+
+    Raises:
+        DataError: the folder's faults, classes that do not match ``num_classes``, or too few images for a batch.
+    """
+
+    def __init__(self, config: CONFIG.Config) -> None:
+        super().__init__()
+        self.config = config
+        self.processed = processed.load(Path(config.data_folder))
+        names = self.processed.class_names
+        if len(names) != config.num_classes:
+            raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
+                            f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
+        self.mean, self.std = self._statistics()
+        augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
+        common = (config.image_size, self.mean, self.std, config.num_channels)
+        self.train = CoronaryDataset(self.processed, "train", *common, augment, config.seed)
+        self.val = CoronaryDataset(self.processed, "val", *common)
+        self.batch_size = min(config.batch_size, len(self.train))
+
+    def class_weights(self) -> list[float]:
+        """Weights that make every class count the same in the loss and average to 1 over the training images."""
+        counts = np.bincount(self.train.labels, minlength=self.config.num_classes)
+        return [float(len(self.train) / (len(counts) * count)) for count in counts]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self._loader(self.train, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._loader(self.val, shuffle=False)
+
+    def _loader(self, dataset: CoronaryDataset, shuffle: bool) -> DataLoader[Batch]:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if self.batch_size % world_size:
+            near = max(1, self.batch_size // world_size) * world_size
+            raise DataError(
+                f"batch_size: got {self.batch_size}, wanted a multiple of {world_size} processes, as {near}"
+            )
+        sampler = SeededSampler(len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle)
+        workers = self.config.num_workers
+        return DataLoader(
+            cast(Dataset[Batch], dataset),
+            batch_size=self.batch_size // world_size,
+            sampler=sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            worker_init_fn=start_worker,
+        )
+
+    def _statistics(self) -> tuple[float, float]:
+        info = self.processed.info
+        if "mean" in info and "std" in info:
+            return float(info["mean"]), float(info["std"])
+        images = [self.processed.image(sample) for sample in self.processed.of("train")]
+        scale = 255 if images[0].dtype == np.uint8 else 1
+        means = [float(np.mean(image, dtype=np.float64)) / scale for image in images]
+        squares = [float(np.mean(image.astype(np.float64) ** 2)) / scale**2 for image in images]
+        mean = float(np.mean(means))
+        return mean, math.sqrt(max(float(np.mean(squares)) - mean**2, 1e-6))

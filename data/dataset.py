@@ -1,0 +1,106 @@
+"""One split of a ProcessedFolder as a torch Dataset, and the order in which training draws from it."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from data.augment import Augment
+from data.geometry import Placement
+from data.processed import Processed
+
+Key = tuple[int, int]  # (epoch, index)
+
+
+def to_tensor(image: NDArray, mean: float, std: float, num_channels: int) -> Tensor:
+    """(H, W) grey float32 from 0 to 1 to a standardised (C, H, W) tensor, the grey repeated over the channels."""
+    standardised = torch.from_numpy(np.ascontiguousarray((image - mean) / std, dtype=np.float32))
+    return standardised.expand(num_channels, -1, -1)
+
+
+def as_float(image: NDArray, size: int) -> NDArray:
+    """Stored pixels, uint8 or float16, to (size, size) float32 from 0 to 1."""
+    grey = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    return grey if grey.shape == (size, size) else Placement(grey.shape[0], grey.shape[1], size).image(grey)
+
+
+class CoronaryDataset(Dataset[tuple[Tensor, int, int]]):
+    """Images of one split, read through a memory map; item (epoch, i) depends on (seed, epoch, i) alone.
+
+    Args:
+        processed: the folder.
+        split: train, val or test.
+        image_size: edge in pixels of the square that the model takes.
+        mean, std: of training pixels, grey range 0 to 1.
+        num_channels: channels of the tensor.
+        augment: random changes; None gives the image as it is, in any epoch.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        processed: Processed,
+        split: str,
+        image_size: int,
+        mean: float,
+        std: float,
+        num_channels: int = 1,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.processed, self.samples = processed, processed.of(split)
+        self.labels = [processed.class_names.index(sample.label) for sample in self.samples]
+        self.image_size, self.mean, self.std, self.num_channels = image_size, mean, std, num_channels
+        self.augment, self.seed = augment, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
+        """((C, H, W) image, label, index) for (epoch, index)."""
+        epoch, index = key
+        image = as_float(self.processed.image(self.samples[index]), self.image_size)
+        if self.augment is not None:
+            image = self.augment(image, np.random.default_rng([self.seed, epoch, index]))
+        return to_tensor(image, self.mean, self.std, self.num_channels), self.labels[index], index
+
+
+class SeededSampler(Sampler[Key]):
+    """Keys of one process: its part of every global batch, the same images whatever the number of processes.
+
+    Args:
+        length: images of the split.
+        batch_size: images of one step, all processes together.
+        rank, world_size: this process and the number of processes.
+        seed: of the order.
+        shuffle: a new order each epoch, with the images beyond the last full batch left to other epochs;
+            otherwise every image once, in order, with parts whose length may differ by one.
+    """
+
+    def __init__(self, length: int, batch_size: int, rank: int, world_size: int, seed: int, shuffle: bool) -> None:
+        self.length, self.seed, self.shuffle = length, seed, shuffle
+        self.rank, self.world_size, self.epoch = rank, world_size, 0
+        self.used = length // batch_size * batch_size if shuffle else length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch, after a resume too."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.used, self.world_size))
+
+    def __iter__(self) -> Iterator[Key]:
+        order = np.arange(self.length)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        for index in order[self.rank : self.used : self.world_size]:
+            yield self.epoch, int(index)
+
+
+def start_worker(_: int) -> None:
+    """One thread for each loader worker: several would fight for the same cores."""
+    cv2.setNumThreads(0)

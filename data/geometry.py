@@ -1,0 +1,91 @@
+"""Where the pixels of a source image come to lie in the square that the model sees."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, x1 and y1 beyond the last pixel
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Cut the border, resize, and pad to a square with black.
+
+    Args:
+        height, width: of the source image in pixels.
+        size: edge of the square in pixels.
+        border: share of height and of width cut from each edge.
+        stretch: fill the square, giving up the aspect ratio, instead of padding.
+    """
+
+    height: int
+    width: int
+    size: int
+    border: float = 0.0
+    stretch: bool = False
+
+    @property
+    def _crop(self) -> tuple[int, int, int, int]:
+        top, left = round(self.height * self.border), round(self.width * self.border)
+        return left, top, self.width - left, self.height - top
+
+    @property
+    def _resized(self) -> tuple[int, int]:
+        """(width, height) after the resize."""
+        x0, y0, x1, y1 = self._crop
+        if self.stretch:
+            return self.size, self.size
+        scale = self.size / max(x1 - x0, y1 - y0)
+        return max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+
+    @property
+    def _offset(self) -> tuple[int, int]:
+        width, height = self._resized
+        return (self.size - width) // 2, (self.size - height) // 2
+
+    def image(self, image: NDArray, nearest: bool = False) -> NDArray:
+        """(height, width) to (size, size), same type; ``nearest`` keeps the values of a mask."""
+        if image.shape != (self.height, self.width):
+            raise ValueError(f"got an array of shape {image.shape}, wanted {(self.height, self.width)}")
+        x0, y0, x1, y1 = self._crop
+        cropped, (width, height), (left, top) = image[y0:y1, x0:x1], self._resized, self._offset
+        shrinks = width < x1 - x0
+        how = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        same = cropped.shape == (height, width)
+        resized = cropped if same else cv2.resize(np.ascontiguousarray(cropped), (width, height), interpolation=how)
+        square = np.zeros((self.size, self.size), image.dtype)
+        square[top : top + height, left : left + width] = resized
+        return square
+
+    def boxes(self, boxes: list[Box]) -> list[Box]:
+        """The boxes in the square; one that the crop cuts off altogether is left out."""
+        (cx0, cy0, cx1, cy1), (width, height), (left, top) = self._crop, self._resized, self._offset
+        scale = np.array([width / (cx1 - cx0), height / (cy1 - cy0)] * 2)
+        placed = []
+        for box in boxes:
+            inside = np.clip(box, [cx0, cy0, cx0, cy0], [cx1, cy1, cx1, cy1])
+            if inside[2] > inside[0] and inside[3] > inside[1]:
+                moved = (inside - [cx0, cy0, cx0, cy0]) * scale + [left, top, left, top]
+                placed.append(tuple(round(float(edge), 1) for edge in moved))
+        return placed  # type: ignore[return-value]
+
+
+def parse_boxes(text: str) -> list[Box]:
+    """Boxes from ``x0,y0,x1,y1`` joined by ``;``. Raises ValueError with the text that is not a box."""
+    boxes = []
+    for part in filter(None, (part.strip() for part in (text or "").split(";"))):
+        try:
+            x0, y0, x1, y1 = (float(number) for number in part.split(","))
+        except ValueError:
+            raise ValueError(f"got the box {part!r}, wanted x0,y0,x1,y1") from None
+        if not (x0 < x1 and y0 < y1):
+            raise ValueError(f"got the box {part!r}, wanted x0 < x1 and y0 < y1")
+        boxes.append((x0, y0, x1, y1))
+    return boxes
+
+
+def format_boxes(boxes: list[Box]) -> str:
+    """The text that ``parse_boxes`` reads."""
+    return ";".join(",".join(f"{edge:g}" for edge in box) for box in boxes)

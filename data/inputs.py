@@ -1,0 +1,108 @@
+"""The images that predict.py is given, with what their folder knows of them."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset import as_float
+from data.geometry import Placement, parse_boxes
+from data.processed import FIRST_VERSION_CLASSES, read_table
+from data.readers import DataError, read_grey
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image file.
+
+    Args:
+        path: the file.
+        name: how it is called in tables and pictures.
+        truth: its class name, or empty where unknown.
+        boxes: known lesion boxes as text, in pixels of the file.
+        mask: file of the known lesion mask, or None.
+    """
+
+    path: Path
+    name: str
+    truth: str = ""
+    boxes: str = ""
+    mask: Path | None = None
+
+    def image(self, how: dict[str, Any]) -> NDArray:
+        """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared already."""
+        grey = read_grey(self.path)
+        size = how["image_size"]
+        return as_float(grey if self._prepared else self._place(grey, how).image(grey), size)
+
+    def lesion(self, how: dict[str, Any]) -> NDArray | None:
+        """(size, size) mask of the known lesions, or None where nothing is known."""
+        if self.mask is None and not self.boxes:
+            return None
+        grey = read_grey(self.path)
+        place = self._place(grey, how)
+        if self.mask is not None and self.mask.is_file():
+            return place.image((_mask(self.mask) > 0).astype(np.uint8), nearest=True)
+        mask = np.zeros((how["image_size"],) * 2, np.uint8)
+        for x0, y0, x1, y1 in place.boxes(parse_boxes(self.boxes)):
+            mask[round(y0) : round(y1), round(x0) : round(x1)] = 1
+        return mask
+
+    @property
+    def _prepared(self) -> bool:
+        return self.path.suffix.lower() == ".npy"
+
+    def _place(self, grey: NDArray, how: dict[str, Any]) -> Placement:
+        border, stretch = (0.0, False) if self._prepared else (how["border"], how["stretch"])
+        return Placement(grey.shape[0], grey.shape[1], how["image_size"], border, stretch)
+
+
+def _mask(path: Path) -> NDArray:
+    return np.asarray(np.load(path, allow_pickle=False)) if path.suffix == ".npy" else read_grey(path)
+
+
+def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> list[Input]:
+    """An Input for each file, checked by reading it.
+
+    Truth and lesions come from the manifest.csv of a folder above, else truth from a folder's name.
+
+    Raises:
+        DataError: every image that cannot be used, a line each.
+    """
+    known = _known(paths)
+    inputs, faults, resized = [], [], 0
+    for path in paths:
+        root, row = known.get(path.resolve(), (None, {}))
+        truth = row.get("label") or FIRST_VERSION_CLASSES.get(path.parent.name, path.parent.name)
+        mask = root / row["mask"] if root is not None and row.get("mask") else None
+        item = Input(
+            path, path.as_posix(), truth if truth in class_names else "", row.get("lesion_boxes_xyxy", ""), mask
+        )
+        try:
+            shape = read_grey(path).shape
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        resized += path.suffix.lower() == ".npy" and shape != (how["image_size"],) * 2
+        inputs.append(item)
+    if faults:
+        raise DataError(
+            "\n".join([*faults, f"{len(faults)} of {len(paths)} images cannot be used; mend or remove them"])
+        )
+    if resized:
+        print(f"note: {resized} images are resized to the model's {how['image_size']} px", file=sys.stderr)
+    return inputs
+
+
+def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
+    """For each file in a manifest.csv above any of the paths: the manifest's folder and its row."""
+    known = {}
+    for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
+        manifest = folder / "manifest.csv"
+        if manifest.is_file():
+            rows = read_table(manifest)
+            known.update({(folder / row["path"]).resolve(): (folder, row) for row in rows if row.get("path")})
+    return known

@@ -1,0 +1,298 @@
+"""Made-up curved reformations of coronary CT angiography: normal or diseased.
+
+A patient is a small three-dimensional anatomy round a straightened vessel: y runs down it, all lengths are in image
+widths. A view is the plane through the centreline at one rotation; every structure, plaques too, is cut by it, so
+that rotating shifts the surroundings and changes what an eccentric plaque shows. Hounsfield units are painted, then
+blurred, made noisy and windowed. A normal patient has the same plaques beside the vessel: only the place tells.
+"""
+
+import argparse
+import csv
+import math
+import multiprocessing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+Array = npt.NDArray[np.floating[Any]]
+Box = tuple[int, int, int, int]
+COLUMNS = ("path", "label", "patient", "view", "lesion_type", "grade", "lesion_boxes_xyxy", "mask")
+AIR, FAT, WALL, MUSCLE, BONE = -800.0, -90.0, 40.0, 55.0, 450.0  # Hounsfield units
+SMALLEST = 32  # pixels: below it the thinnest plaque is lost
+# per type: least and most of the diameter lost, least and most half length
+KINDS = {"calcified": (0.3, 0.7, 0.028, 0.055), "soft": (0.35, 0.9, 0.045, 0.085), "mixed": (0.4, 0.85, 0.045, 0.085)}
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """One view of one made-up patient."""
+
+    image: npt.NDArray[np.uint8]  # (S, S)
+    mask: npt.NDArray[np.uint8]  # (S, S), 1 = lesion: the plaque itself, before blur and blooming; else 0
+    label: str  # "normal" | "abnormal"
+    patient: int  # index // views
+    view: int  # index % views
+    lesion_types: tuple[str, ...]  # e.g. ("calcified", "soft"), from the aorta down; empty when normal
+    grades: tuple[float, ...]  # percent diameter stenosis per lesion
+
+
+class _Plaque(NamedTuple):
+    kind: str
+    grade: float  # fraction of the diameter lost
+    centre: float  # y
+    half_length: float
+
+
+@dataclass
+class _Cut:
+    """The cut through one patient, painted in Hounsfield units; `rng` is the patient's own, the same for each view."""
+
+    rng: np.random.Generator
+    s: Array  # (S, S) signed distance from the centreline
+    y: Array  # (S, 1)
+    rotation: float  # radians
+    heart: float  # direction from the vessel to the heart, radians
+    contrast: float  # of the blood, HU
+    hu: Array  # (S, S)
+
+    def paint(self, distance: Array, value: float | Array) -> None:
+        """Blends `value` in where the signed `distance` is negative; the edge is one pixel wide."""
+        self.hu += np.clip(0.5 - distance * len(self.y), 0, 1) * (value - self.hu)
+
+    def around(self, reach: float | Array, angle: float | Array, s: Array | None = None) -> Array:
+        """Distance within each cross-section, (S, S), to the point `reach` off the vessel in direction `angle`."""
+        turn = angle - self.rotation
+        return np.hypot((self.s if s is None else s) - reach * np.cos(turn), reach * np.sin(turn))
+
+    def texture(self, cells: int) -> Array:
+        """Smooth noise of about unit deviation, (S, S), that turns with the rotation; the same at every size."""
+        grids = self.rng.standard_normal((2, cells, cells))
+        grid = math.cos(self.rotation) * grids[0] + math.sin(self.rotation) * grids[1]
+        return cv2.resize(grid.astype(np.float32), self.hu.shape, interpolation=cv2.INTER_CUBIC)
+
+
+def _sway(rng: np.random.Generator, y: Array, amplitude: float, *waves: float) -> Array:
+    """A smooth random curve, (S, 1); `waves` in periods per image height, the first of about `amplitude`."""
+    size, phase = rng.uniform(0.4, 1.0, len(waves)), rng.uniform(0.0, 2 * math.pi, len(waves))
+    curve = sum(a / n * np.sin(2 * math.pi * n * y + p) for a, n, p in zip(size, waves, phase, strict=True))
+    return np.asarray(amplitude * waves[0] * curve, np.float32)
+
+
+def _facing(rng: np.random.Generator, spread: float) -> float:
+    """A direction to the left or right of the middle view, at most `spread` radians out of its plane."""
+    return rng.uniform(-spread, spread) + math.pi * int(rng.integers(2))
+
+
+def _paint_surroundings(cut: _Cut) -> None:
+    """Fat, myocardium with its chamber, pericardium, lung with its vessels, chest wall with ribs."""
+    rng, s, y = cut.rng, cut.s, cut.y
+    coarse, fine = cut.texture(14), cut.texture(40)
+    cut.hu += FAT + 14 * coarse + 8 * fine
+    height = rng.uniform(-0.3, 0.6) * s**2 - s * math.cos(cut.heart - cut.rotation) + 0.006 * coarse  # off the heart
+    groove = rng.uniform(0.045, 0.1) + _sway(rng, y, 0.022, 0.7, 1.6, 3.1)
+    cut.paint(height + groove, rng.uniform(85, 135) + 9 * coarse + 6 * fine)
+    depth = height + groove + rng.uniform(0.07, 0.2) + _sway(rng, y, 0.03, 0.8, 2.3, 5.0) + 0.008 * fine
+    cap = np.abs(y - rng.uniform(0.3, 0.9) + rng.uniform(-0.5, 0.5) * s) - rng.uniform(0.15, 0.45) + 0.012 * coarse
+    chamber = np.hypot(np.maximum(depth + 0.1, 0), np.maximum(cap + 0.1, 0)) - 0.1  # with rounded corners
+    cut.paint(chamber, cut.contrast * rng.uniform(0.45, 1.0) + 8 * coarse)
+    lung = height - rng.uniform(0.07, 0.24) - _sway(rng, y, 0.035, 0.6, 1.3, 2.4)
+    wall = lung - rng.uniform(0.2, 0.6) - _sway(rng, y, 0.04, 0.7, 1.5)
+    cut.paint(np.abs(lung) - 0.004, WALL)
+    cut.paint(0.004 - lung, AIR)
+    cut.paint(np.maximum(0.02 * (1.7 - fine - 0.5 * coarse), 0.03 - lung), WALL)  # lung vessels: crests of the texture
+    cut.paint(-wall, MUSCLE + 10 * fine)
+    beat = np.sin(math.pi * (rng.uniform(1.6, 2.6) * y + rng.uniform(0, 1)))
+    cut.paint(np.hypot(wall - 0.07, 0.15 * beat) - 0.04, BONE + 60 * fine)
+
+
+def _paint_veins(cut: _Cut, calibre: float) -> None:
+    """One or two veins that wind along the heart side of the vessel without touching it."""
+    rng = cut.rng
+    for shown in (True, rng.random() < 0.5):
+        radius, blood = rng.uniform(0.014, 0.026), rng.uniform(0.35, 0.85)
+        reach = calibre + radius + rng.uniform(0.02, 0.08) + np.abs(_sway(rng, cut.y, 0.03, 0.8, 1.9))
+        angle = cut.heart + rng.uniform(-0.8, 0.8) + _sway(rng, cut.y, 1.5, 0.5, 1.2)
+        if shown:
+            cut.paint(cut.around(reach, angle) - radius, blood * cut.contrast)
+
+
+def _paint_great_vessels(cut: _Cut, ostium: float) -> Array:
+    """An atrium and the aorta; gives the signed distance to the aorta, which the vessel leaves at `ostium`."""
+    rng = cut.rng
+    size, reach = rng.uniform(0.06, 0.13), rng.uniform(0.05, 0.2)
+    drop = (cut.y - ostium - rng.uniform(-0.05, 0.12)) / rng.uniform(0.7, 1.8)
+    atrium = np.hypot(cut.around(size + reach, cut.heart + rng.uniform(-0.7, 0.7)), drop) - size
+    cut.paint(atrium, rng.uniform(0.4, 0.95) * cut.contrast)
+    radius, tilt = rng.uniform(0.13, 0.24), rng.uniform(0.2, 1.25)
+    rise = (cut.y - ostium) / rng.uniform(1, 1.6) + 0.88 * radius * math.cos(tilt)
+    aorta = np.hypot(cut.around(0.88 * radius * math.sin(tilt), _facing(rng, 0.5)), rise) - radius
+    cut.paint(aorta - 0.008, WALL)
+    cut.paint(aorta, cut.contrast)
+    return aorta
+
+
+def _paint_side_branches(cut: _Cut, ostium: float, radius: Array) -> None:
+    """Up to four branches that leave the vessel downwards; a plane that misses one shows only its mouth."""
+    rng = cut.rng
+    for _ in range(int(rng.integers(1, 5))):
+        start, slope, reach = rng.uniform(ostium + 0.08, 0.85), rng.uniform(0.6, 1.8), rng.uniform(0.1, 0.5)
+        turn = cut.heart + rng.uniform(-1.3, 1.3) - cut.rotation
+        below = np.maximum(cut.y - start, 0)
+        bend = np.exp(-slope / reach * below)
+        path = reach * (1 - bend) + _sway(rng, cut.y, 0.02, 1.3, 2.7) * np.minimum(6 * below, 1)
+        across = np.hypot((cut.s * math.cos(turn) - path) / np.hypot(1, slope * bend), cut.s * math.sin(turn))
+        width = rng.uniform(0.4, 0.75) * np.interp(start, cut.y[:, 0], radius[:, 0]) * np.exp(-1.2 * below)
+        cut.paint(np.maximum(across - width, start - cut.y), 0.95 * cut.contrast)
+
+
+def _draw_plaques(rng: np.random.Generator, ostium: float) -> list[_Plaque]:
+    """One to three plaques that do not overlap, from the aorta down."""
+    slot, plaques = (0.86 - ostium) / 3, []
+    for place in np.sort(rng.permutation(3)[: rng.integers(1, 4)]):
+        kind = list(KINDS)[rng.integers(len(KINDS))]
+        least, most, shortest, longest = KINDS[kind]
+        half = rng.uniform(shortest, longest)
+        centre = ostium + 0.04 + slot * float(place) + rng.uniform(half, slot - half)
+        plaques.append(_Plaque(kind, rng.uniform(least, most), centre, half))
+    return plaques
+
+
+def _paint_plaque(cut: _Cut, radius: Array, plaque: _Plaque, beside: float) -> Array:
+    """Fills the wall between lumen and remodelled outer wall, or `beside` the vessel; gives its cover, 0-1, (S, S)."""
+    rng, kind, grade, s = cut.rng, plaque.kind, plaque.grade, cut.s - beside
+    angle, outward = _facing(rng, 0.5), rng.uniform(0.1, 0.35)
+    calcium, where = rng.uniform(900, 1500), rng.uniform(-0.5, 0.5)  # HU; the spot's place along a mixed plaque
+    eccentricity = min(rng.uniform(0.1, 0.9), 0.8 * (1 - grade) / grade)  # at most 0.8: every plane meets the lumen
+    along = (cut.y - plaque.centre) / plaque.half_length
+    swell = np.sqrt(np.clip(1 - along**2, 0, 1)) * radius
+    lumen = cut.around(-eccentricity * grade * swell, angle, s) - radius + grade * swell
+    outer = cut.around(0.7 * outward * swell, angle, s) - radius - outward * swell
+    wall = np.maximum(np.maximum(outer, -lumen), (np.abs(along) - 1) * plaque.half_length)
+    inside = np.abs(s) - 1.15 * swell if beside else wall  # no lumen beside the vessel: a spindle
+    cut.paint(inside, WALL - 10)
+    if kind != "soft":
+        middle, spot = (0.0, 1.0) if kind == "calcified" else (where, 0.45)
+        grain = 0.85 * np.sqrt(np.clip(1 - ((along - middle) / spot) ** 2, 0, 1)) * radius
+        cut.paint(np.maximum(wall, cut.around(0.8 * radius, angle, s) - grain), calcium)
+    return np.clip(0.5 - inside * len(s), 0, 1)
+
+
+def _scan(cut: _Cut, noise: Array) -> npt.NDArray[np.uint8]:
+    """The picture: system blur, a band of rows blurred by motion, correlated noise, display window; (S, S)."""
+    rng, y, size = cut.rng, cut.y, len(cut.y)
+    hu = cv2.GaussianBlur(cut.hu, (0, 0), rng.uniform(0.004, 0.0075) * size)
+    band = 0.7 * rng.integers(2) * np.exp(-(((y - rng.uniform(0.25, 0.9)) / rng.uniform(0.03, 0.08)) ** 2))
+    hu = hu + band * (cv2.blur(hu, (max(1, round(rng.uniform(0.02, 0.035) * size)), 1)) - hu)
+    # a difference of Gaussians has the band-pass spectrum that filtered back-projection leaves
+    grain = cv2.GaussianBlur(noise, (0, 0), 0.004 * size) - cv2.GaussianBlur(noise, (0, 0), 0.012 * size)
+    hu = hu + rng.uniform(14, 38) / grain.std() * grain
+    low, high = rng.uniform(-220, -130), cut.contrast * rng.uniform(1.45, 1.9)
+    return np.clip(255 * (hu - low) / (high - low), 0, 255).astype(np.uint8)
+
+
+def _render(seed: int, index: int, image_size: int, views: int) -> tuple[Phantom, list[Box]]:
+    """The phantom and the box of each lesion in half-open pixels x0, y0, x1, y1."""
+    if min(seed, index) < 0 or views < 1 or image_size < SMALLEST:
+        got = f"seed {seed}, index {index}, views {views}, image_size {image_size}"
+        raise ValueError(f"got {got}; wanted seed and index >= 0, views >= 1, image_size >= {SMALLEST}")
+    patient, view = divmod(index, views)
+    rng = np.random.default_rng([seed, patient])
+    own = np.random.default_rng([seed, patient, view + 1])  # + 1: a trailing 0 would give the patient's stream again
+    abnormal, ostium = bool(rng.integers(2)), rng.uniform(0.08, 0.2)
+    plaques, spare = _draw_plaques(rng, ostium), _draw_plaques(rng, ostium)[: rng.integers(2)]
+    rotation = min(math.radians(20), math.pi / views) * (view - (views - 1) / 2) + own.uniform(-0.03, 0.03)
+
+    steps = (np.arange(image_size, dtype=np.float32) + 0.5) / image_size
+    y = steps[:, None]
+    bend = [_sway(rng, y, amplitude, 0.45, 0.9, 1.7) for amplitude in (0.06, 0.035)]
+    line = rng.uniform(0.42, 0.58) + bend[0] * math.cos(rotation) + bend[1] * math.sin(rotation)
+    lean = np.hypot(1, np.gradient(line, 1 / image_size, axis=0))
+    line = line + rng.choice([-0.02, 0, 0, 0.02]) * (y > rng.uniform(0.25, 0.9))  # a heart beat out of step
+    s = ((steps - line) / lean).astype(np.float32)
+    cut = _Cut(rng, s, y, rotation, _facing(rng, 0.6), rng.uniform(320, 480), np.zeros_like(s))
+    calibre, below, end = rng.uniform(0.038, 0.052), np.maximum(y - ostium, 0), rng.uniform(0.98, 1.3)
+    taper = np.exp(-rng.uniform(0.3, 0.8) * below) * np.sqrt(np.clip((end - y) / 0.15, 0, 1))
+    mouth = 0.4 * np.exp(-(((y - ostium) / 0.025) ** 2))
+    radius = np.asarray(calibre * taper * (1 + mouth + _sway(rng, y, 0.05, 2.5, 4.1, 6.3)), np.float32)
+
+    _paint_surroundings(cut)
+    _paint_veins(cut, calibre)
+    for plaque in spare if abnormal else spare + plaques:  # as many plaques in all, whatever the label
+        _paint_plaque(cut, radius, plaque, rng.choice([-1, 1]) * rng.uniform(2.7, 4.2) * calibre)
+    aorta = _paint_great_vessels(cut, ostium)
+    _paint_side_branches(cut, ostium, radius)
+    across = np.hypot(s, np.maximum(ostium - y, 0))
+    cut.paint(np.maximum(across - 1.12 * radius, -aorta), WALL)
+    cut.paint(across - radius, cut.contrast * (1 - rng.uniform(0, 0.3) * below))  # contrast thins out downstream
+    plaques = plaques if abnormal else []
+    covers = [_paint_plaque(cut, radius, plaque, 0.0) for plaque in plaques]
+    lesions = [cover >= min(0.5, cover.max()) for cover in covers]  # min: a plaque thinner than a pixel stays marked
+    image, mask = _scan(cut, own.standard_normal(s.shape, np.float32)), np.any([np.zeros_like(s), *lesions], axis=0)
+    label, kinds = "abnormal" if abnormal else "normal", tuple(plaque.kind for plaque in plaques)
+    grades = tuple(round(100 * plaque.grade, 1) for plaque in plaques)
+    rectangles = [cv2.boundingRect(lesion.astype(np.uint8)) for lesion in lesions]
+    boxes = [(left, top, left + wide, top + high) for left, top, wide, high in rectangles]
+    return Phantom(image, mask.astype(np.uint8), label, patient, view, kinds, grades), boxes
+
+
+def phantom(seed: int, index: int, image_size: int = 256, views: int = 4) -> Phantom:
+    """View `index % views` of patient `index // views` in the endless stream `seed`, image_size pixels square.
+
+    Depends on the arguments alone; image_size changes the sampling, not the anatomy. ValueError if out of range.
+    """
+    return _render(seed, index, image_size, views)[0]
+
+
+def _write_one(index: int, output: Path, views: int, image_size: int, seed: int) -> tuple[str, ...]:
+    """Writes the image and its mask; gives the row of the manifest."""
+    cv2.setNumThreads(1)  # the processes already fill the cores
+    made, boxes = _render(seed, index, image_size, views)
+    patient, corners = f"p{made.patient:04d}", ";".join(",".join(map(str, box)) for box in boxes)
+    path, mask = (f"{folder}/{patient}_v{made.view}.png" for folder in (f"images/{made.label}", "masks"))
+    for file, pixels in [(path, made.image), (mask, 255 * made.mask)][: 2 if boxes else 1]:
+        (output / file).parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(output / file), pixels):
+            raise OSError(f"could not write {output / file}")
+    types, grades = ";".join(made.lesion_types), ";".join(map(str, made.grades))
+    return path, made.label, patient, str(made.view), types, grades, corners, mask if boxes else ""
+
+
+def write(output: Path, patients: int, views: int, image_size: int, seed: int, workers: int | None = None) -> Path:
+    """Writes images/<label>/*.png, masks/*.png (0 or 255, abnormal only) and, last, manifest.csv; gives its path.
+
+    `workers`: processes, all cores by default. ValueError if output is not an empty folder or a number out of range.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ValueError(f"{output} is not an empty folder: name a new one or empty it")
+    if patients < 1:
+        raise ValueError(f"patients: got {patients}, wanted at least 1")
+    phantom(seed, 0, image_size, views)  # wrong numbers fail here, before anything is written
+    task, count = partial(_write_one, output=output, views=views, image_size=image_size, seed=seed), patients * views
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit="image"))
+    beside = output / "manifest.csv.part"
+    with beside.open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return beside.replace(output / "manifest.csv")
+
+
+def main() -> None:
+    """The command line; a wrong value ends it with one line and status 1."""
+    parser = argparse.ArgumentParser(prog="python -m data.phantom_ct", description="Write made-up coronary CT images.")
+    parser.add_argument("--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder")
+    for name, default in (("patients", 200), ("views", 4), ("image_size", 256), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} by default")
+    try:
+        print(write(**vars(parser.parse_args())))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"phantom_ct: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

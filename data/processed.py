@@ -1,0 +1,183 @@
+"""The ProcessedFolder: grey .npy images under split/class/, manifest.csv and dataset.json."""
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.geometry import Box, parse_boxes
+from data.readers import DataError
+from files import written_whole
+
+COLUMNS = ("path", "split", "label", "group", "source", "sha256", "pixel_spacing_mm", "lesion_boxes_xyxy", "mask")
+SPLITS = ("train", "val", "test")
+POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
+FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the manifest. ``path`` and ``mask`` are relative to the folder, with forward slashes."""
+
+    path: str
+    split: str
+    label: str
+    group: str = ""
+    source: str = ""
+    sha256: str = ""
+    pixel_spacing_mm: str = ""
+    lesion_boxes_xyxy: str = ""
+    mask: str = ""
+    more: dict[str, str] = field(default_factory=dict)  # further columns that the source brought
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Lesion boxes in pixels of the prepared image."""
+        return parse_boxes(self.lesion_boxes_xyxy)
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A ProcessedFolder: its samples, its class names in index order, and what dataset.json says."""
+
+    folder: Path
+    samples: list[Sample]
+    class_names: list[str]
+    info: dict[str, Any]
+
+    def of(self, split: str) -> list[Sample]:
+        """The samples of one split, in the order of their paths."""
+        return [sample for sample in self.samples if sample.split == split]
+
+    def image(self, sample: Sample) -> NDArray:
+        """(H, W) pixels, mapped from the file: uint8 from 0 to 255 or float16 from 0 to 1."""
+        image = np.load(self.folder / sample.path, mmap_mode="r", allow_pickle=False)
+        return image[:, :, 0] if image.ndim == 3 else image
+
+    def split_hash(self) -> str:
+        """sha256 over which image, by content, is in which split under which label."""
+        rows = sorted(f"{sample.split} {sample.label} {sample.sha256}" for sample in self.samples)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def order_classes(names: set[str], positive: str | None) -> list[str]:
+    """Class names in index order, the positive one last.
+
+    Raises:
+        DataError: fewer than two classes, or ``positive`` is none of them.
+    """
+    if len(names) < 2:
+        raise DataError(f"got {'the class ' + ', '.join(names) if names else 'no class'}, wanted two or more: "
+                        "a folder for each, such as normal/ and abnormal/")  # fmt: skip
+    if positive is not None and positive not in names:
+        raise DataError(f"--positive: got {positive}, wanted one of: {', '.join(sorted(names))}")
+    known = [name for name in sorted(names) if name.lower() in POSITIVE_NAMES]
+    last = positive or (known[0] if known else sorted(names)[-1])
+    return [*sorted(names - {last}), last]
+
+
+def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
+    """Write manifest.csv and dataset.json, the manifest last: a folder without it is not complete."""
+    more = sorted({column for sample in samples for column in sample.more})
+    with written_whole(folder / "dataset.json") as beside:
+        beside.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    with written_whole(folder / "manifest.csv") as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow([*COLUMNS, *more])
+        for sample in samples:
+            fixed = [getattr(sample, column) for column in COLUMNS]
+            table.writerow(fixed + [sample.more.get(column, "") for column in more])
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file. Raises DataError if it is unreadable or has no rows."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, restval=""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not readable as CSV: {error}") from None
+    if not rows:
+        raise DataError(f"{path}: no rows")
+    return [{str(name): value or "" for name, value in row.items()} for row in rows]
+
+
+def load(folder: Path) -> Processed:
+    """Read a ProcessedFolder, or one of the first published form (train/0, val/1, no manifest), and check it.
+
+    Raises:
+        DataError: every fault found, a line each: missing files and splits, classes, shapes, types, NaN, range.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; make one with: "
+                        f"python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")  # fmt: skip
+    info: dict[str, Any] = {}
+    if (folder / "manifest.csv").exists():
+        samples = [_from_row(row) for row in read_table(folder / "manifest.csv")]
+        try:
+            info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder / 'dataset.json'}: not readable: {error}; prepare the folder again") from None
+    else:
+        samples = _scan(folder)
+    samples.sort(key=lambda sample: sample.path)
+    names = info.get("class_names") or order_classes({sample.label for sample in samples}, None)
+    processed = Processed(folder, samples, names, info)
+    faults = _faults(processed)
+    if faults:
+        raise DataError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
+    return processed
+
+
+def _from_row(row: dict[str, str]) -> Sample:
+    fixed = {column: row.get(column, "") for column in COLUMNS}
+    return Sample(**fixed, more={column: value for column, value in row.items() if column not in COLUMNS})
+
+
+def _scan(folder: Path) -> list[Sample]:
+    samples = []
+    for path in sorted(folder.glob("*/*/*.npy")):
+        split, label = path.parts[-3], path.parts[-2]
+        if split in SPLITS:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            relative = path.relative_to(folder).as_posix()
+            samples.append(
+                Sample(relative, split, FIRST_VERSION_CLASSES.get(label, label), group=relative, sha256=digest)
+            )
+    if not samples:
+        raise DataError(f"{folder}: no images; wanted train/<class>/*.npy and val/<class>/*.npy, which this makes: "
+                        f"python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")  # fmt: skip
+    return samples
+
+
+def _faults(processed: Processed) -> list[str]:
+    faults = []
+    for split in ("train", "val"):
+        present = {sample.label for sample in processed.of(split)}
+        missing = [name for name in processed.class_names if name not in present]
+        if missing:
+            faults.append(f"{processed.folder / split}: no image of class {', '.join(missing)}; every class needs some")
+    for sample in processed.samples:
+        path = processed.folder / sample.path
+        if sample.label not in processed.class_names:
+            faults.append(f"{path}: got label {sample.label!r}, wanted one of {', '.join(processed.class_names)}")
+        if not path.resolve().is_relative_to(processed.folder.resolve()):
+            faults.append(f"{path}: lies outside the data folder; nothing there is read")
+            continue
+        try:
+            image = processed.image(sample)
+            sample.boxes  # noqa: B018  its parser is the check
+        except (OSError, ValueError, EOFError, IndexError) as error:
+            faults.append(f"{path}: not readable: {error}")
+            continue
+        if image.ndim != 2 or image.dtype.kind not in "uf" or (image.dtype.kind == "u" and image.dtype != np.uint8):
+            faults.append(f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)")
+        elif image.dtype != np.uint8:
+            low, high = float(image.min()), float(image.max())
+            if not (low >= -1e-3 and high <= 1 + 1e-3):
+                faults.append(f"{path}: got pixels from {low:.4g} to {high:.4g}, wanted 0 to 1 without NaN")
+    return faults

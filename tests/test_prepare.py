@@ -1,0 +1,233 @@
+"""data.prepare: what becomes of folders, manifests, splits, boxes, masks and damaged files."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import CONFIG
+from data import prepare as command
+from data import processed
+from data.geometry import Placement, format_boxes, parse_boxes
+from data.prepare import prepare
+from data.readers import DataError, read_grey
+
+CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, border=0.1)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "manifest.csv").open()))
+
+
+def test_class_folders_become_a_processed_folder(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
+    assert result.class_names == ["normal", "abnormal"]
+    table = rows(tmp_path / "out")
+    assert len(table) == 24
+    assert {row["split"] for row in table} == {"train", "val"}
+    for row in table:
+        image = np.load(tmp_path / "out" / row["path"])
+        assert image.shape == (32, 32)
+        assert image.dtype == np.uint8
+    info = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    train = np.stack([np.load(tmp_path / "out" / row["path"]) for row in table if row["split"] == "train"]) / 255
+    assert (info["mean"], info["std"]) == pytest.approx((train.mean(), train.std()))
+    assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 10_000
+
+
+def test_nested_folders_as_in_the_published_data_set(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    pictures(name="raw/Coronary_Artery/Dataset", suffix=".jpg")
+    result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
+    assert result.class_names == ["normal", "abnormal"]
+
+
+def test_border_of_raw_class_folders_is_cut(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures(height=100, width=100)
+    for path in raw.rglob("*.png"):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        image = np.minimum(image, 200)
+        image[:9, :30] = 255  # burned-in text
+        cv2.imwrite(str(path), image)
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    assert max(int(result.image(sample).max()) for sample in result.samples) <= 200
+
+
+def test_given_split_is_kept_and_never_cropped(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    pictures(height=32, width=32, name="raw/train")
+    pictures(count=6, height=32, width=32, name="raw/validation")
+    result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
+    assert (len(result.of("train")), len(result.of("val"))) == (24, 12)
+    sample = result.of("val")[0]
+    original = cv2.imread(str(tmp_path / "raw" / sample.source), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(result.image(sample), original)
+
+
+def test_boxes_and_mask_follow_resize_and_padding(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures(height=64, width=32)
+    with (raw / "manifest.csv").open("w") as file:
+        file.write("path,label,lesion_boxes_xyxy,mask,site\n")
+        for path in sorted(raw.rglob("p*.png")):
+            name = path.relative_to(raw).as_posix()
+            lesion = path.parent.name == "abnormal"
+            mask = np.zeros((64, 32), np.uint8)
+            mask[20:40, 8:24] = 255
+            cv2.imwrite(str(raw / f"mask_{path.name}"), mask)
+            extra = f'"8,20,24,40",mask_{path.name}' if lesion else ","
+            file.write(f"{name},{path.parent.name},{extra},north\n")
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    sample = next(sample for sample in result.samples if sample.label == "abnormal")
+    assert sample.boxes == [(12, 10, 20, 20)]  # halved, and moved by the 8 px of padding
+    mask = np.load(tmp_path / "out" / sample.mask)
+    assert (np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()) == ([10, 12], [19, 19])
+    assert sample.more == {"site": "north"}
+
+
+def test_placement_crops_boxes_and_drops_those_cut_off() -> None:
+    place = Placement(height=100, width=200, size=80, border=0.1)
+    assert place.boxes([(100, 50, 110, 60), (0, 0, 15, 8)]) == [(40, 40, 45, 45)]
+
+
+def test_boxes_survive_their_text() -> None:
+    boxes = [(1.0, 2.0, 3.5, 4.0), (5.0, 6.0, 7.0, 8.0)]
+    assert parse_boxes(format_boxes(boxes)) == boxes
+
+
+def test_group_pattern_keeps_images_on_one_side(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    result = prepare(pictures(count=20), tmp_path / "out", CONFIGURATION, group=r"(normal|abnormal)/p0")
+    sides = {sample.split for sample in result.samples if "/p0" in sample.source and sample.label == "normal"}
+    assert len(sides) == 1
+
+
+def test_identical_and_shifted_images_stay_on_one_side(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures(count=20, height=64, width=64)
+    for label in ("normal", "abnormal"):
+        for i in range(20):
+            image = cv2.imread(str(raw / label / f"p{i:02d}.png"), cv2.IMREAD_GRAYSCALE)
+            cv2.imwrite(str(raw / label / f"q{i:02d}.png"), np.roll(image, 3, axis=1))
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    side = {sample.source: sample.split for sample in result.samples}
+    assert all(side[name] == side[name.replace("/p", "/q")] for name in side)
+    assert set(side.values()) == {"train", "val"}
+
+
+def test_same_split_whatever_the_order_of_files_on_disk(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    first = prepare(pictures(), tmp_path / "a", CONFIGURATION)
+    second = prepare(tmp_path / "raw", tmp_path / "b", CONFIGURATION)
+    assert first.split_hash() == second.split_hash()
+
+
+def test_positive_class_is_last(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    assert prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="normal").class_names == ["abnormal", "normal"]
+
+
+def test_unknown_positive_class_lists_the_choices(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="--positive: got sick, wanted one of: abnormal, normal"):
+        prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="sick")
+
+
+def damage(raw: Path) -> None:
+    (raw / "normal" / "zero.png").write_bytes(b"")
+    (raw / "normal" / "text.jpg").write_bytes(b"not an image")
+    nan = np.full((40, 32), 0.5, np.float32)
+    nan[3, 4] = np.nan
+    np.save(raw / "abnormal" / "nan.npy", nan)
+    cv2.imwrite(str(raw / "abnormal" / "flat.png"), np.full((40, 32), 9, np.uint8))
+
+
+def test_all_damaged_images_are_listed_and_nothing_is_left(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    damage(raw)
+    with pytest.raises(DataError) as error:
+        prepare(raw, tmp_path / "out", CONFIGURATION)
+    message = str(error.value)
+    for part in (
+        "zero.png: empty file",
+        "text.jpg: no readable",
+        "nan.npy: holds NaN",
+        "flat.png: every pixel",
+        "4 of 28",
+    ):
+        assert part in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_images_are_left_out_when_asked(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    damage(raw)
+    result = prepare(raw, tmp_path / "out", CONFIGURATION, skip_damaged=True)
+    assert len(result.samples) == 24
+    assert sum(note.startswith("left out:") for note in result.info["notes"]) == 4
+
+
+@pytest.mark.parametrize("missing", ["folder", "images", "class"])
+def test_missing_input_says_what_is_wanted(tmp_path: Path, pictures: Callable[..., Path], missing: str) -> None:
+    root = tmp_path / "raw"
+    if missing != "folder":
+        root.mkdir()
+    if missing == "class":
+        pictures()
+        for path in (root / "abnormal").iterdir():
+            path.unlink()
+    with pytest.raises(DataError, match="no such folder|wanted a folder with images for each class"):
+        prepare(root, tmp_path / "out", CONFIGURATION)
+
+
+def test_older_folder_is_kept_under_a_dated_name(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    prepare(pictures(), tmp_path / "out", CONFIGURATION)
+    prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
+    assert len(list(tmp_path.glob("out_20*"))) == 1
+
+
+def test_foreign_folder_is_left_alone(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="was not made by data.prepare"):
+        prepare(pictures(), tmp_path / "out", CONFIGURATION)
+
+
+def test_manifest_cannot_reach_outside_its_folder(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    (tmp_path / "secret.png").write_bytes((raw / "normal" / "p00.png").read_bytes())
+    (raw / "manifest.csv").write_text("path,label\n../secret.png,normal\nabnormal/p00.png,abnormal\n")
+    with pytest.raises(DataError, match="line 2: .*secret.png lies outside"):
+        prepare(raw, tmp_path / "out", CONFIGURATION)
+
+
+def test_command_line_ends_with_one_line_and_a_status(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no such folder"):
+        command.main(["--path", str(tmp_path / "none"), "--output", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_becomes_grey_and_depth_is_scaled(tmp_path: Path, dtype: type) -> None:
+    full = np.iinfo(dtype).max
+    image = np.zeros((20, 30, 3), dtype)
+    image[:, 15:] = full
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    grey = read_grey(tmp_path / "a.png")
+    assert grey.shape == (20, 30)
+    assert float(grey[0, -1]) == (255 if dtype == np.uint8 else 1)
+
+
+def test_first_published_folder_loads_as_it_is(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in ("0", "1"):
+            (tmp_path / split / label).mkdir(parents=True)
+            np.save(tmp_path / split / label / "a.npy", rng.random((16, 16, 1)).astype(np.float16))
+    loaded = processed.load(tmp_path)
+    assert loaded.class_names == ["normal", "abnormal"]
+    assert loaded.image(loaded.of("val")[0]).shape == (16, 16)
+
+
+def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
+    first, second = result.samples[0].path, result.samples[1].path
+    (tmp_path / "out" / first).unlink()
+    np.save(tmp_path / "out" / second, np.full((4, 4), np.nan, np.float16))
+    with pytest.raises(DataError, match="2 faults(.|\n)*not readable(.|\n)*without NaN"):
+        processed.load(tmp_path / "out")

@@ -1,0 +1,1 @@
+"""A Vision Transformer written from torch primitives, its training module, checkpoint and explanations."""

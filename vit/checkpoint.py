@@ -1,0 +1,72 @@
+"""ViT.ckpt: writing it whole, and reading it without running anything that it holds."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from files import written_whole
+from vit.model import VisionTransformer
+
+FORMAT = 1
+NEEDED = ("state_dict", "config", "class_names", "preprocessing", "threshold", "temperature")
+MODEL_KEYS = (
+    "image_size", "patch_size", "num_channels", "num_classes", "embedding_size", "num_hidden_layers", "num_heads",
+    "mlp_ratio", "qkv_bias", "hidden_dropout_prob", "attention_dropout", "eps", "num_registers",
+    "representation_size", "initializer_range",
+)  # fmt: skip
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used, with the reason in one line."""
+
+
+def build_model(config: dict[str, Any]) -> VisionTransformer:
+    """The model that a configuration describes."""
+    return VisionTransformer(**{key: config[key] for key in MODEL_KEYS})
+
+
+def save(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write so that ``path`` holds the old checkpoint or the new one at every instant."""
+    with written_whole(path) as beside:
+        torch.save(checkpoint, beside)
+
+
+def load(path: Path) -> tuple[VisionTransformer, dict[str, Any]]:
+    """The model in eval mode, and all else that the checkpoint holds.
+
+    Raises:
+        CheckpointError: missing, not ours, of a later format, damaged, or holding more than plain types.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; python train.py --Config config.yml makes one")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for a damaged or hostile file
+        reason = (
+            "holds more than plain types, which could run code"
+            if "eights" in str(error)
+            else "is damaged or no checkpoint"
+        )
+        raise CheckpointError(f"{path}: {reason}; nothing of it was used") from None
+    version = checkpoint.get("format_version") if isinstance(checkpoint, dict) else None
+    if not isinstance(version, int):
+        raise CheckpointError(f"{path}: is no checkpoint of this project; make one with train.py")
+    if version > FORMAT:
+        raise CheckpointError(f"{path}: has format {version}, this version reads up to {FORMAT}; use a newer version")
+    missing = [key for key in NEEDED if key not in checkpoint]
+    if missing:
+        raise CheckpointError(f"{path}: lacks {', '.join(missing)}; make it again with train.py")
+    weights = {name.removeprefix("model."): value for name, value in checkpoint.pop("state_dict").items()}
+    try:
+        model = build_model(checkpoint["config"])
+        model.load_state_dict(weights)
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: weights and configuration do not fit: {str(error).splitlines()[0]}") from None
+    return model.eval(), checkpoint
+
+
+def fingerprint(path: Path) -> str:
+    """First eight hex digits of the file's sha256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]

@@ -1,0 +1,144 @@
+"""The LightningModule: loss, metrics and optimiser around a plain model."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
+
+Batch = tuple[Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices in the split (B,)
+
+
+class Classifier(pl.LightningModule):
+    """Trains a model that turns images into logits.
+
+    Args:
+        model: any nn.Module from (B, C, H, W) images to (B, K) logits.
+        lr: highest learning rate.
+        weight_decay: of weight matrices; biases, norms, tokens and positions have none.
+        warmup_share: share of all steps over which the learning rate rises.
+        label_smoothing: share of each label that is spread over the classes.
+        class_weights: factor of each class in the loss, averaging to 1 over the training images.
+        contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
+        seed: of dropout, which depends on it, the epoch and the process alone.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        lr: float = 5e-4,
+        weight_decay: float = 0.05,
+        warmup_share: float = 0.1,
+        label_smoothing: float = 0.0,
+        class_weights: list[float] | None = None,
+        contents: dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
+        self.label_smoothing, self.contents, self.seed = label_smoothing, contents or {}, seed
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.seen: list[Tensor] = []  # one (B, 2 + K) block of index, label and logits a validation batch
+        self.predictions = torch.empty(0)  # (images, 2 + K) of the last whole validation, in order of index
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images)
+
+    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        images, labels, _ = batch
+        logits = self(images)  # (B, K)
+        return logits, self._loss(logits, labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Weighted cross entropy, divided by the images and not by the weights that this process happens to hold."""
+        losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[labels]
+        return losses.mean()
+
+    def on_train_epoch_start(self) -> None:
+        own = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+        torch.manual_seed(int(own.generate_state(1)[0]))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        _, loss = self._step(batch)
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch[0])
+        )
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        images, labels, indices = batch
+        logits = self(images).float()
+        self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics over every image once, worked out alike on each process from the gathered logits."""
+        self.predictions = self._gathered(torch.cat(self.seen) if self.seen else torch.empty(0, 0, device=self.device))
+        self.seen.clear()
+        labels, logits = self.predictions[:, 1].long(), self.predictions[:, 2:]
+        values = {"val_loss": self._loss(logits, labels), **classification_metrics(logits, labels)}
+        bar = ("val_loss", "val_auroc")
+        for name, value in values.items():
+            self.log(name, value, prog_bar=name in bar)
+
+    def _gathered(self, own: Tensor) -> Tensor:
+        """Rows of all processes in order of index; parts of unequal length are filled with rows of index -1."""
+        if self.trainer.world_size == 1:
+            return own
+        shapes = torch.as_tensor(self.all_gather(torch.tensor(own.shape, device=self.device)))  # (processes, 2)
+        largest = [int(size) for size in shapes.amax(dim=0)]
+        filled = own.new_full(largest, -1.0)
+        filled[: len(own), : own.shape[1]] = own
+        everyone = torch.as_tensor(self.all_gather(filled)).flatten(0, 1)
+        everyone = everyone[everyone[:, 0] >= 0]
+        return everyone[everyone[:, 0].argsort()]
+
+    def configure_optimizers(self) -> Any:
+        named = list(self.model.named_parameters())
+        matrices = [p for name, p in named if p.ndim > 1 and name.endswith("weight")]
+        others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
+        optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}], self.lr
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        warmup = max(1, round(steps * self.warmup_share))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        metrics = {name: float(v) for name, v in self.trainer.callback_metrics.items() if name.startswith("val_")}
+        checkpoint.update(self.contents, validation={"epoch": self.current_epoch + 1, **metrics})
+
+
+def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """AUROC, accuracy, sensitivity, specificity and F1 of (N, K) logits, at probability 0.5.
+
+    Two classes: of the positive, last one. More: each class against the rest, averaged with equal weight.
+    """
+    classes = logits.shape[1]
+    scores = logits.softmax(dim=1)  # (N, K)
+    how: dict[str, Any] = {"task": "multiclass", "num_classes": classes, "average": "macro"}
+    if classes == 2:
+        scores, how = scores[:, 1], {"task": "binary"}
+    area = auroc(scores, labels, **how)
+    assert area is not None, "torchmetrics gives None for its lists alone"
+    return {
+        "val_auroc": area,
+        "val_accuracy": accuracy(scores, labels, **{**how, "average": "micro"}),
+        "val_sensitivity": recall(scores, labels, **how),
+        "val_specificity": specificity(scores, labels, **how),
+        "val_f1": f1_score(scores, labels, **how),
+    }

@@ -1,0 +1,119 @@
+"""The pictures: predictions with attention maps, and the curves of a training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+from numpy.typing import NDArray
+
+from files import written_whole
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One image with what the model says of it.
+
+    Args:
+        name: shown above the image.
+        image: (H, W) grey from 0 to 1.
+        attention: (grid height, grid width), 1 is an even share.
+        truth: class name, or empty where unknown.
+        predicted: class name.
+        class_names: in index order, the positive one last.
+        probabilities: of each class.
+        lesion: (H, W) mask, or None where unknown.
+    """
+
+    name: str
+    image: NDArray
+    attention: NDArray
+    truth: str
+    predicted: str
+    class_names: list[str]
+    probabilities: list[float]
+    lesion: NDArray | None = None
+
+
+def shared_scale(items: list[Explained]) -> float:
+    """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at least 2."""
+    return max(2.0, float(np.percentile([item.attention for item in items], 99.5)))
+
+
+def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
+    """A row for each image: the image, the map over it with its colour bar, truth and prediction.
+
+    Args:
+        items: the images in the order of the rows.
+        path: the PNG to write.
+        title: a line above all, such as how the images were chosen.
+        top: upper end of the colour scale; by default ``shared_scale`` of the items.
+    """
+    top = top or shared_scale(items)
+    height = 2.45 * len(items) + 0.75
+    figure = plt.figure(figsize=(8.2, height), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.18, 0.75])
+    for row, item in enumerate(items):
+        left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
+        left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
+        left.set_title(item.name, fontsize=7)
+        right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
+        upscaled = cv2.resize(item.attention.astype(np.float32), item.image.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        strength = np.clip(upscaled / top, 0, 1)
+        colours = right.imshow(upscaled, cmap="inferno", vmin=0, vmax=top, alpha=0.15 + 0.55 * strength)
+        bar = figure.colorbar(colours, ax=right, fraction=0.05, pad=0.02)
+        assert bar.solids is not None
+        bar.solids.set_alpha(1)
+        bar.ax.tick_params(labelsize=6)
+        bar.set_label("CLS attention (1 = even share)", fontsize=6)
+        for axis in (left, right):
+            axis.axis("off")
+        if item.lesion is not None and item.lesion.any():
+            right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
+        words.axis("off")
+        wrong = bool(item.truth) and item.truth != item.predicted
+        lines = [
+            f"truth: {item.truth or 'not known'}",
+            f"predicted: {item.predicted}",
+            *(f"P({name}) = {p:.2f}" for name, p in zip(item.class_names, item.probabilities, strict=True)),
+        ]
+        words.text(0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5)
+        if wrong:
+            words.text(0, 0.25, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
+        if item.lesion is not None and item.lesion.any():
+            words.text(0, 0.1, "outline: known lesion", fontsize=7, va="center", color="dimgray")
+    with written_whole(path) as beside:
+        figure.savefig(beside, dpi=120)
+    plt.close(figure)
+
+
+def curves(history: list[dict[str, float]], path: Path) -> None:
+    """Loss and metrics over the epochs, the best epoch marked."""
+    epochs = [row["epoch"] for row in history]
+    best = int(np.argmax([row["val_auroc"] for row in history]))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for name, style in (("train_loss", "--"), ("val_loss", "-")):
+        left.plot(
+            epochs, [row.get(name, np.nan) for row in history], style, color="black", label=name.replace("_", " ")
+        )
+    colours = {"auroc": "C0", "accuracy": "C1", "sensitivity": "C2", "specificity": "C3", "f1": "C4"}
+    for name, colour in colours.items():
+        width = 2.0 if name == "auroc" else 0.9
+        right.plot(epochs, [row[f"val_{name}"] for row in history], color=colour, linewidth=width, label=name)
+    right.set_ylim(0, 1)
+    right.axhline(0.5, color="lightgray", linewidth=0.8)
+    for axis in (left, right):
+        axis.axvline(epochs[best], color="gray", linestyle=":")
+        axis.set_xlabel("epoch")
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(fontsize=7, frameon=False)
+    left.set_title("loss", fontsize=9)
+    right.set_title(f"validation; best AUROC {history[best]['val_auroc']:.3f} at epoch {epochs[best]:.0f}", fontsize=9)
+    with written_whole(path) as beside:
+        figure.savefig(beside, dpi=110)
+    plt.close(figure)
