@@ -78,6 +78,8 @@ class Config:
     )
     weight_decay: float = key(0.05, "AdamW's weight decay of weight matrices", 0, 10)
     label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
+    lesion_loss: float = key(1.0, "weight of the loss that asks of each patch whether it holds lesion, "
+                             "where the data brings masks or boxes; 0: class labels alone", 0, 100)  # fmt: skip
     gradient_clip: float = key(1.0, "largest norm of the gradient; 0: no clipping", 0, 1e6)
     class_weights: bool = key(True, "weight the loss so that every class counts the same")
     patience: int = key(0, "stop after so many epochs without a better validation AUROC; 0: never", 0, 1000000)

@@ -129,6 +129,7 @@ def trainer_for(config: CONFIG.Config, arguments: argparse.Namespace, folder: Pa
 def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     """Train, or go on with an unfinished run of the same configuration and data, and leave ViT.ckpt."""
     import pytorch_lightning as pl
+    from torch import nn
 
     from data.datamodule import CoronaryData
     from vit import checkpoint
@@ -145,9 +146,9 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     model = checkpoint.build_model(dataclasses.asdict(config))
     weights = data.class_weights() if config.class_weights else None
     kept = contents(config, data, folder.name)
-    classifier = Classifier(
-        model, config.lr, config.weight_decay, config.warmup_share, config.label_smoothing, weights, kept, config.seed
-    )
+    head = nn.Linear(config.embedding_size, 1) if data.train.patch_size else None
+    recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)
+    classifier = Classifier(model, *recipe, weights, kept, head, config.lesion_loss, config.seed)
     if trainer.is_global_zero:
         CONFIG.write(config, folder / "config.yml")
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")

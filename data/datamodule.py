@@ -1,11 +1,13 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
 import math
+import sys
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,7 +17,7 @@ from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.readers import DataError
 
-Batch = tuple[Tensor, Tensor, Tensor]  # images, labels, indices
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
 
 
 class CoronaryData(pl.LightningDataModule):
@@ -39,8 +41,12 @@ class CoronaryData(pl.LightningDataModule):
         self.mean, self.std = self._statistics()
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
         common = (config.image_size, self.mean, self.std, config.num_channels)
-        self.train = CoronaryDataset(self.processed, "train", *common, augment, config.seed)
+        patch_size = config.patch_size if config.lesion_loss else 0
+        self.train = CoronaryDataset(self.processed, "train", *common, augment, config.seed, patch_size)
         self.val = CoronaryDataset(self.processed, "val", *common)
+        sizes = [self.processed.image(sample).shape for sample in self.processed.samples]
+        if others := sum(size != (config.image_size,) * 2 for size in sizes):
+            print(f"note: {others} images are resized to {config.image_size} px on load", file=sys.stderr)
         self.batch_size = min(config.batch_size, len(self.train))
 
     def class_weights(self) -> list[float]:
@@ -71,6 +77,7 @@ class CoronaryData(pl.LightningDataModule):
             persistent_workers=workers > 0,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=start_worker,
+            generator=torch.Generator(),  # its own, so that a resumed epoch's dropout draws the same numbers
         )
 
     def _statistics(self) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """One split of a ProcessedFolder as a torch Dataset, and the order in which training draws from it."""
 
+import math
 from collections.abc import Iterator
 
 import cv2
@@ -14,6 +15,7 @@ from data.geometry import Placement
 from data.processed import Processed
 
 Key = tuple[int, int]  # (epoch, index)
+LESION_SHARE = 0.1  # of a patch, from which on it counts as lesion
 
 
 def to_tensor(image: NDArray, mean: float, std: float, num_channels: int) -> Tensor:
@@ -28,7 +30,7 @@ def as_float(image: NDArray, size: int) -> NDArray:
     return grey if grey.shape == (size, size) else Placement(grey.shape[0], grey.shape[1], size).image(grey)
 
 
-class CoronaryDataset(Dataset[tuple[Tensor, int, int]]):
+class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
     """Images of one split, read through a memory map; item (epoch, i) depends on (seed, epoch, i) alone.
 
     Args:
@@ -39,6 +41,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int]]):
         num_channels: channels of the tensor.
         augment: random changes; None gives the image as it is, in any epoch.
         seed: of the augmentation.
+        patch_size: edge in pixels of the patches that carry a lesion target; 0: no targets.
     """
 
     def __init__(
@@ -51,22 +54,37 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int]]):
         num_channels: int = 1,
         augment: Augment | None = None,
         seed: int = 0,
+        patch_size: int = 0,
     ) -> None:
         self.processed, self.samples = processed, processed.of(split)
         self.labels = [processed.class_names.index(sample.label) for sample in self.samples]
         self.image_size, self.mean, self.std, self.num_channels = image_size, mean, std, num_channels
         self.augment, self.seed = augment, seed
+        self.patch_size = patch_size if processed.knows_lesions else 0
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, int, int]:
-        """((C, H, W) image, label, index) for (epoch, index)."""
+    def __getitem__(self, key: Key) -> tuple[Tensor, int, int, Tensor]:
+        """((C, H, W) image, label, index, (N,) lesion target of each patch) for (epoch, index).
+
+        A target is 1 where lesion covers enough of the patch, else 0; NaN where nothing is known of lesions.
+        """
         epoch, index = key
         image = as_float(self.processed.image(self.samples[index]), self.image_size)
+        lesion = self.processed.lesion(self.samples[index]) if self.patch_size else None
+        mask = None if lesion is None else as_float(lesion.astype(np.float16), self.image_size)
         if self.augment is not None:
-            image = self.augment(image, np.random.default_rng([self.seed, epoch, index]))
-        return to_tensor(image, self.mean, self.std, self.num_channels), self.labels[index], index
+            image, mask = self.augment(image, np.random.default_rng([self.seed, epoch, index]), mask)
+        pixels = to_tensor(image, self.mean, self.std, self.num_channels)
+        return pixels, self.labels[index], index, self._targets(mask)
+
+    def _targets(self, mask: NDArray | None) -> Tensor:
+        edge = self.image_size // self.patch_size if self.patch_size else 0
+        if mask is None or not edge:
+            return torch.full((edge * edge,), math.nan)
+        share = cv2.resize(mask, (edge, edge), interpolation=cv2.INTER_AREA)
+        return torch.from_numpy((share > LESION_SHARE).astype(np.float32)).flatten()
 
 
 class SeededSampler(Sampler[Key]):

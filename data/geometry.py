@@ -72,6 +72,14 @@ class Placement:
         return placed  # type: ignore[return-value]
 
 
+def rasterise(boxes: list[Box], size: tuple[int, int]) -> NDArray:
+    """(H, W) uint8 mask, 1 inside the boxes, of ``size`` (height, width)."""
+    mask = np.zeros(size, np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        mask[max(0, round(y0)) : max(0, round(y1)), max(0, round(x0)) : max(0, round(x1))] = 1
+    return mask
+
+
 def parse_boxes(text: str) -> list[Box]:
     """Boxes from ``x0,y0,x1,y1`` joined by ``;``. Raises ValueError with the text that is not a box."""
     boxes = []

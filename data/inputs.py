@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset import as_float
-from data.geometry import Placement, parse_boxes
+from data.geometry import Placement, parse_boxes, rasterise
 from data.processed import FIRST_VERSION_CLASSES, read_table
 from data.readers import DataError, read_grey
 
@@ -46,10 +46,7 @@ class Input:
         place = self._place(grey, how)
         if self.mask is not None and self.mask.is_file():
             return place.image((_mask(self.mask) > 0).astype(np.uint8), nearest=True)
-        mask = np.zeros((how["image_size"],) * 2, np.uint8)
-        for x0, y0, x1, y1 in place.boxes(parse_boxes(self.boxes)):
-            mask[round(y0) : round(y1), round(x0) : round(x1)] = 1
-        return mask
+        return rasterise(place.boxes(parse_boxes(self.boxes)), (how["image_size"],) * 2)
 
     @property
     def _prepared(self) -> bool:

@@ -3,7 +3,7 @@
 A patient is a small three-dimensional anatomy round a straightened vessel: y runs down it, all lengths are in image
 widths. A view is the plane through the centreline at one rotation; every structure, plaques too, is cut by it, so
 that rotating shifts the surroundings and changes what an eccentric plaque shows. Hounsfield units are painted, then
-blurred, made noisy and windowed. A normal patient has the same plaques beside the vessel: only the place tells.
+blurred, made noisy and windowed. Both labels have such plaques beside the vessel too: only those on it tell.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 Array = npt.NDArray[np.floating[Any]]
 Box = tuple[int, int, int, int]
+LABELS = ("normal", "abnormal")
 COLUMNS = ("path", "label", "patient", "view", "lesion_type", "grade", "lesion_boxes_xyxy", "mask")
-AIR, FAT, WALL, MUSCLE, BONE = -800.0, -90.0, 40.0, 55.0, 450.0  # Hounsfield units
+AIR, FAT, WALL, MUSCLE = -800.0, -90.0, 40.0, 55.0  # Hounsfield units
 SMALLEST = 32  # pixels: below it the thinnest plaque is lost
 # per type: least and most of the diameter lost, least and most half length
 KINDS = {"calcified": (0.3, 0.7, 0.028, 0.055), "soft": (0.35, 0.9, 0.045, 0.085), "mixed": (0.4, 0.85, 0.045, 0.085)}
@@ -67,21 +68,21 @@ class _Cut:
 
     def around(self, reach: float | Array, angle: float | Array, s: Array | None = None) -> Array:
         """Distance within each cross-section, (S, S), to the point `reach` off the vessel in direction `angle`."""
-        turn = angle - self.rotation
+        turn = np.asarray(angle - self.rotation, np.float32)
         return np.hypot((self.s if s is None else s) - reach * np.cos(turn), reach * np.sin(turn))
 
     def texture(self, cells: int) -> Array:
         """Smooth noise of about unit deviation, (S, S), that turns with the rotation; the same at every size."""
-        grids = self.rng.standard_normal((2, cells, cells))
-        grid = math.cos(self.rotation) * grids[0] + math.sin(self.rotation) * grids[1]
-        return cv2.resize(grid.astype(np.float32), self.hu.shape, interpolation=cv2.INTER_CUBIC)
+        turn, grids = [math.cos(self.rotation), math.sin(self.rotation)], self.rng.standard_normal((2, cells, cells))
+        grid: Array = np.tensordot(turn, grids, 1).astype(np.float32)
+        return np.asarray(cv2.resize(grid, self.hu.shape, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _sway(rng: np.random.Generator, y: Array, amplitude: float, *waves: float) -> Array:
     """A smooth random curve, (S, 1); `waves` in periods per image height, the first of about `amplitude`."""
     size, phase = rng.uniform(0.4, 1.0, len(waves)), rng.uniform(0.0, 2 * math.pi, len(waves))
-    curve = sum(a / n * np.sin(2 * math.pi * n * y + p) for a, n, p in zip(size, waves, phase, strict=True))
-    return np.asarray(amplitude * waves[0] * curve, np.float32)
+    height = (amplitude * waves[0] * size / waves)[:, None]
+    return (np.sin(2 * math.pi * np.array(waves) * y + phase) @ height).astype(np.float32)
 
 
 def _facing(rng: np.random.Generator, spread: float) -> float:
@@ -91,8 +92,7 @@ def _facing(rng: np.random.Generator, spread: float) -> float:
 
 def _paint_surroundings(cut: _Cut) -> None:
     """Fat, myocardium with its chamber, pericardium, lung with its vessels, chest wall with ribs."""
-    rng, s, y = cut.rng, cut.s, cut.y
-    coarse, fine = cut.texture(14), cut.texture(40)
+    rng, s, y, coarse, fine = cut.rng, cut.s, cut.y, cut.texture(14), cut.texture(40)
     cut.hu += FAT + 14 * coarse + 8 * fine
     height = rng.uniform(-0.3, 0.6) * s**2 - s * math.cos(cut.heart - cut.rotation) + 0.006 * coarse  # off the heart
     groove = rng.uniform(0.045, 0.1) + _sway(rng, y, 0.022, 0.7, 1.6, 3.1)
@@ -108,7 +108,7 @@ def _paint_surroundings(cut: _Cut) -> None:
     cut.paint(np.maximum(0.02 * (1.7 - fine - 0.5 * coarse), 0.03 - lung), WALL)  # lung vessels: crests of the texture
     cut.paint(-wall, MUSCLE + 10 * fine)
     beat = np.sin(math.pi * (rng.uniform(1.6, 2.6) * y + rng.uniform(0, 1)))
-    cut.paint(np.hypot(wall - 0.07, 0.15 * beat) - 0.04, BONE + 60 * fine)
+    cut.paint(np.hypot(wall - 0.07, 0.15 * beat) - 0.04, rng.uniform(250, 1100) + 60 * fine)
 
 
 def _paint_veins(cut: _Cut, calibre: float) -> None:
@@ -124,11 +124,10 @@ def _paint_veins(cut: _Cut, calibre: float) -> None:
 
 def _paint_great_vessels(cut: _Cut, ostium: float) -> Array:
     """An atrium and the aorta; gives the signed distance to the aorta, which the vessel leaves at `ostium`."""
-    rng = cut.rng
-    size, reach = rng.uniform(0.06, 0.13), rng.uniform(0.05, 0.2)
+    rng, size, reach = cut.rng, cut.rng.uniform(0.06, 0.13), cut.rng.uniform(0.05, 0.2)
     drop = (cut.y - ostium - rng.uniform(-0.05, 0.12)) / rng.uniform(0.7, 1.8)
     atrium = np.hypot(cut.around(size + reach, cut.heart + rng.uniform(-0.7, 0.7)), drop) - size
-    cut.paint(atrium, rng.uniform(0.4, 0.95) * cut.contrast)
+    cut.paint(atrium, rng.uniform(0.4, 2.4) * cut.contrast)  # undiluted contrast medium saturates the window
     radius, tilt = rng.uniform(0.13, 0.24), rng.uniform(0.2, 1.25)
     rise = (cut.y - ostium) / rng.uniform(1, 1.6) + 0.88 * radius * math.cos(tilt)
     aorta = np.hypot(cut.around(0.88 * radius * math.sin(tilt), _facing(rng, 0.5)), rise) - radius
@@ -142,12 +141,11 @@ def _paint_side_branches(cut: _Cut, ostium: float, radius: Array) -> None:
     rng = cut.rng
     for _ in range(int(rng.integers(1, 5))):
         start, slope, reach = rng.uniform(ostium + 0.08, 0.85), rng.uniform(0.6, 1.8), rng.uniform(0.1, 0.5)
-        turn = cut.heart + rng.uniform(-1.3, 1.3) - cut.rotation
-        below = np.maximum(cut.y - start, 0)
+        turn, below = cut.heart + rng.uniform(-1.3, 1.3) - cut.rotation, np.maximum(cut.y - start, 0)
         bend = np.exp(-slope / reach * below)
         path = reach * (1 - bend) + _sway(rng, cut.y, 0.02, 1.3, 2.7) * np.minimum(6 * below, 1)
         across = np.hypot((cut.s * math.cos(turn) - path) / np.hypot(1, slope * bend), cut.s * math.sin(turn))
-        width = rng.uniform(0.4, 0.75) * np.interp(start, cut.y[:, 0], radius[:, 0]) * np.exp(-1.2 * below)
+        width = rng.uniform(0.4, 0.75) * float(np.interp(start, cut.y[:, 0], radius[:, 0])) * np.exp(-1.2 * below)
         cut.paint(np.maximum(across - width, start - cut.y), 0.95 * cut.contrast)
 
 
@@ -184,12 +182,11 @@ def _paint_plaque(cut: _Cut, radius: Array, plaque: _Plaque, beside: float) -> A
 
 
 def _scan(cut: _Cut, noise: Array) -> npt.NDArray[np.uint8]:
-    """The picture: system blur, a band of rows blurred by motion, correlated noise, display window; (S, S)."""
+    """System blur, a band of rows blurred by motion, noise band-passed as by back-projection, display window."""
     rng, y, size = cut.rng, cut.y, len(cut.y)
     hu = cv2.GaussianBlur(cut.hu, (0, 0), rng.uniform(0.004, 0.0075) * size)
     band = 0.7 * rng.integers(2) * np.exp(-(((y - rng.uniform(0.25, 0.9)) / rng.uniform(0.03, 0.08)) ** 2))
     hu = hu + band * (cv2.blur(hu, (max(1, round(rng.uniform(0.02, 0.035) * size)), 1)) - hu)
-    # a difference of Gaussians has the band-pass spectrum that filtered back-projection leaves
     grain = cv2.GaussianBlur(noise, (0, 0), 0.004 * size) - cv2.GaussianBlur(noise, (0, 0), 0.012 * size)
     hu = hu + rng.uniform(14, 38) / grain.std() * grain
     low, high = rng.uniform(-220, -130), cut.contrast * rng.uniform(1.45, 1.9)
@@ -199,46 +196,43 @@ def _scan(cut: _Cut, noise: Array) -> npt.NDArray[np.uint8]:
 def _render(seed: int, index: int, image_size: int, views: int) -> tuple[Phantom, list[Box]]:
     """The phantom and the box of each lesion in half-open pixels x0, y0, x1, y1."""
     if min(seed, index) < 0 or views < 1 or image_size < SMALLEST:
-        got = f"seed {seed}, index {index}, views {views}, image_size {image_size}"
-        raise ValueError(f"got {got}; wanted seed and index >= 0, views >= 1, image_size >= {SMALLEST}")
+        got = f"got seed {seed}, index {index}, views {views}, image_size {image_size}"
+        raise ValueError(f"{got}; wanted seed and index >= 0, views >= 1, image_size >= {SMALLEST}")
     patient, view = divmod(index, views)
     rng = np.random.default_rng([seed, patient])
     own = np.random.default_rng([seed, patient, view + 1])  # + 1: a trailing 0 would give the patient's stream again
     abnormal, ostium = bool(rng.integers(2)), rng.uniform(0.08, 0.2)
-    plaques, spare = _draw_plaques(rng, ostium), _draw_plaques(rng, ostium)[: rng.integers(2)]
+    plaques = _draw_plaques(rng, ostium) if abnormal else []
+    others = _draw_plaques(rng, ostium)[: rng.integers(4)]  # drawn alike for both labels: off the vessel, none tells
     rotation = min(math.radians(20), math.pi / views) * (view - (views - 1) / 2) + own.uniform(-0.03, 0.03)
-
-    steps = (np.arange(image_size, dtype=np.float32) + 0.5) / image_size
-    y = steps[:, None]
+    y = (np.arange(image_size, dtype=np.float32)[:, None] + 0.5) / image_size
     bend = [_sway(rng, y, amplitude, 0.45, 0.9, 1.7) for amplitude in (0.06, 0.035)]
     line = rng.uniform(0.42, 0.58) + bend[0] * math.cos(rotation) + bend[1] * math.sin(rotation)
     lean = np.hypot(1, np.gradient(line, 1 / image_size, axis=0))
     line = line + rng.choice([-0.02, 0, 0, 0.02]) * (y > rng.uniform(0.25, 0.9))  # a heart beat out of step
-    s = ((steps - line) / lean).astype(np.float32)
+    s = ((y.T - line) / lean).astype(np.float32)
     cut = _Cut(rng, s, y, rotation, _facing(rng, 0.6), rng.uniform(320, 480), np.zeros_like(s))
     calibre, below, end = rng.uniform(0.038, 0.052), np.maximum(y - ostium, 0), rng.uniform(0.98, 1.3)
     taper = np.exp(-rng.uniform(0.3, 0.8) * below) * np.sqrt(np.clip((end - y) / 0.15, 0, 1))
     mouth = 0.4 * np.exp(-(((y - ostium) / 0.025) ** 2))
-    radius = np.asarray(calibre * taper * (1 + mouth + _sway(rng, y, 0.05, 2.5, 4.1, 6.3)), np.float32)
+    radius = calibre * taper * (1 + mouth + _sway(rng, y, 0.05, 2.5, 4.1, 6.3))
 
     _paint_surroundings(cut)
     _paint_veins(cut, calibre)
-    for plaque in spare if abnormal else spare + plaques:  # as many plaques in all, whatever the label
-        _paint_plaque(cut, radius, plaque, rng.choice([-1, 1]) * rng.uniform(2.7, 4.2) * calibre)
+    for plaque in others:
+        off = float(rng.choice([-1, 1])) * rng.uniform(2.7, 4.2) * calibre
+        _paint_plaque(cut, rng.uniform(0.5, 1.4) * radius, plaque, off)
     aorta = _paint_great_vessels(cut, ostium)
     _paint_side_branches(cut, ostium, radius)
     across = np.hypot(s, np.maximum(ostium - y, 0))
     cut.paint(np.maximum(across - 1.12 * radius, -aorta), WALL)
-    cut.paint(across - radius, cut.contrast * (1 - rng.uniform(0, 0.3) * below))  # contrast thins out downstream
-    plaques = plaques if abnormal else []
+    cut.paint(across - radius, cut.contrast * (1 - rng.uniform(0, 0.3) * below))  # contrast thins downstream
     covers = [_paint_plaque(cut, radius, plaque, 0.0) for plaque in plaques]
-    lesions = [cover >= min(0.5, cover.max()) for cover in covers]  # min: a plaque thinner than a pixel stays marked
-    image, mask = _scan(cut, own.standard_normal(s.shape, np.float32)), np.any([np.zeros_like(s), *lesions], axis=0)
-    label, kinds = "abnormal" if abnormal else "normal", tuple(plaque.kind for plaque in plaques)
-    grades = tuple(round(100 * plaque.grade, 1) for plaque in plaques)
-    rectangles = [cv2.boundingRect(lesion.astype(np.uint8)) for lesion in lesions]
-    boxes = [(left, top, left + wide, top + high) for left, top, wide, high in rectangles]
-    return Phantom(image, mask.astype(np.uint8), label, patient, view, kinds, grades), boxes
+    lesions = [np.uint8(1) * (cover >= min(0.5, cover.max())) for cover in covers]  # min: thinner than a pixel
+    image, mask = _scan(cut, own.standard_normal(s.shape, np.float32)), sum(lesions, np.zeros_like(s)) > 0
+    kinds, grades = tuple(p.kind for p in plaques), tuple(round(100 * p.grade, 1) for p in plaques)
+    boxes = [(left, top, left + wide, top + high) for left, top, wide, high in map(cv2.boundingRect, lesions)]
+    return Phantom(image, mask.astype(np.uint8), LABELS[abnormal], patient, view, kinds, grades), boxes
 
 
 def phantom(seed: int, index: int, image_size: int = 256, views: int = 4) -> Phantom:
@@ -254,7 +248,7 @@ def _write_one(index: int, output: Path, views: int, image_size: int, seed: int)
     cv2.setNumThreads(1)  # the processes already fill the cores
     made, boxes = _render(seed, index, image_size, views)
     patient, corners = f"p{made.patient:04d}", ";".join(",".join(map(str, box)) for box in boxes)
-    path, mask = (f"{folder}/{patient}_v{made.view}.png" for folder in (f"images/{made.label}", "masks"))
+    path, mask = (f"{part}/{patient}_v{made.view}.png" for part in (f"images/{made.label}", "masks"))
     for file, pixels in [(path, made.image), (mask, 255 * made.mask)][: 2 if boxes else 1]:
         (output / file).parent.mkdir(parents=True, exist_ok=True)
         if not cv2.imwrite(str(output / file), pixels):
@@ -276,15 +270,13 @@ def write(output: Path, patients: int, views: int, image_size: int, seed: int, w
     task, count = partial(_write_one, output=output, views=views, image_size=image_size, seed=seed), patients * views
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit="image"))
-    beside = output / "manifest.csv.part"
-    with beside.open("w", newline="") as file:
+    with (beside := output / "manifest.csv.part").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return beside.replace(output / "manifest.csv")
 
 
 def main() -> None:
-    """The command line; a wrong value ends it with one line and status 1."""
-    parser = argparse.ArgumentParser(prog="python -m data.phantom_ct", description="Write made-up coronary CT images.")
+    parser = argparse.ArgumentParser("python -m data.phantom_ct", description="Write made-up coronary CT images.")
     parser.add_argument("--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder")
     for name, default in (("patients", 200), ("views", 4), ("image_size", 256), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} by default")

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import multiprocessing
 import os
 import shutil
 import sys
@@ -24,6 +25,7 @@ from data.geometry import Placement, format_boxes
 from data.readers import DataError, read_grey
 
 KEYS = ("image_size", "border", "stretch", "val_share", "test_share", "seed")
+FEW = 300  # images for which starting processes takes longer than the work
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ def _refuse_foreign(output: Path) -> None:
 def _read_all(found: list[sources.Source], size: int, border: float, stretch: bool, skip_damaged: bool,
               notes: list[str]) -> tuple[list[sources.Source], list[Prepared]]:  # fmt: skip
     work = partial(_prepare_one, size=size, border=border, stretch=stretch)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        results = list(tqdm(pool.map(work, found, chunksize=16), "preparing", len(found), unit=" images"))
+    bar = partial(tqdm, desc="preparing", total=len(found), unit=" images", mininterval=1)
+    if len(found) < FEW:
+        results = list(bar(map(work, found)))
+    else:  # spawned, for a fork of a process whose libraries have started threads can hang
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count(), spawn, cv2.setNumThreads, (1,)) as pool:
+            results = list(bar(pool.map(work, found, chunksize=16)))
     faults = [result for result in results if isinstance(result, str)]
     if faults and not skip_damaged:
         advice = "mend or remove them, or leave them out with --skip_damaged"

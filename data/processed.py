@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.geometry import Box, parse_boxes
+from data.geometry import Box, parse_boxes, rasterise
 from data.readers import DataError
 from files import written_whole
 
@@ -58,6 +58,19 @@ class Processed:
         """(H, W) pixels, mapped from the file: uint8 from 0 to 255 or float16 from 0 to 1."""
         image = np.load(self.folder / sample.path, mmap_mode="r", allow_pickle=False)
         return image[:, :, 0] if image.ndim == 3 else image
+
+    @property
+    def knows_lesions(self) -> bool:
+        """Whether any image has a lesion mask or box."""
+        return any(sample.mask or sample.lesion_boxes_xyxy for sample in self.samples)
+
+    def lesion(self, sample: Sample) -> NDArray | None:
+        """(H, W) uint8 mask of the lesions, all zero in the first, normal class; None where nothing is known."""
+        if sample.mask:
+            return np.asarray(np.load(self.folder / sample.mask, allow_pickle=False))
+        if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.class_names[0]):
+            return rasterise(sample.boxes, self.image(sample).shape)
+        return None
 
     def split_hash(self) -> str:
         """sha256 over which image, by content, is in which split under which label."""

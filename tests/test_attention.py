@@ -124,6 +124,12 @@ def test_dropout_of_either_path_keeps_the_mean() -> None:
     torch.testing.assert_close(explicit.std(dim=0), fused.std(dim=0), rtol=0.15, atol=1e-3)
 
 
+def test_projection_dropout_acts_on_the_joined_heads() -> None:
+    torch.manual_seed(11)
+    joined = SelfAttention(D, HEADS, projection_dropout=0.3).train()(tokens())
+    assert (joined == 0).float().mean().item() == pytest.approx(0.3, abs=0.06)
+
+
 def test_rows_of_probabilities_sum_to_one() -> None:
     with explicit_attention():
         probabilities = probabilities_of(attention(), tokens())

@@ -125,7 +125,7 @@ def test_positive_class_is_last(tmp_path: Path, pictures: Callable[..., Path]) -
 
 
 def test_unknown_positive_class_lists_the_choices(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    with pytest.raises(DataError, match="--positive: got sick, wanted one of: abnormal, normal"):
+    with pytest.raises(DataError, match=r"--positive: got sick, wanted one of: abnormal, normal"):
         prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="sick")
 
 
@@ -172,7 +172,7 @@ def test_missing_input_says_what_is_wanted(tmp_path: Path, pictures: Callable[..
         pictures()
         for path in (root / "abnormal").iterdir():
             path.unlink()
-    with pytest.raises(DataError, match="no such folder|wanted a folder with images for each class"):
+    with pytest.raises(DataError, match=r"no such folder|wanted a folder with images for each class"):
         prepare(root, tmp_path / "out", CONFIGURATION)
 
 
@@ -185,7 +185,7 @@ def test_older_folder_is_kept_under_a_dated_name(tmp_path: Path, pictures: Calla
 def test_foreign_folder_is_left_alone(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataError, match="was not made by data.prepare"):
+    with pytest.raises(DataError, match=r"was not made by data.prepare"):
         prepare(pictures(), tmp_path / "out", CONFIGURATION)
 
 
@@ -193,12 +193,12 @@ def test_manifest_cannot_reach_outside_its_folder(tmp_path: Path, pictures: Call
     raw = pictures()
     (tmp_path / "secret.png").write_bytes((raw / "normal" / "p00.png").read_bytes())
     (raw / "manifest.csv").write_text("path,label\n../secret.png,normal\nabnormal/p00.png,abnormal\n")
-    with pytest.raises(DataError, match="line 2: .*secret.png lies outside"):
+    with pytest.raises(DataError, match=r"line 2: .*secret.png lies outside"):
         prepare(raw, tmp_path / "out", CONFIGURATION)
 
 
 def test_command_line_ends_with_one_line_and_a_status(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no such folder"):
+    with pytest.raises(SystemExit, match=r"no such folder"):
         command.main(["--path", str(tmp_path / "none"), "--output", str(tmp_path / "out")])
 
 
@@ -229,5 +229,5 @@ def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictur
     first, second = result.samples[0].path, result.samples[1].path
     (tmp_path / "out" / first).unlink()
     np.save(tmp_path / "out" / second, np.full((4, 4), np.nan, np.float16))
-    with pytest.raises(DataError, match="2 faults(.|\n)*not readable(.|\n)*without NaN"):
+    with pytest.raises(DataError, match=r"2 faults(.|\n)*not readable(.|\n)*without NaN"):
         processed.load(tmp_path / "out")

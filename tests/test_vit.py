@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vit.embeddings import Embeddings, PatchEmbedding
-from vit.encoder import EncoderBlock
+from vit.encoder import MLP, EncoderBlock
 from vit.model import VisionTransformer
 
 SIZES: dict[str, Any] = {
@@ -205,10 +205,6 @@ def test_arguments_set_the_shapes() -> None:
     assert {name for name in model.state_dict() if "query.bias" in name}
 
 
-def test_one_number_is_a_square_image() -> None:
-    assert VisionTransformer(**SQUARE).grid == (5, 5)
-
-
 def test_no_qkv_bias_leaves_out_those_three_alone() -> None:
     gone = set(vit().state_dict()) - set(vit(qkv_bias=False).state_dict())
     assert gone == {f"blocks.{i}.attention.{part}.bias" for i in range(3) for part in ("query", "key", "value")}
@@ -271,6 +267,22 @@ def test_each_dropout_reaches_its_layers() -> None:
     assert model.embeddings.dropout.p == 0.1
     for block in blocks_of(model):
         assert (block.attention.dropout.p, block.attention.projection_dropout.p, block.mlp.dropout.p) == (0.3, 0.1, 0.1)
+
+
+def share_of_zeros(x: Tensor) -> float:
+    return (x == 0).float().mean().item()
+
+
+def test_hidden_dropout_acts_on_the_embedded_tokens() -> None:
+    embeddings = shaken(Embeddings((24, 40), 8, 3, 32, num_registers=2, dropout=0.3)).train()
+    assert share_of_zeros(embeddings(pictures())) == pytest.approx(0.3, abs=0.06)
+
+
+def test_hidden_dropout_acts_on_both_layers_of_the_mlp() -> None:
+    mlp, between = shaken(MLP(32, 48, dropout=0.3)).train(), list[Tensor]()
+    mlp.fc2.register_forward_pre_hook(lambda _, inputs: between.append(inputs[0]))
+    assert share_of_zeros(mlp(torch.randn(2, 17, 32))) == pytest.approx(0.3, abs=0.06)
+    assert share_of_zeros(between[0]) == pytest.approx(0.3, abs=0.06)
 
 
 def test_an_image_is_judged_alone() -> None:

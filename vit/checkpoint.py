@@ -58,11 +58,15 @@ def load(path: Path) -> tuple[VisionTransformer, dict[str, Any]]:
     missing = [key for key in NEEDED if key not in checkpoint]
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}; make it again with train.py")
-    weights = {name.removeprefix("model."): value for name, value in checkpoint.pop("state_dict").items()}
     try:
+        weights = {  # of the model alone: training's own heads stay behind
+            name.removeprefix("model."): value
+            for name, value in checkpoint.pop("state_dict").items()
+            if name.startswith("model.")
+        }
         model = build_model(checkpoint["config"])
         model.load_state_dict(weights)
-    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: weights and configuration do not fit: {str(error).splitlines()[0]}") from None
     return model.eval(), checkpoint
 

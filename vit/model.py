@@ -74,6 +74,14 @@ class VisionTransformer(nn.Module):
         """Tokens before the first patch: CLS and the registers."""
         return 1 + self.embeddings.registers.shape[1]
 
+    def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) images to the (B, num_classes) logits and the (B, N, D) normed patch tokens."""
+        tokens = self.embeddings(images)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)  # (B, 1 + R + N, D)
+        return self.head(tokens[:, 0]), tokens[:, self.num_prefix_tokens :]
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) images to (B, num_classes) logits."""
         tokens = self.embeddings(images)  # (B, 1 + R + N, D)

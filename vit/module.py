@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
 
-Batch = tuple[Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices in the split (B,)
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices (B,), lesion targets (B, N)
+LESION_WEIGHT = 10.0  # of a patch with lesion in the loss: such patches are few
 
 
 class Classifier(pl.LightningModule):
@@ -24,6 +25,9 @@ class Classifier(pl.LightningModule):
         label_smoothing: share of each label that is spread over the classes.
         class_weights: factor of each class in the loss, averaging to 1 over the training images.
         contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
+        lesion_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 1)
+            logits of lesion; learns the patches' targets in training and is not used after. None: no such loss.
+        lesion_loss: weight of that loss.
         seed: of dropout, which depends on it, the epoch and the process alone.
     """
 
@@ -36,11 +40,15 @@ class Classifier(pl.LightningModule):
         label_smoothing: float = 0.0,
         class_weights: list[float] | None = None,
         contents: dict[str, Any] | None = None,
+        lesion_head: nn.Module | None = None,
+        lesion_loss: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
         self.label_smoothing, self.contents, self.seed = label_smoothing, contents or {}, seed
+        self.lesion_loss = lesion_loss
+        self.lesion_head = lesion_head
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
@@ -49,11 +57,6 @@ class Classifier(pl.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
-
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        images, labels, _ = batch
-        logits = self(images)  # (B, K)
-        return logits, self._loss(logits, labels)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted cross entropy, divided by the images and not by the weights that this process happens to hold."""
@@ -67,14 +70,27 @@ class Classifier(pl.LightningModule):
         torch.manual_seed(int(own.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        _, loss = self._step(batch)
-        self.log(
-            "train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch[0])
-        )
-        return loss
+        images, labels, _, targets = batch
+        how: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True, "batch_size": len(images)}
+        if self.lesion_head is None:
+            logits, lesion_loss = self(images), torch.zeros((), device=self.device)
+        else:
+            logits, patches = self.model.with_patches(images)  # type: ignore[operator]
+            lesion_loss = self._lesion_loss(self.lesion_head(patches)[:, :, 0], targets)
+            self.log("train_lesion_loss", lesion_loss, **how)
+        loss = self._loss(logits, labels)
+        self.log("train_loss", loss, prog_bar=True, **how)
+        return loss + self.lesion_loss * lesion_loss
+
+    @staticmethod
+    def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:
+        """Binary cross entropy of (B, N) patches; those of which nothing is known (NaN) count nothing."""
+        weights = torch.where(targets > 0, LESION_WEIGHT, 1.0) * ~targets.isnan()
+        losses = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), weights, reduction="none")
+        return losses.mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels, indices = batch
+        images, labels, indices, _ = batch
         logits = self(images).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
@@ -101,7 +117,7 @@ class Classifier(pl.LightningModule):
         return everyone[everyone[:, 0].argsort()]
 
     def configure_optimizers(self) -> Any:
-        named = list(self.model.named_parameters())
+        named = list(self.named_parameters())
         matrices = [p for name, p in named if p.ndim > 1 and name.endswith("weight")]
         others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
         optimizer = torch.optim.AdamW(
