@@ -108,7 +108,7 @@ def test_a_second_run_keeps_the_former_checkpoint(folder: Path) -> None:
 
 
 def test_it_learns_what_can_be_learnt(folder: Path) -> None:
-    train.main(command(folder, "out", "--epochs", "40", "--lr", "2e-3", "--rotate", "0", "--contrast", "0"))
+    train.main(command(folder, "out", "--epochs", "60", "--lr", "3e-3", "--rotate", "0", "--contrast", "0"))
     last = metrics(folder.parent / "out")[-1]
     assert float(last["train_loss"]) < 0.45
 

@@ -19,6 +19,7 @@ def attention_maps(model: VisionTransformer) -> Iterator[list[Tensor]]:
     """
     maps: list[Tensor] = []
     attentions = [module for module in model.blocks.modules() if isinstance(module, SelfAttention)]
+    assert len(attentions) == len(model.blocks), "a block without SelfAttention"
     hooks = [model.embeddings.register_forward_pre_hook(lambda *_: maps.clear())]
     try:
         for attention in attentions:
@@ -47,5 +48,5 @@ def cls_attention(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Ten
     with torch.inference_mode(), attention_maps(model) as maps:
         logits = model(images)
         cls_row = maps[-1].mean(dim=1)[:, 0, model.num_prefix_tokens :]  # (B, N)
-    relative = cls_row / cls_row.mean(dim=1, keepdim=True)
+    relative = cls_row / cls_row.mean(dim=1, keepdim=True).clamp_min(1e-12)
     return logits, relative.view(-1, *model.grid)

@@ -51,7 +51,7 @@ class VisionTransformer(nn.Module):
         initializer_range: float = 0.02,
     ) -> None:
         super().__init__()
-        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.embeddings = Embeddings(size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob)
         self.blocks = nn.ModuleList(
             EncoderBlock(embedding_size, num_heads, mlp_ratio, qkv_bias, hidden_dropout_prob, attention_dropout, eps)

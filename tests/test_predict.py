@@ -1,0 +1,207 @@
+"""predict.py: every image in the table, pictures that show it, and one line for a user's mistake."""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import CONFIG
+import predict
+from data.prepare import prepare
+from vit import checkpoint
+
+PROJECT = Path(__file__).resolve().parents[1]
+CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2)
+
+
+def contents(**changes: Any) -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = checkpoint.build_model(asdict(CONFIGURATION))
+    return {
+        "format_version": checkpoint.FORMAT,
+        "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
+        "config": asdict(CONFIGURATION),
+        "class_names": ["normal", "abnormal"],
+        "preprocessing": {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False},
+        "threshold": 0.5,
+        "temperature": 1.0,
+    } | changes
+
+
+@pytest.fixture
+def ckpt(tmp_path: Path) -> Path:
+    checkpoint.save(contents(), tmp_path / "ViT.ckpt")
+    return tmp_path / "ViT.ckpt"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
+    prepare(pictures(), tmp_path / "processed", CONFIGURATION)
+    return tmp_path / "processed"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open()))
+
+
+def test_every_image_is_in_the_table_and_the_figure_is_drawn(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    predict.main(["--Path", str(folder / "train"), "--Path_Checkpoint", str(ckpt), "--OUTPUT", str(tmp_path / "a.png"),
+                  "--num_images", "3"])  # fmt: skip
+    rows = table(tmp_path / "predictions.csv")
+    assert len(rows) == len(list((folder / "train").rglob("*.npy")))
+    assert list(rows[0]) == ["path", "truth", "probability_normal", "probability_abnormal", "predicted"]
+    assert {row["truth"] for row in rows} == {"normal", "abnormal"}
+    for row in rows:
+        assert float(row["probability_normal"]) + float(row["probability_abnormal"]) == pytest.approx(1, abs=2e-6)
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture is not None
+    assert picture.shape[0] > 600
+    assert picture.std() > 20
+
+
+def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    file = next((folder / "val").rglob("*.npy"))
+    predict.main(["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
+    (row,) = table(tmp_path / "predictions.csv")
+    model, _ = checkpoint.load(ckpt)
+    image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)
+    expected = model(image[None, None]).softmax(dim=1)[0]
+    assert float(row["probability_abnormal"]) == pytest.approx(float(expected[1]), abs=1e-5)
+
+
+def test_threshold_and_temperature_are_used(tmp_path: Path, folder: Path) -> None:
+    predicted = {}
+    for threshold in (0.0, 1.1):
+        checkpoint.save(contents(threshold=threshold, temperature=3.0), tmp_path / "t.ckpt")
+        predict.main(
+            ["-p", str(folder / "val"), "-k", str(tmp_path / "t.ckpt"), "-o", str(tmp_path / f"{threshold}" / "a.png")]
+        )
+        predicted[threshold] = {row["predicted"] for row in table(tmp_path / f"{threshold}" / "predictions.csv")}
+    assert predicted == {0.0: {"abnormal"}, 1.1: {"normal"}}
+
+
+def test_a_folder_gets_a_picture_for_each_image(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", f"{tmp_path / 'each'}/"])
+    count = len(list((folder / "val").rglob("*.npy")))
+    assert len(list((tmp_path / "each").glob("*.png"))) == count
+    assert len(table(tmp_path / "each" / "predictions.csv")) == count
+
+
+def test_raw_pictures_and_globs_work(tmp_path: Path, pictures: Callable[..., Path], ckpt: Path) -> None:
+    raw = pictures(suffix=".jpg")
+    predict.main(["-p", f"{raw}/*normal/p0*.jpg", "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
+    rows = table(tmp_path / "predictions.csv")
+    assert len(rows) == 20
+    assert {row["truth"] for row in rows} == {"normal", "abnormal"}
+
+
+def test_the_published_spelling_with_a_stray_space_works(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    arguments = ["--Path", str(folder / "val"), "--", "Path_Checkpoint", str(ckpt), "--OUTPUT", str(tmp_path / "a.png")]
+    predict.main(arguments)
+    assert (tmp_path / "a.png").exists()
+
+
+def test_a_former_table_is_kept(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    (tmp_path / "predictions.csv").write_text("mine\n")
+    predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
+    (kept,) = tmp_path.glob("predictions_20*.csv")
+    assert kept.read_text() == "mine\n"
+
+
+def test_chosen_images_span_the_probabilities() -> None:
+    from vit.plot import Explained
+
+    image, grid = np.zeros((8, 8)), np.ones((2, 2))
+    items = [Explained(f"{i}", image, grid, "", "a", ["n", "a"], [1 - i / 10, i / 10]) for i in range(11)]
+    chosen, words = predict.spread(items, 3)
+    assert [item.name for item in chosen] == ["10", "5", "0"]
+    assert words == "3 of 11 images, evenly spaced in the order of P(a)"
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("executed"),))
+
+
+def test_a_malicious_checkpoint_executes_nothing(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({**contents(), "hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(SystemExit, match=r"evil.ckpt: .* which could run code; none of it was run"):
+        predict.main(["-p", str(folder / "val"), "-k", "evil.ckpt", "-o", "a.png"])
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "no such file; python train.py"),
+        (lambda path: path.write_bytes(path.read_bytes()[:2000]), "is damaged"),
+        (lambda path: path.write_bytes(b""), "is damaged"),
+        (lambda path: torch.save({"state_dict": {}}, path), "is no checkpoint of this project"),
+        (lambda path: torch.save(contents(format_version=99), path), "has format 99, this version reads up to 1"),
+        (lambda path: torch.save(contents(state_dict={}), path), "weights and configuration do not fit"),
+        (lambda path: torch.save(contents(state_dict=[]), path), "weights and configuration do not fit"),
+    ],
+)
+def test_an_unusable_checkpoint_is_one_line(
+    folder: Path, ckpt: Path, damage: Callable[[Path], Any], message: str
+) -> None:
+    damage(ckpt)
+    with pytest.raises(SystemExit, match=message) as error:
+        predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(ckpt.with_name("a.png"))])
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_damaged_images_are_listed_and_nothing_is_written(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    (folder / "val" / "normal" / "zero.png").write_bytes(b"")
+    (folder / "val" / "normal" / "text.jpg").write_bytes(b"text")
+    with pytest.raises(SystemExit, match=r"(?s)text.jpg: no readable.*zero.png: empty file.*2 of"):
+        predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--Path", "nowhere", "nowhere: no image there; wanted a folder, a file, or a glob"),
+        ("--OUTPUT", "a.docx", "--OUTPUT: got a.docx, wanted a name that ends in .png"),
+    ],
+)
+def test_a_wrong_path_says_what_is_wanted(folder: Path, ckpt: Path, option: str, value: str, message: str) -> None:
+    given = {"--Path": str(folder / "val"), "--Path_Checkpoint": str(ckpt), "--OUTPUT": "a.png", option: value}
+    with pytest.raises(SystemExit, match=message):
+        predict.main([word for pair in given.items() for word in pair])
+
+
+def test_known_lesions_reach_the_picture(tmp_path: Path, pictures: Callable[..., Path], ckpt: Path) -> None:
+    from data.inputs import gather
+
+    raw = pictures(height=32, width=32)
+    names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.png"))
+    lines = [
+        f"{name},{name.split('/')[0]},{'' if name.startswith('n') else chr(34) + '8,8,16,16' + chr(34)}"
+        for name in names
+    ]
+    (raw / "manifest.csv").write_text("path,label,lesion_boxes_xyxy\n" + "\n".join(lines) + "\n")
+    how = contents()["preprocessing"]
+    items = gather([raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"], how)
+    lesion = items[0].lesion(how)
+    assert lesion is not None
+    assert (int(lesion.sum()), items[1].lesion(how)) == (64, None)
+
+
+def test_predict_starts_without_lightning(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+    file = next((folder / "val").rglob("*.npy"))
+    arguments = ["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")]
+    code = f"import sys, predict; predict.main({arguments!r}); print([m for m in sys.modules if 'lightning' in m])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
