@@ -19,7 +19,7 @@ def interval(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tupl
     """95 % percentile interval of the AUROC, drawing whole groups (Field and Welsh 2007, cluster bootstrap)."""
     rng = np.random.default_rng(0)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    values = []
+    values: list[float] = []
     while len(values) < BOOTSTRAPS:
         drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
         if 0 < labels[drawn].mean() < 1:

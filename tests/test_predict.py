@@ -134,7 +134,7 @@ class Evil:
 def test_a_malicious_checkpoint_executes_nothing(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({**contents(), "hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(SystemExit, match=r"evil.ckpt: .* which could run code; none of it was run"):
+    with pytest.raises(SystemExit, match=r"evil.ckpt: .* which could run code; none was run"):
         predict.main(["-p", str(folder / "val"), "-k", "evil.ckpt", "-o", "a.png"])
     assert not (tmp_path / "executed").exists()
     assert not (tmp_path / "a.png").exists()

@@ -44,7 +44,7 @@ def load(path: Path) -> tuple[VisionTransformer, dict[str, Any]]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch.load raises many kinds for a damaged or hostile file
         raise CheckpointError(
-            f"{path}: is damaged, or no checkpoint, or holds more than plain types, which could run code; none of it was run"
+            f"{path}: is damaged, or no checkpoint, or holds more than plain types, which could run code; none was run"
         ) from None
     version = checkpoint.get("format_version") if isinstance(checkpoint, dict) else None
     if not isinstance(version, int):

@@ -55,13 +55,13 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     """
     top = top or shared_scale(items)
     height = 2.45 * len(items) + 0.75
-    figure = plt.figure(figsize=(8.2, height), layout="constrained")
+    figure = plt.figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(title, fontsize=9)
-    grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.18, 0.75])
+    grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.24, 0.72])
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        left.set_title(item.name, fontsize=7)
+        left.set_title(Path(item.name).stem[-40:], fontsize=7)
         right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         upscaled = cv2.resize(item.attention.astype(np.float32), item.image.shape[::-1], interpolation=cv2.INTER_CUBIC)
         strength = np.clip(upscaled / top, 0, 1)
