@@ -46,19 +46,19 @@ class Config:
     test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
     num_workers: int = key(2, "processes that load and augment images", 0, 256)
     # --- augmentation of training images
-    flip: str = key("both", "mirror at random", choices=("none", "horizontal", "both"))
-    rotate: float = key(10.0, "largest rotation either way [degrees]", 0, 180)
+    flip: str = key("horizontal", "mirror at random", choices=("none", "horizontal", "both"))
+    rotate: float = key(0.0, "largest rotation either way [degrees]", 0, 180)
     shift: float = key(0.06, "largest shift either way, as a share of the image's edge", 0, 0.5)
-    zoom: float = key(0.1, "largest change of scale either way, as a share", 0, 0.9)
-    contrast: float = key(0.2, "largest change of gain, gamma and brightness either way, as a share", 0, 0.9)
-    noise: float = key(0.02, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
+    zoom: float = key(0.0, "largest change of scale either way, as a share", 0, 0.9)
+    contrast: float = key(0.1, "largest change of gain, gamma and brightness either way, as a share", 0, 0.9)
+    noise: float = key(0.0, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
     # --- model
     patch_size: int = key(16, "edge of a square patch [px]; image_size is a multiple of it", 1, 1024)
-    embedding_size: int = key(256, "width of a token; a multiple of num_heads", 1, 16384)
+    embedding_size: int = key(96, "width of a token; a multiple of num_heads", 1, 16384)
     num_channels: int = key(1, "channels of the image; a grey image is repeated over them", 1, 16)
     num_hidden_layers: int = key(4, "encoder blocks", 1, 200)
-    num_heads: int = key(8, "attention heads of a block", 1, 256)
-    mlp_ratio: float = key(4.0, "hidden width of a block's MLP, in embedding_size", 0.1, 32)
+    num_heads: int = key(4, "attention heads of a block", 1, 256)
+    mlp_ratio: float = key(2.0, "hidden width of a block's MLP, in embedding_size", 0.1, 32)
     num_registers: int = key(0, "learned tokens beside CLS and patches", 0, 64)
     representation_size: int = key(
         0, "hidden width of the MLP head (linear, tanh, linear); 0: one linear layer", 0, 16384
@@ -72,7 +72,7 @@ class Config:
     # --- training
     epochs: int = key(60, "passes over the training images", 1, 1000000)
     batch_size: int = key(16, "images of one step, all devices together", 1, 1000000)
-    lr: float = key(5e-4, "highest learning rate", 1e-9, 10)
+    lr: float = key(1e-3, "highest learning rate", 1e-9, 10)
     warmup_share: float = key(
         0.1, "share of all steps over which the learning rate rises, before its cosine fall", 0, 0.9
     )

@@ -136,7 +136,9 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     from vit.module import Classifier
     from vit.progress import History
 
-    warnings.filterwarnings("ignore", message=".*(does not have many workers|exists and is not empty|srun|LeafSpec).*")
+    warnings.filterwarnings(
+        "ignore", message=".*(does not have many workers|exists and is not empty|logging interval|srun|LeafSpec).*"
+    )
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     data = CoronaryData(config)
     folder = run_folder(arguments.OUTPUT, f"{config.fingerprint()}-{data.processed.split_hash()[:6]}")
@@ -155,11 +157,10 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
         print(f"{len(data.train)} training and {len(data.val)} validation images, {trainer.world_size} process(es), "
               f"{sum(p.numel() for p in model.parameters()):,} parameters")  # fmt: skip
         print(f"{'going on with' if last.exists() else 'new'} run {folder}")
-    trainer.fit(classifier, data, ckpt_path=last if last.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        sys.exit(
-            f"stopped; the same command goes on from {last}, the best weights so far are in {folder / 'best.ckpt'}"
-        )
+    try:
+        trainer.fit(classifier, data, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        sys.exit(f"\nstopped; the same command goes on from {last}, the best weights so far are in {folder}/best.ckpt")
     if trainer.is_global_zero:
         publish(folder, arguments.OUTPUT / "ViT.ckpt", history)
     trainer.strategy.barrier()

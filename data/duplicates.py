@@ -1,8 +1,8 @@
 """Finding images that show the same picture, so that a split keeps them on one side.
 
-Candidates come from coarse maps of edge directions, whose comparison is a matrix product; each candidate is then laid
-over its partner, and has to agree with it block by block. Agreement everywhere is asked for because one bright object,
-or the same collimator, makes quite different images correlate as a whole.
+Candidates come from coarse maps of edge directions, whose comparison is a matrix product. Each candidate is then laid
+over its partner and has to agree with it block by block, since one bright object, or the same collimator, makes quite
+different images correlate as a whole.
 """
 
 import os
@@ -13,17 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIZE = 48  # edge in pixels of the picture that is compared: T in the shapes below
-BLOCKS = 7  # blocks a side, overlapping by half, that must agree
-FINE, COARSE = 1.125, 4.5  # pixels: detail that is kept, neighbourhood that contrast is evened out over
-DARK = 0.1  # of the brightness range: what is darker all round the field of view is collimator or padding
-LEVELS, OUTSIDE = 24, -128  # steps of one standard deviation in a descriptor; its value outside the field of view
-CELL, WINDOW = 4, 8  # pixels of a cell of the coarse map, cells of the window that is searched for
-COMPONENTS = 64  # principal components of a window that are compared
-NEAREST = 8  # candidates per image
-SLACK = 2  # pixels that each block may lie off the common shift: rotation, other views
-THRESHOLD = 0.44  # least agreement of a pair, see benchmarks in tests/test_duplicates.py
-BATCH = 512  # images, or pairs, at once
+SIZE = 48  # T, edge in pixels of the picture that is compared
+BLOCK, STEP = 12, 6  # pixels of a block that must agree, and from block to block: B = 7 blocks a side
+SLACK = 2  # pixels that a block may lie off the common shift: rotation, other views
+FINE, COARSE = 1.125, 4.5  # pixels: detail that is kept, neighbourhood over which contrast is evened out
+DARK = 0.1  # of the brightness range: what is darker, all round the rest, is collimator or padding
+SCALE, OUTSIDE = 24, -128  # a descriptor's value at one local standard deviation, and outside the field of view
+CELL, WINDOW, CODE = 4, 8, 64  # pixels of a coarse cell, cells of a window of them, principal components kept of it
+NEAREST = 8  # candidates for each image
+SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
+SPREAD, LEAST, MOST = 2.5, 0.47, 0.8  # the threshold lies so far beyond them, in units of median to 90 %, within limits
+BATCH = 64  # pairs at once, few enough for the cache
+ROWS = 512  # images whose products with all others are held at once
 
 
 def describe(image: NDArray) -> NDArray:
@@ -36,69 +37,53 @@ def describe(image: NDArray) -> NDArray:
     small = cv2.resize(image.astype(np.float32), (SIZE, SIZE), interpolation=inwards)
     low, high = small.min(), np.percentile(small, 95)
     field = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillConvexPoly(field, cv2.convexHull(cv2.findNonZero((small >= low + DARK * (high - low)).astype(np.uint8))), 1)
-    eroded = cv2.erode(field, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    weight = eroded.astype(np.float32)
+    shown = cv2.findNonZero((small >= low + DARK * (high - low)).astype(np.uint8))
+    cv2.fillConvexPoly(field, cv2.convexHull(shown), 1)
+    field = cv2.erode(field, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    weight = field.astype(np.float32)
 
     def local(values: NDArray, reach: float) -> NDArray:
-        return cv2.GaussianBlur(values * weight, (0, 0), reach) / np.maximum(
-            cv2.GaussianBlur(weight, (0, 0), reach), 1e-3
-        )
+        return cv2.GaussianBlur(values, (0, 0), reach) / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-3)
 
-    detail = (small - local(small, FINE)) * weight
+    detail = (small - local(small * weight, FINE)) * weight
     usual = np.sqrt((detail**2).sum() / max(weight.sum(), 1))
     even = detail / (np.sqrt(local(detail**2, COARSE)) + 0.3 * usual + 1e-9)
-    return np.where(eroded > 0, np.clip(np.round(LEVELS * even), -127, 127), OUTSIDE).astype(np.int8)
+    return np.where(field > 0, np.clip(np.round(SCALE * even), -127, 127), OUTSIDE).astype(np.int8)
 
 
-def near_duplicates(descriptors: NDArray, threshold: float = THRESHOLD) -> NDArray:
+def near_duplicates(descriptors: NDArray) -> NDArray:
     """Pairs of images that show the same picture: copied, re-compressed, re-windowed, shifted or turned a little.
+
+    A mirrored picture is another one. Of many copies of one picture not each pair is named, yet the pairs chain them.
 
     Args:
         descriptors: (n, T, T) pictures made by ``describe``.
-        threshold: the least agreement of a pair, 0 to 1.
 
     Returns:
         (pairs, 2) indices i < j.
     """
-    pairs, shifts = _candidates(descriptors)
+    if len(descriptors) < 2:
+        return np.zeros((0, 2), int)
+    order = np.array(sorted(range(len(descriptors)), key=lambda i: descriptors[i].tobytes()))  # of files: no matter
+    pictures = descriptors[order]
+    codes, shifts = _codes(np.stack([_edges(picture) for picture in pictures]))
+    candidates = _candidates(codes)
+    if len(pictures) * (len(pictures) - 1) // 2 <= SAMPLE:
+        sample = np.stack(np.triu_indices(len(pictures), 1), axis=1)
+    else:
+        sample = np.random.default_rng(0).integers(0, len(pictures), (SAMPLE, 2))
+        sample = sample[sample[:, 0] != sample[:, 1]]
+    pairs = np.concatenate([candidates, sample])
+    centre = codes[len(shifts) // 2]
+    similar = np.stack([np.einsum("pc,pc->p", centre[pairs[:, 0]], code[pairs[:, 1]]) for code in codes])
+    best = shifts[similar.argmax(axis=0)]  # (pairs, 2)
     parts = [slice(start, start + BATCH) for start in range(0, len(pairs), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scores = list(pool.map(lambda part: _agreement(descriptors, pairs[part], shifts[part]), parts))
-    return pairs[np.concatenate([*scores, np.zeros(0)]) >= threshold]
-
-
-def _candidates(descriptors: NDArray) -> tuple[NDArray, NDArray]:
-    """For each image the few later ones with the most similar edges, whatever the shift.
-
-    Returns:
-        (pairs, 2) indices i < j and (pairs, 2) how many pixels down and right j shows what i shows.
-    """
-    maps = np.stack([_edges(picture) for picture in descriptors])  # (n, cells, cells, 3)
-    margin = (SIZE // CELL - WINDOW) // 2
-    shifts = np.array(list(product(range(-margin, margin + 1), repeat=2)))  # (S, 2), in cells
-    windows = np.stack([maps[:, margin + y :, margin + x :][:, :WINDOW, :WINDOW] for y, x in shifts])
-    flat = windows.reshape(len(shifts), len(maps), -1)  # (S, n, D)
-    flat = flat - flat.mean(axis=(0, 1))
-    sample = flat[::4].reshape(-1, flat.shape[-1])
-    variance, axes = np.linalg.eigh(sample.T @ sample / len(sample))
-    kept = axes[:, -COMPONENTS:] / np.sqrt(variance[-COMPONENTS:] + 0.2 * variance.mean() + 1e-12)
-    codes = flat @ kept  # (S, n, COMPONENTS)
-    codes /= np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-9)
-    centre = codes[len(shifts) // 2]
-    pairs = []
-    for start in range(0, len(maps), BATCH):
-        rows = centre[start : start + BATCH]
-        best = np.full((len(rows), len(maps) - start), -1, np.float32)
-        for code in codes:
-            np.maximum(best, rows @ code[start:].T, out=best)
-        best[np.tril_indices(len(rows), m=best.shape[1])] = -2  # only later images
-        nearest = np.argpartition(best, -min(NEAREST, best.shape[1]), axis=1)[:, -NEAREST:]
-        i, place = np.nonzero(np.take_along_axis(best, nearest, axis=1) > -2)
-        pairs.append(np.stack([i, nearest[i, place]], axis=1) + start)
-    found = np.concatenate(pairs)
-    similar = np.stack([(centre[found[:, 0]] * code[found[:, 1]]).sum(axis=1) for code in codes])  # (S, pairs)
-    return found, CELL * shifts[similar.argmax(axis=0)]
+        scores = np.concatenate(list(pool.map(lambda part: _agreement(pictures, pairs[part], best[part]), parts)))
+    usual, high = np.percentile(scores[len(candidates) :], [50, 90])
+    threshold = np.clip(usual + SPREAD * (high - usual), LEAST, MOST)
+    found = candidates[scores[: len(candidates)] >= threshold]
+    return np.unique(np.sort(order[found], axis=1), axis=0)
 
 
 def _edges(picture: NDArray) -> NDArray:
@@ -111,37 +96,67 @@ def _edges(picture: NDArray) -> NDArray:
     return cv2.resize(channels, (SIZE // CELL, SIZE // CELL), interpolation=cv2.INTER_AREA)
 
 
-def _agreement(descriptors: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
-    """(pairs,) mean over blocks of the best normalised cross-correlation near the given shift.
+def _codes(maps: NDArray) -> tuple[NDArray, NDArray]:
+    """(S, n, CODE) whitened unit vectors of the window at each shift in (n, cells, cells, 3), and (S, 2) the shifts.
 
-    Blocks count by what both show of the field of view; the mean is scaled by the root of the share that is shown,
-    as the spread of chance correlations is. NCC: Lewis 1995, "Fast Normalized Cross-Correlation", equation 1, the
-    means being zero already.
+    Whitening plays down what all images of a set have in common (Jégou and Chum 2012, "Negative evidences and
+    co-occurences in image retrieval", section 3.2).
     """
-    step = SIZE // (BLOCKS + 1)
-    place = np.arange(SIZE) // step  # (T,)
-    belongs = np.stack([(place == k) | (place == k + 1) for k in range(BLOCKS)], axis=1).astype(np.float32)  # (T, B)
+    margin = (SIZE // CELL - WINDOW) // 2
+    shifts = np.array(list(product(range(-margin, margin + 1), repeat=2)))
+    windows = [maps[:, margin + y :, margin + x :][:, :WINDOW, :WINDOW].reshape(len(maps), -1) for y, x in shifts]
+    mean = np.mean([window.mean(axis=0) for window in windows], axis=0)
+    sample = np.concatenate(windows[::4]) - mean
+    variance, axes = np.linalg.eigh(sample.T @ sample / len(sample))
+    axes = axes[:, -CODE:] / np.sqrt(variance[-CODE:] + 0.2 * variance.mean() + 1e-9)
+    codes = np.stack([(window - mean) @ axes for window in windows]).astype(np.float32)
+    return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-9), CELL * shifts
+
+
+def _candidates(codes: NDArray) -> NDArray:
+    """(pairs, 2) for each image the few later ones that are most similar at any shift."""
+    count, pairs = codes.shape[1], []
+    for start in range(0, count, ROWS):
+        rows = codes[len(codes) // 2, start : start + ROWS]
+        best = np.full((len(rows), count - start), -1, np.float32)
+        for code in codes:
+            np.maximum(best, rows @ code[start:].T, out=best)
+        best[np.tril_indices(len(rows), m=count - start)] = -2
+        nearest = np.argpartition(best, -min(NEAREST, best.shape[1]), axis=1)[:, -NEAREST:]
+        i, place = np.nonzero(np.take_along_axis(best, nearest, axis=1) > -2)
+        pairs.append(np.stack([i, nearest[i, place]], axis=1) + start)
+    return np.concatenate(pairs)
+
+
+def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
+    """(pairs,) how far the blocks of each i are found in j, near the place that the (pairs, 2) shifts name.
+
+    The mean over blocks of the best normalised cross-correlation (Lewis 1995, "Fast Normalized Cross-Correlation",
+    equation 1; the means are zero already). A block counts by what both show of it and by its corners, for a straight
+    edge fits anywhere along itself (Shi and Tomasi 1994, "Good features to track", equation 9). The mean is scaled by
+    the root of the share that both show, as chance agreement is the wider the less there is to compare.
+    """
+    place = np.arange(SIZE)[:, None] - STEP * np.arange((SIZE - BLOCK) // STEP + 1)
+    belongs = ((place >= 0) & (place < BLOCK)).astype(np.float32)  # (T, B)
 
     def blocks(values: NDArray) -> NDArray:
         return belongs.T @ (values @ belongs)  # (pairs, B, B)
 
-    reach = SIZE // 4 + SLACK
-    first = descriptors[pairs[:, 0]]
-    second = np.pad(descriptors[pairs[:, 1]], ((0, 0), (reach, reach), (reach, reach)), constant_values=OUTSIDE)
-    wide = np.stack(
-        [
-            picture[reach - SLACK + y : reach + SLACK + y + SIZE, reach - SLACK + x : reach + SLACK + x + SIZE]
-            for picture, (y, x) in zip(second, shifts, strict=True)
-        ]
-    )
-    seen = [(part != OUTSIDE).astype(np.float32) for part in (first, wide)]
-    a, b = first * seen[0], wide * seen[1]
-    middle = slice(SLACK, SLACK + SIZE)
-    weight = np.minimum(blocks(seen[0]), blocks(seen[1][:, middle, middle])) / (2 * step) ** 2
+    reach = (SIZE - CELL * WINDOW) // 2 + SLACK
+    padded = np.pad(pictures[pairs[:, 1]], ((0, 0), (reach, reach), (reach, reach)), constant_values=OUTSIDE)
+    corner, edge = reach - SLACK + shifts, SIZE + 2 * SLACK
+    j = np.stack([picture[y : y + edge, x : x + edge] for picture, (y, x) in zip(padded, corner, strict=True)])
+    i = pictures[pairs[:, 0]]  # (pairs, T, T); j: (pairs, T + 2 SLACK, T + 2 SLACK)
+    seen_i, seen_j = (i != OUTSIDE).astype(np.float32), (j != OUTSIDE).astype(np.float32)
+    a, b = i * seen_i, j * seen_j
     energy, squares = blocks(a * a), b * b
-    best = np.full_like(weight, -1)
+    best = np.full_like(energy, -1)
     for y, x in product(range(2 * SLACK + 1), repeat=2):
         at = (slice(None), slice(y, y + SIZE), slice(x, x + SIZE))
         np.maximum(best, blocks(a * b[at]) / np.sqrt(energy * blocks(squares[at]) + 1e-6), out=best)
-    shown = weight.mean(axis=(1, 2))
-    return (weight * best).mean(axis=(1, 2)) / np.maximum(shown, 1e-6) * np.sqrt(shown)
+    inner = slice(SLACK, SLACK + SIZE)
+    both = np.minimum(blocks(seen_i), blocks(seen_j[:, inner, inner])) / BLOCK**2
+    middles = slice(BLOCK // 2, SIZE - BLOCK // 2 + 1, STEP)
+    corners = np.stack([cv2.cornerMinEigenVal(picture, BLOCK, ksize=3)[middles, middles] for picture in a])
+    weight = both * np.sqrt(np.maximum(corners, 0))
+    return np.sum(weight * best, axis=(1, 2)) / (np.sum(weight, axis=(1, 2)) + 1e-9) * np.sqrt(both.mean(axis=(1, 2)))

@@ -76,7 +76,7 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
         ("lr: .nan", "lr: got nan, wanted one in"),
         ("flip: bth", "flip: got bth, wanted one in .none, horizontal, both.; did you mean both"),
         ("image_size: 250", "image_size: got 250, wanted a multiple of patch_size 16, such as 256"),
-        ("num_heads: 7", "embedding_size: got 256, wanted a multiple of num_heads 7, such as 259"),
+        ("num_heads: 7", "embedding_size: got 96, wanted a multiple of num_heads 7, such as 98"),
         ("Epoch: 3\nepochs: 4", "epochs is given twice"),
         ("- lr", "got a list, wanted lines of the form"),
         ("lr: [", "not readable as YAML"),
