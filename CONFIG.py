@@ -44,6 +44,7 @@ class Config:
     stretch: bool = key(False, "fill the square by stretching instead of keeping the aspect ratio and padding")
     val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
     test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
+    folds: int = key(5, "parts for cross-validation (train.py --folds), which data.prepare assigns", 2, 100)
     num_workers: int = key(2, "processes that load and augment images", 0, 256)
     # --- augmentation of training images
     flip: str = key("horizontal", "mirror at random", choices=("none", "horizontal", "both"))
@@ -106,7 +107,7 @@ class Config:
 
     def fingerprint(self) -> str:
         """Eight hex digits that change with any key that can change a run's result."""
-        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("num_workers", "data_folder")}
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("num_workers", "data_folder", "folds")}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 

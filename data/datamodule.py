@@ -1,6 +1,5 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
-import math
 import sys
 from pathlib import Path
 from typing import cast
@@ -84,9 +83,4 @@ class CoronaryData(pl.LightningDataModule):
         info = self.processed.info
         if "mean" in info and "std" in info:
             return float(info["mean"]), float(info["std"])
-        images = [self.processed.image(sample) for sample in self.processed.of("train")]
-        scale = 255 if images[0].dtype == np.uint8 else 1
-        means = [float(np.mean(image, dtype=np.float64)) / scale for image in images]
-        squares = [float(np.mean(image.astype(np.float64) ** 2)) / scale**2 for image in images]
-        mean = float(np.mean(means))
-        return mean, math.sqrt(max(float(np.mean(squares)) - mean**2, 1e-6))
+        return processed.statistics([self.processed.image(sample) for sample in self.processed.of("train")])

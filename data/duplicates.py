@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 SIZE = 48  # T, edge in pixels of the picture that is compared
 BLOCK, STEP = 12, 6  # pixels of a block that must agree, and from block to block: B = 7 blocks a side
 SLACK = 2  # pixels that a block may lie off the common shift: rotation, other views
-FINE, COARSE = 1.125, 4.5  # pixels: detail that is kept, neighbourhood over which contrast is evened out
+FINE, COARSE = 1.5, 9.0  # pixels: detail that is kept, neighbourhood over which contrast is evened out
 DARK = 0.1  # of the brightness range: what is darker, all round the rest, is collimator or padding
 SCALE, OUTSIDE = 24, -128  # a descriptor's value at one local standard deviation, and outside the field of view
 CELL, WINDOW, CODE = 4, 8, 64  # pixels of a coarse cell, cells of a window of them, principal components kept of it
 NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
-SPREAD, LEAST, MOST = 2.5, 0.47, 0.8  # the threshold lies so far beyond them, in units of median to 90 %, within limits
+SPREAD, LEAST, MOST = 2.1, 0.5, 0.85  # the threshold lies so far beyond them, in units of median to 90 %, within limits
 BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
 
@@ -36,10 +36,10 @@ def describe(image: NDArray) -> NDArray:
     inwards = cv2.INTER_AREA if min(image.shape) >= SIZE else cv2.INTER_CUBIC
     small = cv2.resize(image.astype(np.float32), (SIZE, SIZE), interpolation=inwards)
     low, high = small.min(), np.percentile(small, 95)
-    field = np.zeros((SIZE, SIZE), np.uint8)
+    hull = np.zeros((SIZE, SIZE), np.uint8)
     shown = cv2.findNonZero((small >= low + DARK * (high - low)).astype(np.uint8))
-    cv2.fillConvexPoly(field, cv2.convexHull(shown), 1)
-    field = cv2.erode(field, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    cv2.fillConvexPoly(hull, cv2.convexHull(shown), 1)
+    field = cv2.erode(hull, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     weight = field.astype(np.float32)
 
     def local(values: NDArray, reach: float) -> NDArray:
@@ -133,8 +133,8 @@ def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
 
     The mean over blocks of the best normalised cross-correlation (Lewis 1995, "Fast Normalized Cross-Correlation",
     equation 1; the means are zero already). A block counts by what both show of it and by its corners, for a straight
-    edge fits anywhere along itself (Shi and Tomasi 1994, "Good features to track", equation 9). The mean is scaled by
-    the root of the share that both show, as chance agreement is the wider the less there is to compare.
+    edge fits anywhere along itself (Shi and Tomasi 1994, "Good features to track", equation 9). The mean is lowered
+    by the fourth root of the share that both show: chance agrees the better the less there is to compare.
     """
     place = np.arange(SIZE)[:, None] - STEP * np.arange((SIZE - BLOCK) // STEP + 1)
     belongs = ((place >= 0) & (place < BLOCK)).astype(np.float32)  # (T, B)
@@ -159,4 +159,4 @@ def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
     middles = slice(BLOCK // 2, SIZE - BLOCK // 2 + 1, STEP)
     corners = np.stack([cv2.cornerMinEigenVal(picture, BLOCK, ksize=3)[middles, middles] for picture in a])
     weight = both * np.sqrt(np.maximum(corners, 0))
-    return np.sum(weight * best, axis=(1, 2)) / (np.sum(weight, axis=(1, 2)) + 1e-9) * np.sqrt(both.mean(axis=(1, 2)))
+    return np.sum(weight * best, axis=(1, 2)) / (np.sum(weight, axis=(1, 2)) + 1e-9) * both.mean(axis=(1, 2)) ** 0.25

@@ -24,7 +24,7 @@ from data import contact_sheet, duplicates, processed, sources, splits
 from data.geometry import Placement, format_boxes
 from data.readers import DataError, read_grey
 
-KEYS = ("image_size", "border", "stretch", "val_share", "test_share", "seed")
+KEYS = ("image_size", "border", "stretch", "val_share", "test_share", "folds", "seed")
 FEW = 300  # images for which starting processes takes longer than the work
 
 
@@ -62,15 +62,15 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
 
     partial_folder = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
-    samples = _store(partial_folder, found, images, sides, groups)
-    train = np.concatenate([image.image.ravel() for image, side in zip(images, sides, strict=True) if side == "train"])
-    scale = 255 if train.dtype == np.uint8 else 1
+    samples = _store(partial_folder, found, images, sides, groups, _folds(found, groups, sides, config, notes))
+    train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
+    mean, std = processed.statistics(train)
     info: dict[str, Any] = {
         "format": 1,
         "class_names": names,
         "image_size": config.image_size,
-        "mean": float(train.mean(dtype=np.float64) / scale),
-        "std": float(train.std(dtype=np.float64) / scale),
+        "mean": mean,
+        "std": std,
         "border": border,
         "stretch": config.stretch,
         "split": "as the data brought it" if brings_split else f"by data.prepare, grouped, seed {config.seed}",
@@ -153,10 +153,25 @@ def _split(found: list[sources.Source], groups: list[int], config: CONFIG.Config
     return [str(side) for side in sides]
 
 
+def _folds(found: list[sources.Source], groups: list[int], sides: list[str], config: CONFIG.Config,
+           notes: list[str]) -> list[str]:  # fmt: skip
+    """The fold of each image that is not for testing; none where there are too few groups."""
+    pool = [i for i, side in enumerate(sides) if side != "test"]
+    folds = [""] * len(found)
+    try:
+        numbers = splits.folds([found[i].label for i in pool], [groups[i] for i in pool], config.folds, config.seed)
+    except DataError as error:
+        notes.append(f"no folds for cross-validation: {error}")
+        return folds
+    for i, number in zip(pool, numbers, strict=True):
+        folds[i] = str(number)
+    return folds
+
+
 def _store(folder: Path, found: list[sources.Source], images: list[Prepared], sides: list[str],
-           groups: list[int]) -> list[processed.Sample]:  # fmt: skip
+           groups: list[int], folds: list[str]) -> list[processed.Sample]:  # fmt: skip
     samples, taken = [], set()
-    for source, image, side, group in zip(found, images, sides, groups, strict=True):
+    for source, image, side, group, fold in zip(found, images, sides, groups, folds, strict=True):
         stem = Path(source.name).with_suffix("")
         path = f"{side}/{source.label}/{stem.name}.npy"
         if path in taken:
@@ -167,7 +182,7 @@ def _store(folder: Path, found: list[sources.Source], images: list[Prepared], si
             if pixels is not None:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(folder / name, pixels)
-        samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", source.name, image.sha256,
+        samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", fold, source.name, image.sha256,
                                         source.pixel_spacing_mm, image.boxes, mask, source.more))  # fmt: skip
     return samples
 

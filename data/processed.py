@@ -3,7 +3,8 @@
 import csv
 import hashlib
 import json
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,18 @@ from data.geometry import Box, parse_boxes, rasterise
 from data.readers import DataError
 from files import written_whole
 
-COLUMNS = ("path", "split", "label", "group", "source", "sha256", "pixel_spacing_mm", "lesion_boxes_xyxy", "mask")
+COLUMNS = (
+    "path",
+    "split",
+    "label",
+    "group",
+    "fold",
+    "source",
+    "sha256",
+    "pixel_spacing_mm",
+    "lesion_boxes_xyxy",
+    "mask",
+)
 SPLITS = ("train", "val", "test")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
@@ -28,6 +40,7 @@ class Sample:
     split: str
     label: str
     group: str = ""
+    fold: str = ""  # number of its fold in cross-validation; empty for test images
     source: str = ""
     sha256: str = ""
     pixel_spacing_mm: str = ""
@@ -59,6 +72,17 @@ class Processed:
         image = np.load(self.folder / sample.path, mmap_mode="r", allow_pickle=False)
         return image[:, :, 0] if image.ndim == 3 else image
 
+    def with_fold(self, number: int) -> "Processed":
+        """The same images, those of one fold for validation and those of all others for training."""
+        sides = {str(number): "val", "": "test"}
+        samples = [replace(sample, split=sides.get(sample.fold, "train")) for sample in self.samples]
+        return Processed(self.folder, samples, self.class_names, self.info)
+
+    @property
+    def folds(self) -> int:
+        """How many folds data.prepare assigned; 0: none."""
+        return len({sample.fold for sample in self.samples} - {""})
+
     @property
     def knows_lesions(self) -> bool:
         """Whether any image has a lesion mask or box."""
@@ -74,7 +98,7 @@ class Processed:
 
     def split_hash(self) -> str:
         """sha256 over which image, by content, is in which split under which label."""
-        rows = sorted(f"{sample.split} {sample.label} {sample.sha256}" for sample in self.samples)
+        rows = sorted(f"{sample.split} {sample.fold} {sample.label} {sample.sha256}" for sample in self.samples)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
@@ -105,6 +129,15 @@ def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
         for sample in samples:
             fixed = [getattr(sample, column) for column in COLUMNS]
             table.writerow(fixed + [sample.more.get(column, "") for column in more])
+
+
+def statistics(images: list[NDArray]) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels of stored images of one size, grey range 0 to 1."""
+    scales = [255.0 if image.dtype == np.uint8 else 1.0 for image in images]
+    means = [image.mean(dtype=np.float64) / scale for image, scale in zip(images, scales, strict=True)]
+    squares = [(image.astype(np.float64) ** 2).mean() / s**2 for image, s in zip(images, scales, strict=True)]
+    mean = float(np.mean(means))
+    return mean, math.sqrt(max(float(np.mean(squares)) - mean**2, 1e-6))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -31,6 +31,28 @@ def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> list[int]:
     return [int(number) for number in connected_components(graph, directed=False)[1]]
 
 
+def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, count: int, seed: int) -> NDArray:
+    """Give each image a fold from 0 to ``count`` - 1, no group in two, each class spread evenly.
+
+    Raises:
+        DataError: a class has fewer groups than folds are wanted.
+    """
+    members = defaultdict(set)
+    for label, group in zip(labels, groups, strict=True):
+        members[label].add(group)
+    scarce = min(members, key=lambda label: len(members[label]))
+    if len(members[scarce]) < count:
+        raise DataError(
+            f"class {scarce} has {len(members[scarce])} group(s) of images that belong together, too few for {count} "
+            "parts without putting views of one vessel on two sides; add images, or bring a split of your own"
+        )
+    numbers = np.zeros(len(labels), int)
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for number, (_, chosen) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
+        numbers[chosen] = number
+    return numbers
+
+
 def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int) -> NDArray:
     """Choose about ``share`` of the images, no group in part, each class in about the share it has in the whole.
 
@@ -41,23 +63,16 @@ def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArr
         DataError: the groups are too few or too large for both sides to hold every class.
     """
     classes, y = np.unique(labels, return_inverse=True)
-    members = defaultdict(set)
-    for label, group in zip(labels, groups, strict=True):
-        members[label].add(group)
-    scarce = min(members, key=lambda label: len(members[label]))
-    folds = min(max(2, round(1 / share)), len(members[scarce]))
-    if folds >= 2:
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        options: list[tuple[float, int, NDArray]] = []
-        for _, chosen in splitter.split(np.zeros(len(y)), y, groups):
-            mask = np.zeros(len(y), bool)
-            mask[chosen] = True
-            shares = np.array([mask[y == k].mean() for k in range(len(classes))])
-            if (shares > 0).all() and (shares < 1).all():
-                options.append((float(np.abs(shares - share).max()), len(options), mask))
-        if options:
-            return min(options)[2]
-    raise DataError(
-        f"class {scarce} has {len(members[scarce])} group(s) of images that belong together: too few to split without "
-        "putting views of one vessel on both sides; add images, or bring a split of your own (train/, val/ folders)"
-    )
+    fewest = min(len(set(np.asarray(groups)[y == k])) for k in range(len(classes)))
+    count = max(2, min(round(1 / share), fewest))
+    numbers = folds(labels, groups, count, seed)
+    options: list[tuple[float, int]] = []
+    for number in range(count):
+        shares = np.array([(numbers[y == k] == number).mean() for k in range(len(classes))])
+        if (shares > 0).all() and (shares < 1).all():
+            options.append((float(np.abs(shares - share).max()), number))
+    if not options:
+        raise DataError(
+            "one group of images that belong together holds nearly all of a class; bring a split of your own"
+        )
+    return numbers == min(options)[1]

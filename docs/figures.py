@@ -1,6 +1,6 @@
 """Draw the figures of docs/how-it-works.md: python docs/figures.py --Path_Checkpoint ViT.ckpt --OUTPUT docs
 
-The patch grid and the diagram show the default sizes and need no learned weights. The others show the weights of the
+The patch grid and the diagram show the published size and need no learned weights. The others show the weights of the
 checkpoint, the last of them on one phantom that always is the same.
 """
 
@@ -33,6 +33,7 @@ from vit.explain import attention_maps, cls_attention
 from vit.model import VisionTransformer
 
 SEED = 2021  # of the phantom; make demo trains on seed 0, so its model has not seen this one
+SHOWN = Config(embedding_size=256, num_heads=8, mlp_ratio=4.0)  # the published size, which the text works out
 FILTERS = (4, 12)  # rows and columns of filters that are shown
 GREY, BLUE, ORANGE, INK = "#eeeeee", "#cfe3f3", "#fbe0c3", "#1f4e79"
 Tiles = NDArray[np.floating[Any]]
@@ -43,9 +44,12 @@ def picture(size: int) -> Phantom:
     return next(made for i in range(100) if (made := phantom(SEED, i, size, views=1)).label == "abnormal")
 
 
-def save(figure: Figure, path: Path) -> None:
-    with written_whole(path) as beside:
-        figure.savefig(beside, dpi=110)
+def save(figure: Figure, path: Path, greys: int | None = None) -> None:
+    """Write a PNG; ``greys``: reduce it to so many, for noise packs badly."""
+    with io.BytesIO() as drawn, written_whole(path) as beside:
+        figure.savefig(drawn, dpi=110)
+        image = Image.open(drawn)
+        (image.convert("L").quantize(greys, dither=Image.Dither.NONE) if greys else image).save(beside, optimize=True)
     plt.close(figure)
     print(f"wrote {path}")
 
@@ -74,11 +78,7 @@ def patches(config: Config, path: Path) -> None:
         )
     for axis in (left, right):
         axis.axis("off")
-    with io.BytesIO() as drawn, written_whole(path) as beside:
-        figure.savefig(drawn, dpi=110)  # noise packs badly: fewer greys keep the file small
-        Image.open(drawn).convert("L").quantize(48, dither=Image.Dither.NONE).save(beside, "PNG", optimize=True)
-    plt.close(figure)
-    print(f"wrote {path}")
+    save(figure, path, greys=48)
 
 
 def filters(model: VisionTransformer, path: Path) -> None:
@@ -133,7 +133,7 @@ def attention(model: VisionTransformer, about: dict[str, Any], path: Path) -> No
     size_inches = 2.05 * (heads + 1) + 0.9, 2.1 * lines + 0.3
     figure, axes = plt.subplots(lines, heads + 1, figsize=size_inches, squeeze=False, layout="constrained")
     axes[0, 0].imshow(grey, cmap="gray", vmin=0, vmax=1)
-    axes[0, 0].set_title(f"{made.label}; P({about['class_names'][-1]}) = {probability:.2f}", fontsize=10)
+    axes[0, 0].set_title(f"P({about['class_names'][-1]}) = {probability:.2f}", fontsize=10)
     for place, (title, one) in maps_of.items():
         shown = axes[place].imshow(one, cmap="inferno", norm=scale, extent=(0, size, size, 0))
         axes[place].set_title(title, fontsize=10)
@@ -220,8 +220,8 @@ def main(argv: list[str]) -> None:
         model, about = checkpoint.load(arguments.Path_Checkpoint)
     except checkpoint.CheckpointError as error:
         sys.exit(str(error))
-    diagram(Config(), arguments.OUTPUT / "model.png")
-    patches(Config(), arguments.OUTPUT / "patches.png")
+    diagram(SHOWN, arguments.OUTPUT / "model.png")
+    patches(SHOWN, arguments.OUTPUT / "patches.png")
     filters(model, arguments.OUTPUT / "filters.png")
     positions(model, arguments.OUTPUT / "positions.png")
     attention(model, about, arguments.OUTPUT / "attention.png")
