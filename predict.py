@@ -2,9 +2,10 @@
 
 import argparse
 import csv
-import glob
 import io
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from files import keep_aside, written_whole
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
     from data.inputs import Input
     from vit.plot import Explained
@@ -45,29 +47,6 @@ def _joined(argv: list[str]) -> list[str]:
     return words
 
 
-def find(path: str) -> list[Path]:
-    """The image files that ``path`` names. Raises DataError if there is none."""
-    from data.readers import SUFFIXES, DataError
-
-    root = Path(path)
-    if root.is_dir():
-        files = [file for file in sorted(root.rglob("*")) if "masks" not in file.relative_to(root).parts[:1]]
-    elif root.is_file():
-        return [root]
-    else:
-        files = [Path(file) for file in sorted(glob.glob(path, recursive=True))]
-    images = [
-        file
-        for file in files
-        if file.suffix.lower() in SUFFIXES and file.is_file() and file.name != "contact_sheet.png"
-    ]
-    if not images:
-        raise DataError(
-            f"{path}: no image there; wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
-        )
-    return images
-
-
 def torch_device(device: str) -> "torch.device":
     """Raises DataError for a device that this machine lacks."""
     import torch
@@ -81,43 +60,58 @@ def torch_device(device: str) -> "torch.device":
     return torch.device("cuda" if gpu and device != "cpu" and device != "mps" else "mps" if device == "mps" else "cpu")
 
 
+@dataclass
+class Prediction:
+    """What the model says of one image; the image itself is read again where it is drawn."""
+
+    item: "Input"
+    predicted: str
+    probabilities: list[float]  # of each class
+    attention: "NDArray[Any]"  # (grid height, grid width), 1 is an even share
+
+
 def explain(
     inputs: "list[Input]", model: Any, about: dict[str, Any], device: "torch.device", batch_size: int
-) -> "list[Explained]":
+) -> list[Prediction]:
     """Prediction and map for each input, in their order."""
     import torch
+    from tqdm import tqdm
 
     from data.dataset import to_tensor
     from vit.explain import cls_attention
-    from vit.plot import Explained
 
     how, names = about["preprocessing"], about["class_names"]
-    explained = []
+    predictions = []
     model.to(device)
-    for start in range(0, len(inputs), batch_size):
-        part = inputs[start : start + batch_size]
-        images = [item.image(how) for item in part]
-        channels = about["config"]["num_channels"]
-        batch = torch.stack([to_tensor(image, how["mean"], how["std"], channels) for image in images])
-        logits, maps = cls_attention(model, batch.to(device))
-        probabilities = (logits.float() / about["temperature"]).softmax(dim=1).cpu().numpy()
-        for item, image, row, attention in zip(part, images, probabilities, maps.float().cpu().numpy(), strict=True):
-            chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
-            explained.append(
-                Explained(item.name, image, attention, item.truth, names[chosen], names, row.tolist(), item.lesion(how))
-            )
-        if sys.stderr.isatty():
-            print(f"\r{len(explained)} of {len(inputs)} images", end="", file=sys.stderr)
-    return explained
+    with tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False) as progress:
+        for start in range(0, len(inputs), batch_size):
+            part = inputs[start : start + batch_size]
+            tensors = [to_tensor(x.image(how), how["mean"], how["std"], about["config"]["num_channels"]) for x in part]
+            logits, maps = cls_attention(model, torch.stack(tensors).to(device))
+            probabilities = (logits.float() / about["temperature"]).softmax(dim=1).cpu().numpy()
+            for item, row, attention in zip(part, probabilities, maps.float().cpu().numpy(), strict=True):
+                chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
+                predictions.append(Prediction(item, names[chosen], row.tolist(), attention))
+            progress.update(len(part))
+    return predictions
 
 
-def table(explained: "list[Explained]") -> str:
+def drawn(prediction: Prediction, about: dict[str, Any]) -> "Explained":
+    """The prediction with its pixels, ready to be drawn."""
+    from vit.plot import Explained
+
+    item, how = prediction.item, about["preprocessing"]
+    said = (item.truth, prediction.predicted, about["class_names"], prediction.probabilities)
+    return Explained(item.name, item.image(how), prediction.attention, *said, item.lesion(how))
+
+
+def table(predictions: list[Prediction], class_names: list[str]) -> str:
     """predictions.csv: path, truth, probability of each class, predicted class."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "truth", *(f"probability_{name}" for name in explained[0].class_names), "predicted"])
-    for item in explained:
-        rows.writerow([item.name, item.truth, *(f"{p:.6f}" for p in item.probabilities), item.predicted])
+    rows.writerow(["path", "truth", *(f"probability_{name}" for name in class_names), "predicted"])
+    for said in predictions:
+        rows.writerow([said.item.name, said.item.truth, *(f"{p:.6f}" for p in said.probabilities), said.predicted])
     return text.getvalue()
 
 
@@ -128,19 +122,32 @@ def write_table(text: str, path: Path) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def spread(explained: "list[Explained]", count: int) -> "tuple[list[Explained], str]":
+def spread(predictions: list[Prediction], count: int, positive: str) -> tuple[list[Prediction], str]:
     """At most ``count`` images, evenly spaced in the order of the positive probability, and words that say so."""
-    ordered = sorted(explained, key=lambda item: -item.probabilities[-1])
-    positive = explained[0].class_names[-1]
+    ordered = sorted(predictions, key=lambda said: -said.probabilities[-1])
     if len(ordered) <= count:
-        return ordered, f"all {len(ordered)} images, by P({positive})"
+        return ordered, f"all {len(ordered)} images, in the order of P({positive})"
     steps = [round(i * (len(ordered) - 1) / max(1, count - 1)) for i in range(count)]
     return [ordered[i] for i in steps], f"{count} of {len(ordered)} images, evenly spaced in the order of P({positive})"
 
 
+def picture_names(predictions: list[Prediction], root: Path) -> list[str]:
+    """A file name for the picture of each image: its path below ``root``, the suffix only where two would be alike."""
+    stems = [
+        said.item.path.relative_to(root) if said.item.path.is_relative_to(root) else said.item.path
+        for said in predictions
+    ]
+    short = ["__".join(path.with_suffix("").parts[-4:]) for path in stems]
+    many = {name for name, count in Counter(short).items() if count > 1}
+    return [
+        f"{f'{name}_{path.suffix[1:]}_{i}' if name in many else name}.png"
+        for i, (name, path) in enumerate(zip(short, stems, strict=True))
+    ]
+
+
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
-    from data.inputs import gather
+    from data.inputs import find, gather
     from data.readers import DataError
     from vit import checkpoint, plot
 
@@ -152,21 +159,22 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     device = torch_device(arguments.device)
     model, about = checkpoint.load(arguments.Path_Checkpoint)
-    inputs = gather(find(arguments.Path), about["class_names"], about["preprocessing"])
-    explained = explain(inputs, model, about, device, arguments.batch_size)
+    names = about["class_names"]
+    inputs = gather(find(arguments.Path), names, about["preprocessing"])
+    predictions = explain(inputs, model, about, device, arguments.batch_size)
     beside = output if suffix == "" else output.parent
-    write_table(table(explained), beside / "predictions.csv")
+    write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
-        chosen, words = spread(explained, arguments.num_images)
-        plot.predictions(chosen, output, f"{arguments.Path_Checkpoint}: {words}")
+        chosen, words = spread(predictions, arguments.num_images, names[-1])
+        items = [drawn(said, about) for said in chosen]
+        plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}")
     else:
-        top = plot.shared_scale(explained)
-        for item in explained:
-            picture = output / f"{Path(item.name).with_suffix('').as_posix().replace('/', '__')}.png"
-            plot.predictions([item], picture, str(arguments.Path_Checkpoint), top)
-    known = [item for item in explained if item.truth]
-    right = sum(item.truth == item.predicted for item in known)
-    print(f"{len(explained)} images" + (f", {right} of {len(known)} with known truth right" if known else ""))
+        top = plot.shared_scale([said.attention for said in predictions])
+        for said, name in zip(predictions, picture_names(predictions, Path(arguments.Path)), strict=True):
+            plot.predictions([drawn(said, about)], output / name, arguments.Path_Checkpoint.name, top)
+    known = [said for said in predictions if said.item.truth]
+    right = sum(said.item.truth == said.predicted for said in known)
+    print(f"{len(predictions)} images" + (f", {right} of {len(known)} with known truth right" if known else ""))
     print(f"wrote {beside / 'predictions.csv'} and {output}")
 
 

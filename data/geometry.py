@@ -1,6 +1,7 @@
 """Where the pixels of a source image come to lie in the square that the model sees."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -78,6 +79,25 @@ def rasterise(boxes: list[Box], size: tuple[int, int]) -> NDArray:
     for x0, y0, x1, y1 in boxes:
         mask[max(0, round(y0)) : max(0, round(y1)), max(0, round(x0)) : max(0, round(x1))] = 1
     return mask
+
+
+def read_mask(path: Path, size: tuple[int, ...]) -> NDArray:
+    """(H, W) uint8 lesion mask, 1 where the file's pixels are not 0; an empty one is a mask too.
+
+    Raises:
+        ValueError: unreadable, or of another size than its image's (height, width).
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+        mask = (
+            np.load(path, allow_pickle=False) if path.suffix == ".npy" else cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
+        )
+    except (OSError, ValueError, cv2.error) as error:
+        raise ValueError(f"{path}: not readable as a mask: {error}") from None
+    if mask is None or mask.shape != size:
+        got = "no image" if mask is None else f"shape {mask.shape}"
+        raise ValueError(f"{path}: got {got}, wanted a mask of its image's shape {size}")
+    return (mask != 0).astype(np.uint8)
 
 
 def parse_boxes(text: str) -> list[Box]:

@@ -1,17 +1,17 @@
 """The images that predict.py is given, with what their folder knows of them."""
 
+import glob
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset import as_float
-from data.geometry import Placement, parse_boxes, rasterise
+from data.geometry import Placement, parse_boxes, rasterise, read_mask
 from data.processed import FIRST_VERSION_CLASSES, read_table
-from data.readers import DataError, read_grey
+from data.readers import SUFFIXES, DataError, read_grey
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Input:
         grey = read_grey(self.path)
         place = self._place(grey, how)
         if self.mask is not None and self.mask.is_file():
-            return place.image((_mask(self.mask) > 0).astype(np.uint8), nearest=True)
+            return place.image(read_mask(self.mask, grey.shape), nearest=True)
         return rasterise(place.boxes(parse_boxes(self.boxes)), (how["image_size"],) * 2)
 
     @property
@@ -57,8 +57,32 @@ class Input:
         return Placement(grey.shape[0], grey.shape[1], how["image_size"], border, stretch)
 
 
-def _mask(path: Path) -> NDArray:
-    return np.asarray(np.load(path, allow_pickle=False)) if path.suffix == ".npy" else read_grey(path)
+def find(path: str) -> list[Path]:
+    """The image files that ``path`` names: a folder's, one, or those of a glob; no masks and no hidden files.
+
+    Raises:
+        DataError: there is none.
+    """
+    root = Path(path)
+    if root.is_file():
+        return [root]
+    found = (
+        sorted(root.rglob("*")) if root.is_dir() else [Path(file) for file in sorted(glob.glob(path, recursive=True))]
+    )
+    start = len(root.parts) if root.is_dir() else 0
+    images = [
+        file
+        for file in found
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and file.name != "contact_sheet.png"
+        and not any(part == "masks" or part.startswith((".", "__MACOSX")) for part in file.parts[start:])
+    ]
+    if not images:
+        raise DataError(
+            f"{path}: no image there; wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
+        )
+    return images
 
 
 def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> list[Input]:
@@ -73,14 +97,16 @@ def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> li
     inputs, faults, resized = [], [], 0
     for path in paths:
         root, row = known.get(path.resolve(), (None, {}))
-        truth = row.get("label") or FIRST_VERSION_CLASSES.get(path.parent.name, path.parent.name)
+        own = path.parent.name
+        truth = row.get("label") or (own if own in class_names else FIRST_VERSION_CLASSES.get(own, ""))
         mask = root / row["mask"] if root is not None and row.get("mask") else None
         item = Input(
             path, path.as_posix(), truth if truth in class_names else "", row.get("lesion_boxes_xyxy", ""), mask
         )
         try:
             shape = read_grey(path).shape
-        except DataError as error:
+            item.lesion(how)
+        except ValueError as error:
             faults.append(str(error))
             continue
         resized += path.suffix.lower() == ".npy" and shape != (how["image_size"],) * 2

@@ -10,6 +10,7 @@ import argparse
 import csv
 import math
 import multiprocessing
+import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -267,12 +268,17 @@ def write(output: Path, patients: int, views: int, image_size: int, seed: int, w
     if patients < 1:
         raise ValueError(f"patients: got {patients}, wanted at least 1")
     phantom(seed, 0, image_size, views)  # wrong numbers fail here, before anything is written
-    task, count = partial(_write_one, output=output, views=views, image_size=image_size, seed=seed), patients * views
+    made = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(made, ignore_errors=True)
+    task, count = partial(_write_one, output=made, views=views, image_size=image_size, seed=seed), patients * views
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit="image"))
-    with (beside := output / "manifest.csv.part").open("w", newline="") as file:
+        rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit=" images", mininterval=1))
+    with (made / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    return beside.replace(output / "manifest.csv")
+    if output.exists():
+        output.rmdir()  # it is empty
+    made.rename(output)
+    return output / "manifest.csv"
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import CONFIG
 from data import contact_sheet, duplicates, processed, sources, splits
-from data.geometry import Placement, format_boxes
+from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, read_grey
 
 KEYS = ("image_size", "border", "stretch", "val_share", "test_share", "folds", "seed")
@@ -50,6 +50,8 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
     notes: list[str] = []
     found = sources.find(root, group, notes)
     names = processed.order_classes({source.label for source in found}, positive)
+    if positive is None and not {name.lower() for name in names} & {*processed.NORMAL_NAMES, *processed.POSITIVE_NAMES}:
+        notes.append(f"no class has a known name, so {names[-1]} is taken as positive; --positive names another")
     brings_split, brings_manifest = bool(found[0].split), root.suffix == ".csv" or (root / "manifest.csv").is_file()
     border = 0.0 if brings_split or brings_manifest else config.border
     found, images = _read_all(found, config.image_size, border, config.stretch, skip_damaged, notes)
@@ -123,7 +125,7 @@ def _prepare_one(source: sources.Source, size: int, border: float, stretch: bool
         place = Placement(image.shape[0], image.shape[1], size, border, stretch)
         mask = None
         if source.mask is not None:
-            share = place.image((read_grey(source.mask) > 0).astype(np.float32))
+            share = place.image(read_mask(source.mask, image.shape).astype(np.float32))
             mask = (share >= 0.5 if (share >= 0.5).any() else share > 0).astype(np.uint8)
     except ValueError as error:
         return str(error)

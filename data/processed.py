@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ COLUMNS = (
 )
 SPLITS = ("train", "val", "test")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
+NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
 
 
@@ -83,10 +85,10 @@ class Processed:
         """How many folds data.prepare assigned; 0: none."""
         return len({sample.fold for sample in self.samples} - {""})
 
-    @property
+    @cached_property
     def knows_lesions(self) -> bool:
-        """Whether any image has a lesion mask or box."""
-        return any(sample.mask or sample.lesion_boxes_xyxy for sample in self.samples)
+        """Whether any training image has a lesion mask or box."""
+        return any(sample.mask or sample.lesion_boxes_xyxy for sample in self.of("train"))
 
     def lesion(self, sample: Sample) -> NDArray | None:
         """(H, W) uint8 mask of the lesions, all zero in the first, normal class; None where nothing is known."""
@@ -103,7 +105,7 @@ class Processed:
 
 
 def order_classes(names: set[str], positive: str | None) -> list[str]:
-    """Class names in index order, the positive one last.
+    """Class names in index order: a known normal one first, the positive one last.
 
     Raises:
         DataError: fewer than two classes, or ``positive`` is none of them.
@@ -113,9 +115,9 @@ def order_classes(names: set[str], positive: str | None) -> list[str]:
                         "a folder for each, such as normal/ and abnormal/")  # fmt: skip
     if positive is not None and positive not in names:
         raise DataError(f"--positive: got {positive}, wanted one of: {', '.join(sorted(names))}")
-    known = [name for name in sorted(names) if name.lower() in POSITIVE_NAMES]
-    last = positive or (known[0] if known else sorted(names)[-1])
-    return [*sorted(names - {last}), last]
+    ordered = sorted(names, key=lambda name: (name.lower() not in NORMAL_NAMES, name.lower() in POSITIVE_NAMES, name))
+    last = positive or ordered[-1]
+    return [*(name for name in ordered if name != last), last]
 
 
 def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:

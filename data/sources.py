@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.geometry import Box, parse_boxes
-from data.processed import POSITIVE_NAMES, read_table
+from data.processed import COLUMNS, NORMAL_NAMES, POSITIVE_NAMES, read_table
 from data.readers import SUFFIXES, DataError
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-CLASS_NAMES = {*POSITIVE_NAMES, "normal", "healthy", "negative", "0", "1"}  # a lone one is a class, not a wrapper
+CLASS_NAMES = {*NORMAL_NAMES, *POSITIVE_NAMES, "1"}  # a lone one is a class, not a folder around classes
 GROUP_COLUMNS = ("group", "patient", "patient_id", "vessel", "frame", "study")
-OWN_COLUMNS = {"path", "split", "label", "mask", "lesion_boxes_xyxy", "pixel_spacing_mm"}
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,9 @@ def _from_manifest(manifest: Path, group: str | None, notes: list[str]) -> list[
                 faults.append(f"{manifest}, line {line}: {file} lies outside {root}; nothing there is read")
             elif not file.is_file():
                 faults.append(f"{manifest}, line {line}: no such file {file}")
-        if not row["label"]:
-            faults.append(f"{manifest}, line {line}: no label")
-        more = {name: value for name, value in row.items() if name not in OWN_COLUMNS and name != "group"}
+        if not re.fullmatch(r"[^/\\.][^/\\]*", row["label"]):
+            faults.append(f"{manifest}, line {line}: got label {row['label']!r}, wanted a name that a folder can have")
+        more = {name: value for name, value in row.items() if name not in COLUMNS}
         tie, spacing = row.get(column, ""), row.get("pixel_spacing_mm", "")
         sources.append(Source(path, row["path"], row["label"], split, tie, boxes, mask, spacing, more))
     if any(source.split for source in sources) and not all(source.split for source in sources):

@@ -48,8 +48,10 @@ def save(figure: Figure, path: Path, greys: int | None = None) -> None:
     """Write a PNG; ``greys``: reduce it to so many, for noise packs badly."""
     with io.BytesIO() as drawn, written_whole(path) as beside:
         figure.savefig(drawn, dpi=110)
-        image = Image.open(drawn)
-        (image.convert("L").quantize(greys, dither=Image.Dither.NONE) if greys else image).save(beside, optimize=True)
+        image: Image.Image = Image.open(drawn)
+        if greys:
+            image = image.convert("L").quantize(greys, dither=Image.Dither.NONE)
+        image.save(beside, optimize=True)
     plt.close(figure)
     print(f"wrote {path}")
 

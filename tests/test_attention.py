@@ -33,9 +33,9 @@ def pictures() -> Tensor:
     return torch.randn(B, 3, 24, 40, generator=torch.Generator().manual_seed(9))
 
 
-def is_explicit() -> bool:
+def is_explicit(module: SelfAttention) -> bool:
     """Whether a forward pass now works out its probabilities."""
-    return probabilities_of(attention(), tokens()) is not None
+    return probabilities_of(module, tokens()) is not None
 
 
 def probabilities_of(module: SelfAttention, x: Tensor) -> Tensor | None:
@@ -67,8 +67,9 @@ def test_fused_path_follows_the_equation() -> None:
 
 
 def test_explicit_path_follows_the_equation() -> None:
-    with explicit_attention():
-        torch.testing.assert_close(attention()(tokens()), by_the_equation(attention(), tokens()), atol=1e-5, rtol=0)
+    module = attention()
+    with explicit_attention(module):
+        torch.testing.assert_close(module(tokens()), by_the_equation(module, tokens()), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("num_outputs", [1, 3])
@@ -79,22 +80,24 @@ def test_first_outputs_are_those_of_all_tokens(num_outputs: int) -> None:
 
 
 def test_logits_of_both_paths_agree() -> None:
-    fused = model()(pictures())
-    with explicit_attention():
-        explicit = model()(pictures())
+    one = model()
+    fused = one(pictures())
+    with explicit_attention(one):
+        explicit = one(pictures())
     assert fused.std() > 0.1
     torch.testing.assert_close(explicit, fused, atol=1e-5, rtol=0)
 
 
 def test_parameter_gradients_of_both_paths_agree() -> None:
+    one = model()
+
     def gradients() -> dict[str, Tensor]:
-        one = model()
         loss = torch.nn.functional.cross_entropy(one(pictures()), torch.tensor([1, 4]))
         names, parameters = zip(*one.named_parameters(), strict=True)
         return dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
 
     fused = gradients()
-    with explicit_attention():
+    with explicit_attention(one):
         explicit = gradients()
     assert fused["blocks.0.attention.query.weight"].abs().max() > 1e-3
     torch.testing.assert_close(explicit, fused, atol=1e-4, rtol=0)
@@ -103,7 +106,7 @@ def test_parameter_gradients_of_both_paths_agree() -> None:
 def test_paths_agree_in_training_without_dropout() -> None:
     one = model(hidden_dropout=0.0, attention_dropout=0.0).train()
     fused = one(pictures())
-    with explicit_attention():
+    with explicit_attention(one):
         torch.testing.assert_close(one(pictures()), fused, atol=1e-5, rtol=0)
 
 
@@ -116,7 +119,7 @@ def test_dropout_of_either_path_keeps_the_mean() -> None:
     module.train()
     torch.manual_seed(10)
     fused = module(many)
-    with explicit_attention():
+    with explicit_attention(module):
         explicit = module(many)
     for drawn in (fused, explicit):
         error = drawn.std(dim=0) / repeats**0.5
@@ -131,8 +134,9 @@ def test_projection_dropout_acts_on_the_joined_heads() -> None:
 
 
 def test_rows_of_probabilities_sum_to_one() -> None:
-    with explicit_attention():
-        probabilities = probabilities_of(attention(), tokens())
+    module = attention()
+    with explicit_attention(module):
+        probabilities = probabilities_of(module, tokens())
     assert probabilities is not None
     assert probabilities.shape == (B, HEADS, N, N)
     assert (probabilities >= 0).all()
@@ -140,34 +144,43 @@ def test_rows_of_probabilities_sum_to_one() -> None:
 
 
 def test_hooks_see_probabilities_before_dropout() -> None:
-    with explicit_attention():
-        probabilities = probabilities_of(attention(dropout=0.3).train(), tokens())
+    module = attention(dropout=0.3).train()
+    with explicit_attention(module):
+        probabilities = probabilities_of(module, tokens())
     assert probabilities is not None
     torch.testing.assert_close(probabilities.sum(dim=-1), torch.ones(B, HEADS, N), atol=1e-6, rtol=0)
 
 
 def test_fused_path_is_the_usual_one() -> None:
-    assert not is_explicit()
+    assert not is_explicit(attention())
 
 
 def test_switch_goes_back_at_the_end() -> None:
-    with explicit_attention():
-        assert is_explicit()
-    assert not is_explicit()
+    module = attention()
+    with explicit_attention(module):
+        assert is_explicit(module)
+    assert not is_explicit(module)
+
+
+def test_switch_leaves_other_modules_alone() -> None:
+    with explicit_attention(attention()):
+        assert not is_explicit(attention())
 
 
 def test_switch_goes_back_after_an_exception() -> None:
-    with pytest.raises(RuntimeError, match="inside"), explicit_attention():
+    module = attention()
+    with pytest.raises(RuntimeError, match="inside"), explicit_attention(module):
         raise RuntimeError("inside")
-    assert not is_explicit()
+    assert not is_explicit(module)
 
 
 def test_inner_use_leaves_the_outer_one_on() -> None:
-    with explicit_attention():
-        with explicit_attention():
-            assert is_explicit()
-        assert is_explicit()
-    assert not is_explicit()
+    module = attention()
+    with explicit_attention(module):
+        with explicit_attention(module):
+            assert is_explicit(module)
+        assert is_explicit(module)
+    assert not is_explicit(module)
 
 
 def test_a_width_that_does_not_divide_among_heads() -> None:

@@ -172,3 +172,14 @@ def test_the_map_shows_the_patch_that_is_attended(places: tuple[tuple[int, int],
         others = one.flatten().sort().values[:-1]
         assert one.max() > 3 * others.max()
         torch.testing.assert_close(others, others[:1].expand_as(others))
+
+
+def test_the_last_map_alone_leaves_the_other_blocks_fused() -> None:
+    model = vit()
+    with attention_maps(model) as maps, torch.no_grad():
+        model(pictures())
+        wanted = maps[-1]
+    with attention_maps(model, first=-1) as maps, torch.no_grad():
+        model(pictures())
+    assert len(maps) == 1
+    torch.testing.assert_close(maps[0], wanted, atol=1e-6, rtol=0)

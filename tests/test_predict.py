@@ -117,12 +117,14 @@ def test_a_former_table_is_kept(tmp_path: Path, folder: Path, ckpt: Path) -> Non
 
 
 def test_chosen_images_span_the_probabilities() -> None:
-    from vit.plot import Explained
+    from data.inputs import Input
 
-    image, grid = np.zeros((8, 8)), np.ones((2, 2))
-    items = [Explained(f"{i}", image, grid, "", "a", ["n", "a"], [1 - i / 10, i / 10]) for i in range(11)]
-    chosen, words = predict.spread(items, 3)
-    assert [item.name for item in chosen] == ["10", "5", "0"]
+    said = [
+        predict.Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2)))
+        for i in range(11)
+    ]
+    chosen, words = predict.spread(said, 3, "a")
+    assert [prediction.item.name for prediction in chosen] == ["10", "5", "0"]
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
 
 

@@ -231,3 +231,48 @@ def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictur
     np.save(tmp_path / "out" / second, np.full((4, 4), np.nan, np.float16))
     with pytest.raises(DataError, match=r"2 faults(.|\n)*not readable(.|\n)*without NaN"):
         processed.load(tmp_path / "out")
+
+
+def test_empty_masks_of_normal_images_are_no_fault(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    with (raw / "manifest.csv").open("w") as file:
+        file.write("path,label,mask\n")
+        for path in sorted(raw.rglob("p*.png")):
+            mask = np.zeros((40, 32), bool)
+            mask[3:9, 4:9] = path.parent.name == "abnormal"
+            np.save(raw / f"mask_{path.parent.name}_{path.stem}.npy", mask)
+            file.write(
+                f"{path.relative_to(raw).as_posix()},{path.parent.name},mask_{path.parent.name}_{path.stem}.npy\n"
+            )
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    sums = {sample.label: int(np.load(tmp_path / "out" / sample.mask).sum()) for sample in result.samples}
+    assert sums["normal"] == 0
+    assert sums["abnormal"] > 0
+
+
+def test_a_label_cannot_name_a_place_outside(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    (raw / "manifest.csv").write_text("path,label\nnormal/p00.png,../../escaped\nabnormal/p00.png,abnormal\n")
+    with pytest.raises(DataError, match=r"line 2: got label '../../escaped', wanted a name"):
+        prepare(raw, tmp_path / "out", CONFIGURATION)
+
+
+def test_a_prepared_folder_can_be_prepared_again(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    prepare(pictures(), tmp_path / "out", CONFIGURATION)
+    again = prepare(tmp_path / "out", tmp_path / "smaller", CONFIG.Config(image_size=16, patch_size=8))
+    header = (tmp_path / "smaller" / "manifest.csv").read_text().splitlines()[0].split(",")
+    assert len(header) == len(set(header))
+    assert again.samples[0].source.endswith(".npy")
+
+
+@pytest.mark.parametrize(
+    ("names", "ordered"),
+    [
+        ({"disease", "normal"}, ["normal", "disease"]),
+        ({"calcified", "normal", "soft"}, ["normal", "calcified", "soft"]),
+        ({"positive", "negative"}, ["negative", "positive"]),
+        ({"0", "1"}, ["0", "1"]),
+    ],
+)
+def test_normal_is_first_and_positive_last(names: set[str], ordered: list[str]) -> None:
+    assert processed.order_classes(names, None) == ordered

@@ -6,21 +6,22 @@ from contextlib import contextmanager
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_fused = True
-
 
 @contextmanager
-def explicit_attention() -> Iterator[None]:
-    """Inside this context every SelfAttention works out its probabilities, where a hook can read them.
+def explicit_attention(module: nn.Module) -> Iterator[None]:
+    """Inside this context every SelfAttention of ``module`` works out its probabilities, where a hook can read them.
 
     The fused kernel never holds them. Same weights, same logits: only memory and time differ.
     """
-    global _fused
-    before, _fused = _fused, False
+    attentions = [part for part in module.modules() if isinstance(part, SelfAttention)]
+    before = [attention.fused for attention in attentions]
     try:
+        for attention in attentions:
+            attention.fused = False
         yield
     finally:
-        _fused = before
+        for attention, fused in zip(attentions, before, strict=True):
+            attention.fused = fused
 
 
 class SelfAttention(nn.Module):
@@ -48,7 +49,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         if embedding_size % num_heads:
             raise ValueError(f"embedding_size {embedding_size} is not divisible by num_heads {num_heads}")
-        self.num_heads = num_heads
+        self.num_heads, self.fused = num_heads, True
         self.query = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
         self.key = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
         self.value = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
@@ -62,7 +63,7 @@ class SelfAttention(nn.Module):
         query = self._split_heads(self.query(x[:, :num_outputs]))  # (B, heads, M, d)
         key = self._split_heads(self.key(x))  # (B, heads, N, d)
         value = self._split_heads(self.value(x))  # (B, heads, N, d)
-        if _fused:
+        if self.fused:
             dropout = self.dropout.p if self.training else 0.0
             heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         else:

@@ -11,20 +11,22 @@ from vit.model import VisionTransformer
 
 
 @contextmanager
-def attention_maps(model: VisionTransformer) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with one map for each block, first block first.
+def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Tensor]]:
+    """Inside this context each forward pass fills the list with one map for each block, ``first`` block first.
 
     A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has one row,
-    (B, heads, 1, N), of the CLS token, the only one that is worked out there.
+    (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` = -1 gives that map alone,
+    while all blocks before it stay fused: nothing of size N x N is held.
     """
     maps: list[Tensor] = []
-    attentions = [module for module in model.blocks.modules() if isinstance(module, SelfAttention)]
-    assert len(attentions) == len(model.blocks), "a block without SelfAttention"
+    blocks = model.blocks[first:]
+    attentions = [part for part in blocks.modules() if isinstance(part, SelfAttention)]
+    assert len(attentions) == len(blocks), "a block without SelfAttention"
     hooks = [model.embeddings.register_forward_pre_hook(lambda *_: maps.clear())]
     try:
         for attention in attentions:
             hooks.append(attention.probabilities.register_forward_hook(lambda _, __, output: maps.append(output)))
-        with explicit_attention():
+        with explicit_attention(blocks):
             yield maps
     finally:
         for hook in hooks:
@@ -45,7 +47,7 @@ def cls_attention(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Ten
     Returns:
         (B, K) logits and (B, grid height, grid width) maps.
     """
-    with torch.inference_mode(), attention_maps(model) as maps:
+    with torch.inference_mode(), attention_maps(model, first=-1) as maps:
         logits = model(images)
         cls_row = maps[-1].mean(dim=1)[:, 0, model.num_prefix_tokens :]  # (B, N)
     relative = cls_row / cls_row.mean(dim=1, keepdim=True).clamp_min(1e-12)

@@ -8,7 +8,7 @@ from vit.encoder import EncoderBlock
 
 
 class VisionTransformer(nn.Module):
-    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token.
+    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token. By default of the published size.
 
     Args:
         image_size: edge in pixels, or (height, width).

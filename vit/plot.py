@@ -39,9 +39,9 @@ class Explained:
     lesion: NDArray | None = None
 
 
-def shared_scale(items: list[Explained]) -> float:
+def shared_scale(maps: list[NDArray]) -> float:
     """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at least 2."""
-    return max(2.0, float(np.percentile([item.attention for item in items], 99.5)))
+    return max(2.0, float(np.percentile(maps, 99.5)))
 
 
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
@@ -53,7 +53,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         title: a line above all, such as how the images were chosen.
         top: upper end of the colour scale; by default ``shared_scale`` of the items.
     """
-    top = top or shared_scale(items)
+    top = top or shared_scale([item.attention for item in items])
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(title, fontsize=9)
@@ -112,7 +112,7 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
         axis.set_xlabel("epoch")
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(fontsize=7, frameon=False)
-    left.set_title("loss", fontsize=9)
+    left.set_title("loss of the class labels", fontsize=9)
     right.set_title(f"validation; best AUROC {history[best]['val_auroc']:.3f} at epoch {epochs[best]:.0f}", fontsize=9)
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=110)
