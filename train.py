@@ -94,7 +94,7 @@ def contents(config: CONFIG.Config, data: "CoronaryData", run: str) -> dict[str,
 def trainer_for(config: CONFIG.Config, arguments: argparse.Namespace, folder: Path, history: "History") -> "pl.Trainer":
     """Lightning's Trainer, which keeps best.ckpt and last.ckpt in the run's folder."""
     import pytorch_lightning as pl
-    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+    from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
     from pytorch_lightning.loggers import TensorBoardLogger
 
     from vit.progress import WholeCheckpoints
@@ -103,6 +103,7 @@ def trainer_for(config: CONFIG.Config, arguments: argparse.Namespace, folder: Pa
     keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
     callbacks: list[Any] = [
         history,
+        TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50),
         ModelCheckpoint(filename="best", monitor="val_auroc", mode="max", save_weights_only=True, **keep),
         ModelCheckpoint(filename="last", **keep),
     ]

@@ -22,7 +22,7 @@ SCALE, OUTSIDE = 24, -128  # a descriptor's value at one local standard deviatio
 CELL, WINDOW, CODE = 4, 8, 64  # pixels of a coarse cell, cells of a window of them, principal components kept of it
 NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
-SPREAD, LEAST, MOST = 2.1, 0.5, 0.85  # the threshold lies so far beyond them, in units of median to 90 %, within limits
+SPREAD, LEAST, MOST = 2.4, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 %; its limits
 BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
 
