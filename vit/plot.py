@@ -57,12 +57,13 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(title, fontsize=9)
-    grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.24, 0.72])
+    grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.2, 0.72])
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         left.set_title(Path(item.name).stem[-40:], fontsize=7)
         right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
+        right.set_title("where CLS looked", fontsize=7)
         upscaled = cv2.resize(item.attention.astype(np.float32), item.image.shape[::-1], interpolation=cv2.INTER_CUBIC)
         strength = np.clip(upscaled / top, 0, 1)
         colours = right.imshow(upscaled, cmap="inferno", vmin=0, vmax=top, alpha=0.15 + 0.55 * strength)
