@@ -81,6 +81,9 @@ class Config:
     label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
     lesion_loss: float = key(1.0, "weight of the loss that asks of each patch whether it holds lesion, "
                              "where the data brings masks or boxes; 0: class labels alone", 0, 100)  # fmt: skip
+    sensitivity: float = key(0.0, "that the decision threshold shall reach on validation; 0: the threshold with most "
+                             "sensitivity + specificity", 0, 1)  # fmt: skip
+    allow_leaks: bool = key(False, "train although images that belong together are in training and validation")
     gradient_clip: float = key(1.0, "largest norm of the gradient; 0: no clipping", 0, 1e6)
     class_weights: bool = key(True, "weight the loss so that every class counts the same")
     patience: int = key(0, "stop after so many epochs without a better validation AUROC; 0: never", 0, 1000000)

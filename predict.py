@@ -47,19 +47,6 @@ def _joined(argv: list[str]) -> list[str]:
     return words
 
 
-def torch_device(device: str) -> "torch.device":
-    """Raises DataError for a device that this machine lacks."""
-    import torch
-
-    from data.readers import DataError
-
-    gpu, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if (device in ("gpu", "cuda") and not gpu) or (device == "mps" and not mps):
-        raise DataError(f"--device {device}: this machine has none that torch {torch.__version__} can use; "
-                        "use --device cpu or --device auto")  # fmt: skip
-    return torch.device("cuda" if gpu and device != "cpu" and device != "mps" else "mps" if device == "mps" else "cpu")
-
-
 @dataclass
 class Prediction:
     """What the model says of one image; the image itself is read again where it is drawn."""
@@ -71,7 +58,7 @@ class Prediction:
 
 
 def explain(
-    inputs: "list[Input]", model: Any, about: dict[str, Any], device: "torch.device", batch_size: int
+    inputs: "list[Input]", models: list[Any], about: dict[str, Any], device: "torch.device", batch_size: int
 ) -> list[Prediction]:
     """Prediction and map for each input, in their order."""
     import torch
@@ -82,14 +69,17 @@ def explain(
 
     how, names = about["preprocessing"], about["class_names"]
     predictions = []
-    model.to(device)
+    for model in models:
+        model.to(device)
     with tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False) as progress:
         for start in range(0, len(inputs), batch_size):
             part = inputs[start : start + batch_size]
             tensors = [to_tensor(x.image(how), how["mean"], how["std"], about["config"]["num_channels"]) for x in part]
-            logits, maps = cls_attention(model, torch.stack(tensors).to(device))
-            probabilities = (logits.float() / about["temperature"]).softmax(dim=1).cpu().numpy()
-            for item, row, attention in zip(part, probabilities, maps.float().cpu().numpy(), strict=True):
+            images = torch.stack(tensors).to(device)
+            said = [cls_attention(model, images) for model in models]  # several are the folds of a cross-validation
+            logits, maps = (torch.stack(each).float().mean(dim=0).cpu() for each in zip(*said, strict=True))
+            probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
+            for item, row, attention in zip(part, probabilities, maps.numpy(), strict=True):
                 chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
                 predictions.append(Prediction(item, names[chosen], row.tolist(), attention))
             progress.update(len(part))
@@ -147,9 +137,12 @@ def picture_names(predictions: list[Prediction], root: Path) -> list[str]:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
+    import torch
+
     from data.inputs import find, gather
     from data.readers import DataError
     from vit import checkpoint, plot
+    from vit.device import accelerator
 
     output = Path(arguments.OUTPUT)
     suffix = "" if arguments.OUTPUT.endswith(("/", "\\")) or output.is_dir() else output.suffix.lower()
@@ -157,11 +150,11 @@ def predict(arguments: argparse.Namespace) -> None:
         raise DataError(
             f"--OUTPUT: got {arguments.OUTPUT}, wanted a name that ends in .png, or a folder that ends in /"
         )
-    device = torch_device(arguments.device)
-    model, about = checkpoint.load(arguments.Path_Checkpoint)
+    device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
+    models, about = checkpoint.load(arguments.Path_Checkpoint)
     names = about["class_names"]
     inputs = gather(find(arguments.Path), names, about["preprocessing"])
-    predictions = explain(inputs, model, about, device, arguments.batch_size)
+    predictions = explain(inputs, models, about, device, arguments.batch_size)
     beside = output if suffix == "" else output.parent
     write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
@@ -182,10 +175,11 @@ def main(argv: list[str]) -> None:
     arguments = parse(argv)
     from data.readers import DataError
     from vit.checkpoint import CheckpointError
+    from vit.device import DeviceError
 
     try:
         predict(arguments)
-    except (DataError, CheckpointError) as error:
+    except (DataError, CheckpointError, DeviceError) as error:
         sys.exit(str(error))
 
 

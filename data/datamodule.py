@@ -1,7 +1,6 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
 import sys
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -24,19 +23,26 @@ class CoronaryData(pl.LightningDataModule):
 
     Args:
         config: the configuration; ``batch_size`` counts the images of all devices together.
+        folder: the images.
 
     Raises:
         DataError: the folder's faults, classes that do not match ``num_classes``, or too few images for a batch.
     """
 
-    def __init__(self, config: CONFIG.Config) -> None:
+    def __init__(self, config: CONFIG.Config, folder: processed.Processed) -> None:
         super().__init__()
-        self.config = config
-        self.processed = processed.load(Path(config.data_folder))
+        self.config, self.processed = config, folder
         names = self.processed.class_names
         if len(names) != config.num_classes:
             raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
                             f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
+        both = {s.group for s in folder.of("train")} & {s.group for s in folder.of("val")}
+        if both and not config.allow_leaks:
+            example = [sample.path for sample in folder.samples if sample.group == min(both)]
+            raise DataError(
+                f"{config.data_folder}: {len(both)} groups of images that belong together are in train and in val, as "
+                f"{', '.join(example[:4])}; validation would flatter the model. Split anew, or set allow_leaks: true"
+            )
         self.mean, self.std = self._statistics()
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
         common = (config.image_size, self.mean, self.std, config.num_channels)

@@ -219,7 +219,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--OUTPUT", type=Path, default=Path("docs"), help="folder for the figures")
     arguments = parser.parse_args(argv)
     try:
-        model, about = checkpoint.load(arguments.Path_Checkpoint)
+        (model, *_), about = checkpoint.load(arguments.Path_Checkpoint)
     except checkpoint.CheckpointError as error:
         sys.exit(str(error))
     diagram(SHOWN, arguments.OUTPUT / "model.png")

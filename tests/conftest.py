@@ -18,7 +18,7 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
     """Makes raw/normal and raw/abnormal; an abnormal picture holds a bright square."""
 
     def make(count: int = 12, height: int = 40, width: int = 32, name: str = "raw", suffix: str = ".png") -> Path:
-        rng = np.random.default_rng(7)
+        rng = np.random.default_rng(sum(name.encode()))  # another name, other pictures
         for label in ("normal", "abnormal"):
             folder = tmp_path / name / label
             folder.mkdir(parents=True)

@@ -71,7 +71,7 @@ def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt
     file = next((folder / "val").rglob("*.npy"))
     predict.main(["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
     (row,) = table(tmp_path / "predictions.csv")
-    model, _ = checkpoint.load(ckpt)
+    (model,), _ = checkpoint.load(ckpt)
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)
     expected = model(image[None, None]).softmax(dim=1)[0]
     assert float(row["probability_abnormal"]) == pytest.approx(float(expected[1]), abs=1e-5)

@@ -51,13 +51,16 @@ def metrics(output: Path) -> list[dict[str, str]]:
 def test_a_run_leaves_a_checkpoint_that_says_all(folder: Path) -> None:
     train.main(command(folder, "out", "--epochs", "2"))
     output = folder.parent / "out"
-    model, about = checkpoint.load(output / "ViT.ckpt")
+    (model,), about = checkpoint.load(output / "ViT.ckpt")
     assert about["class_names"] == ["normal", "abnormal"]
-    assert (about["threshold"], about["temperature"]) == (0.5, 1.0)
+    assert 0 < about["threshold"] < 1
+    assert about["temperature"] > 0
+    value, low, high = about["figures"]["auroc"]
+    assert low <= value <= high
     assert len(about["training_images_sha256"]) == 16
     assert about["config"]["embedding_size"] == 16
-    assert [row["epoch"] for row in about["history"]] == [1, 2]
-    best = max(row["val_auroc"] for row in about["history"])
+    assert [row["epoch"] for row in about["history"][0]] == [1, 2]
+    best = max(row["val_auroc"] for row in about["history"][0])
     assert about["validation"]["val_auroc"] == best
     (run,) = (output / "runs").iterdir()
     assert {"best.ckpt", "last.ckpt", "config.yml", "metrics.csv", "curves.png", "finished.json"} <= {
@@ -111,6 +114,53 @@ def test_it_learns_what_can_be_learnt(folder: Path) -> None:
     train.main(command(folder, "out", "--epochs", "60", "--lr", "3e-3", "--rotate", "0", "--contrast", "0"))
     last = metrics(folder.parent / "out")[-1]
     assert float(last["train_loss"]) < 0.45
+
+
+def test_folds_end_in_one_file_and_go_on_where_they_were_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(
+        folder.parent / "raw" / "train", folder.parent / "whole", CONFIG.Config(image_size=32, patch_size=8, folds=2)
+    )
+    arguments = [*command(folder.parent / "whole", "a"), "--folds", "2", "--epochs", "2"]
+    train.main(arguments)
+    models, about = checkpoint.load(folder.parent / "a" / "ViT.ckpt")
+    assert (len(models), len(about["training_images_sha256"])) == (2, 16)
+    rows = list(csv.DictReader((folder.parent / "a" / "out_of_fold.csv").open()))
+    assert len({row["path"] for row in rows}) == len(rows) == 16
+
+    arguments[arguments.index(str(folder.parent / "a"))] = str(folder.parent / "b")
+    record = History.on_train_epoch_end
+
+    def power_cut(self: History, trainer: object, module: object) -> None:
+        record(self, trainer, module)  # type: ignore[arg-type]
+        if self.folder.name == "fold_1":
+            raise OSError("power cut")
+
+    monkeypatch.setattr(History, "on_train_epoch_end", power_cut)
+    with pytest.raises(OSError, match=r"power cut"):
+        train.main(arguments)
+    monkeypatch.setattr(History, "on_train_epoch_end", record)
+    train.main(arguments)
+    _, again = checkpoint.load(folder.parent / "b" / "ViT.ckpt")
+    assert again["figures"] == about["figures"]
+
+
+def test_folds_must_be_those_of_the_folder(folder: Path) -> None:
+    with pytest.raises(SystemExit, match=r"--folds: got 7, but .* was prepared with 5"):
+        train.main([*command(folder), "--folds", "7"])
+
+
+def test_views_of_one_vessel_on_both_sides_are_refused(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    rows = list(csv.DictReader(manifest.open()))
+    rows[-1]["group"] = rows[0]["group"]
+    assert rows[-1]["split"] != rows[0]["split"]
+    with manifest.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    with pytest.raises(SystemExit, match=r"1 groups of images that belong together are in train and in val"):
+        train.main(command(folder))
+    train.main(command(folder, "out", "--epochs", "1", "--allow_leaks", "true"))
 
 
 def test_patience_stops_early(folder: Path) -> None:
@@ -270,9 +320,10 @@ def test_images_of_another_size_are_resized_on_load(folder: Path, capsys: pytest
 def test_batch_must_divide_among_processes(folder: Path) -> None:
     from types import SimpleNamespace
 
+    from data import processed
     from data.datamodule import CoronaryData
 
-    data = CoronaryData(CONFIG.Config(data_folder=str(folder), image_size=32, patch_size=8, batch_size=8))
+    data = CoronaryData(CONFIG.Config(image_size=32, patch_size=8, batch_size=8), processed.load(folder))
     data.trainer = SimpleNamespace(global_rank=0, world_size=3)  # type: ignore[assignment]
     with pytest.raises(DataError, match=r"batch_size: got 8, wanted a multiple of 3 processes, as 6"):
         data.train_dataloader()

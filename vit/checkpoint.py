@@ -32,8 +32,8 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
         torch.save(checkpoint, beside)
 
 
-def load(path: Path) -> tuple[VisionTransformer, dict[str, Any]]:
-    """The model in eval mode, and all else that the checkpoint holds.
+def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
+    """The model, or the members of an ensemble, in eval mode, and all else that the checkpoint holds.
 
     Raises:
         CheckpointError: missing, not ours, of a later format, damaged, or holding more than plain types.
@@ -55,13 +55,15 @@ def load(path: Path) -> tuple[VisionTransformer, dict[str, Any]]:
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}; make it again with train.py")
     try:
-        weights = {  # of the model alone: training's own heads stay behind
-            name.removeprefix("model."): value
-            for name, value in checkpoint.pop("state_dict").items()
-            if name.startswith("model.")
-        }
-        model = build_model(checkpoint["config"])
-        model.load_state_dict(weights)
+        states = [checkpoint.pop("state_dict"), *checkpoint.pop("members", [])]
+        models = [_model(checkpoint["config"], state) for state in states]
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: weights and configuration do not fit: {str(error).splitlines()[0]}") from None
-    return model.eval(), checkpoint
+    return models, checkpoint
+
+
+def _model(config: dict[str, Any], state: dict[str, Any]) -> VisionTransformer:
+    """The weights of the model alone: what training added for itself stays behind."""
+    model = build_model(config)
+    model.load_state_dict({n.removeprefix("model."): value for n, value in state.items() if n.startswith("model.")})
+    return model.eval()

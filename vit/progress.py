@@ -1,17 +1,26 @@
-"""What a training run leaves in its folder, each file written whole: checkpoints, metrics.csv, curves.png."""
+"""A training run: its Trainer, and what it leaves in its folder, each file written whole."""
 
 import csv
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities import rank_zero_only
 
 from files import written_whole
 from vit import checkpoint, plot
 
 SECONDS_BETWEEN_PICTURES = 30
+
+
+def is_first_process() -> bool:
+    """Whether this is the process, of however many, that writes files and speaks."""
+    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -48,3 +57,39 @@ class History(pl.Callback):
             table.writerows(self.rows)
         plot.curves(self.rows, self.folder / "curves.png")
         self.drawn = time.monotonic()
+
+
+def trainer_for(
+    folder: Path, history: History, epochs: int, gradient_clip: float, patience: int, **how: Any
+) -> pl.Trainer:
+    """Lightning's Trainer, which keeps best.ckpt and last.ckpt in the run's folder.
+
+    Args:
+        folder: of the run.
+        history: keeps the metrics.
+        epochs: passes over the training images.
+        gradient_clip: largest norm of the gradient; 0: no clipping.
+        patience: epochs without a better validation AUROC after which to stop; 0: never.
+        how: passed on to Lightning: accelerator, devices, num_nodes, strategy, precision.
+    """
+    keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
+    callbacks: list[Any] = [
+        history,
+        TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50),
+        ModelCheckpoint(filename="best", monitor="val_auroc", mode="max", save_weights_only=True, **keep),
+        ModelCheckpoint(filename="last", **keep),
+    ]
+    if patience:
+        callbacks.append(EarlyStopping("val_auroc", mode="max", patience=patience))
+    return pl.Trainer(
+        max_epochs=epochs,
+        gradient_clip_val=gradient_clip or None,
+        callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
+        logger=TensorBoardLogger(folder, name="", version=""),
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        **how,
+    )

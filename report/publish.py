@@ -1,0 +1,90 @@
+"""From finished runs to ViT.ckpt: temperature and threshold from validation, figures, the folds as one."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.dataset import CoronaryDataset
+from files import keep_aside, written_whole
+from report.evaluate import evaluate, fit_temperature, fit_threshold
+from vit import checkpoint
+
+
+def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> None:
+    """A run's predictions of the images that it did not learn from, in the form of predictions.csv and with groups."""
+    names = dataset.processed.class_names
+    probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
+    with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "truth", *(f"probability_{name}" for name in names), "predicted", "group"])
+        for sample, row in zip(dataset.samples, probabilities, strict=True):
+            table.writerow([sample.path, sample.label, *row, names[int(row.argmax())], sample.group])
+
+
+def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
+    """Write ``target`` with the best weights of each run; an older file is kept under a dated name.
+
+    One run gives a model; several are folds and give an ensemble, whose logits are averaged. Temperature and
+    threshold are fitted on the runs' validation images, pooled.
+
+    Args:
+        runs: folders with best.ckpt, last.ckpt and validation.csv.
+        target: ViT.ckpt.
+        sensitivity: that the threshold shall reach on validation; 0: most sensitivity + specificity (Youden).
+    """
+    members = [torch.load(run / "best.ckpt", map_location="cpu", weights_only=True) for run in runs]
+    tables = [list(csv.DictReader((run / "validation.csv").open(encoding="utf-8"))) for run in runs]
+    rows = [row for table in tables for row in table]
+    names = members[0]["class_names"]
+    labels = np.array([names.index(row["truth"]) for row in rows])
+    probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
+    logits = np.log(np.maximum(probabilities, 1e-300))
+    temperature = fit_temperature(labels, logits)
+    result: dict[str, Any] = {**members[0], "temperature": temperature}
+    if len(names) == 2:
+        scores = torch.from_numpy(logits / temperature).softmax(dim=1)[:, 1].numpy()
+        result["threshold"] = fit_threshold(labels, scores, sensitivity or None)
+        figures = evaluate(labels, scores, [row["group"] for row in rows], result["threshold"])
+        result["figures"] = {name: [figure.value, figure.low, figure.high] for name, figure in figures.items()}
+    result["history"] = [_history(run) for run in runs]
+    if len(runs) > 1:
+        result["members"] = [member["state_dict"] for member in members[1:]]
+        images = {digest for member in members for digest in member["training_images_sha256"]}
+        result["training_images_sha256"] = sorted(images)
+        _join(runs, target.parent / "out_of_fold.csv")
+    kept = keep_aside(target)
+    checkpoint.save(result, target)
+    if kept:
+        print(f"kept the former {target} as {kept}")
+    print(summary(result, len(rows), len(runs)))
+    print(f"wrote {target}; curves and logs in {runs[0] if len(runs) == 1 else runs[0].parent}")
+
+
+def summary(result: dict[str, Any], images: int, runs: int) -> str:
+    """The validation figures as a table."""
+    how = (
+        "out-of-fold predictions"
+        if runs > 1
+        else f"validation images, weights of epoch {result['validation']['epoch']}"
+    )
+    lines = [f"{images} {how}; temperature {result['temperature']:.2f}, threshold {result['threshold']:.3f}"]
+    for name, (value, low, high) in result.get("figures", {}).items():
+        lines.append(f"  {name:<24}{value:7.3f}   95 % interval {low:.3f} to {high:.3f}")
+    return "\n".join(lines)
+
+
+def _history(run: Path) -> list[dict[str, float]]:
+    with open(run / "metrics.csv", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _join(runs: list[Path], path: Path) -> None:
+    texts = [(run / "validation.csv").read_text(encoding="utf-8").splitlines() for run in runs]
+    with written_whole(path) as beside:
+        beside.write_text(
+            "\n".join([texts[0][0], *(line for text in texts for line in text[1:])]) + "\n", encoding="utf-8"
+        )

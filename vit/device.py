@@ -1,0 +1,30 @@
+"""Which device to work on."""
+
+import torch
+
+
+class DeviceError(ValueError):
+    """A device was asked for that this machine lacks."""
+
+
+def accelerator(device: str) -> str:
+    """cpu, gpu or mps for what the user asked; auto takes a GPU where there is one.
+
+    Raises:
+        DeviceError: there is none such.
+    """
+    if device in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise DeviceError(
+            f"--device {device}: this machine has no GPU that torch {torch.__version__} can use; "
+            "wanted one, or --device cpu, or --device auto"
+        )
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("--device mps: this machine has none; use --device cpu or --device auto")
+    return {"auto": "gpu" if torch.cuda.is_available() else "cpu", "cuda": "gpu"}.get(device, device)
+
+
+def precision(wanted: str, accelerator: str) -> str:
+    """Lightning's name of the number format; auto takes mixed precision on a GPU."""
+    if wanted == "auto" and accelerator == "gpu":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "32-true" if wanted in ("auto", "32") else wanted
