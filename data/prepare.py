@@ -40,7 +40,7 @@ class Prepared:
 
 
 def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None = None, positive: str | None = None,
-            skip_damaged: bool = False) -> processed.Processed:  # fmt: skip
+            skip_damaged: bool = False, drop_leaks: bool = False) -> processed.Processed:  # fmt: skip
     """Write a ProcessedFolder at ``output``; an older one there is kept under a dated name.
 
     Raises:
@@ -61,6 +61,11 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
     groups = splits.join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
     sides = _split(found, groups, config, notes)
+    if drop_leaks:
+        keep = _without_leaks(sides, groups)
+        notes.append(f"left out {len(found) - len(keep)} images that belong with images of val or test")
+        found, images = [found[i] for i in keep], [images[i] for i in keep]
+        sides, groups = [sides[i] for i in keep], [groups[i] for i in keep]
 
     partial_folder = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
@@ -149,10 +154,22 @@ def _split(found: list[sources.Source], groups: list[int], config: CONFIG.Config
             chosen = splits.grouped_split(labels[pool], numbers[pool], share / rest, config.seed)
             sides[pool[chosen]] = side
             rest -= share
-    across = sum(len(set(sides[numbers == group])) > 1 for group in set(groups))
+    across = [group for group in set(groups) if len(set(sides[numbers == group])) > 1]
     if across:
-        notes.append(f"the split that the data brings puts {across} groups of images that belong together on two sides")
+        notes.append(
+            f"the split that the data brings puts {len(across)} groups of images that belong together on two sides; "
+            "--drop_leaks leaves their images out of train, or out of val where the other side is test"
+        )
     return [str(side) for side in sides]
+
+
+def _without_leaks(sides: list[str], groups: list[int]) -> list[int]:
+    """The images to keep so that no group is on two sides: those on its side nearest to the test."""
+    nearest: dict[int, int] = {}
+    for side, group in zip(sides, groups, strict=True):
+        nearest[group] = max(nearest.get(group, 0), processed.SPLITS.index(side))
+    return [i for i, (side, group) in enumerate(zip(sides, groups, strict=True))
+            if processed.SPLITS.index(side) == nearest[group]]  # fmt: skip
 
 
 def _folds(found: list[sources.Source], groups: list[int], sides: list[str], config: CONFIG.Config,
@@ -224,14 +241,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--skip_damaged", action="store_true", help="leave out images that cannot be read, and list them"
     )
+    about = "leave out training images that belong with images of the val or test split that the data brings"
+    parser.add_argument("--drop_leaks", action="store_true", help=about)
     CONFIG.add_arguments(parser, KEYS)
     arguments = parser.parse_args(argv)
     default = Path("config.yml")
     try:
         config = CONFIG.load(arguments.Config or (default if default.exists() else None), CONFIG.overrides(arguments))
-        result = prepare(
-            arguments.Path, arguments.OUTPUT, config, arguments.group, arguments.positive, arguments.skip_damaged
-        )
+        how = (arguments.group, arguments.positive, arguments.skip_damaged, arguments.drop_leaks)
+        result = prepare(arguments.Path, arguments.OUTPUT, config, *how)
     except (DataError, CONFIG.ConfigError) as error:
         sys.exit(str(error))
     print(summary(result))

@@ -276,3 +276,18 @@ def test_a_prepared_folder_can_be_prepared_again(tmp_path: Path, pictures: Calla
 )
 def test_normal_is_first_and_positive_last(names: set[str], ordered: list[str]) -> None:
     assert processed.order_classes(names, None) == ordered
+
+
+def test_images_that_belong_with_validation_can_be_left_out_of_training(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    pictures(height=32, width=32, name="raw/train")
+    pictures(count=6, height=32, width=32, name="raw/val")
+    twin = (tmp_path / "raw" / "val" / "normal" / "p02.png").read_bytes()
+    (tmp_path / "raw" / "train" / "normal" / "twin.png").write_bytes(twin)
+    kept = prepare(tmp_path / "raw", tmp_path / "kept", CONFIGURATION)
+    dropped = prepare(tmp_path / "raw", tmp_path / "dropped", CONFIGURATION, drop_leaks=True)
+    assert any("1 groups of images that belong together on two sides" in note for note in kept.info["notes"])
+    assert {sample.source for sample in kept.samples} - {sample.source for sample in dropped.samples} == {
+        "train/normal/twin.png"
+    }
