@@ -1,7 +1,7 @@
 """How well data.prepare keeps views of one vessel together when nothing but their pixels tells.
 
 Phantom rotations are written as plain JPGs into normal/ and abnormal/ without a manifest and prepared.
-python benchmarks/grouping.py --patients 50 --views 4
+python -m benchmarks.grouping --patients 50 --views 4
 """
 
 import argparse
