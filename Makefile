@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev lint
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy *.py vit data benchmarks docs
+	$(VENV)/bin/mypy *.py vit data report benchmarks docs
 
 test-gpu: $(VENV)/.installed-dev
 	$(RUN) -m pytest -m gpu
@@ -34,7 +34,7 @@ DEMO_RECIPE := --epochs 9 --batch_size 32 --lr 1e-3 --flip horizontal --rotate 0
 demo: $(VENV)/.installed $(DEMO)/ProcessedFolder/manifest.csv config.yml
 	$(RUN) train.py --Config config.yml --device auto --data_folder $(DEMO)/ProcessedFolder $(DEMO_MODEL) $(DEMO_RECIPE)
 	$(RUN) predict.py --Path $(DEMO)/ProcessedFolder/val --Path_Checkpoint ViT.ckpt --OUTPUT predictions.png
-	$(RUN) benchmarks/lesion_types.py --predictions predictions.csv --manifest $(DEMO)/ProcessedFolder/manifest.csv
+	$(RUN) -m report.evaluate --predictions predictions.csv --manifest $(DEMO)/ProcessedFolder/manifest.csv --column lesion_type
 
 $(DEMO)/phantoms/manifest.csv: $(VENV)/.installed
 	$(RUN) -m data.phantom_ct --OUTPUT $(DEMO)/phantoms --patients 3200 --views 2 --image_size 128
