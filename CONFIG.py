@@ -42,6 +42,11 @@ class Config:
     border: float = key(0.0676, "share of height and width that data.prepare cuts from each edge of raw class folders, "
                         "where text is burned in; 0.0676 is 256 out of 296", 0, 0.45)  # fmt: skip
     stretch: bool = key(False, "fill the square by stretching instead of keeping the aspect ratio and padding")
+    window_centre: float = key(
+        0.0, "of the grey window for DICOM images [HU]; used if window_width is not 0", -5000, 5000
+    )
+    window_width: float = key(0.0, "of that window [HU]; 0: the window that the file itself brings", 0, 20000)
+    frame: int = key(-1, "frame of a DICOM file of many, from 0; -1: the middle one", -1, 100000)
     val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
     test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
     folds: int = key(5, "parts for cross-validation (train.py --folds), which data.prepare assigns", 2, 100)
@@ -107,6 +112,11 @@ class Config:
                               "so that images are left for training")  # fmt: skip
         if faults:
             raise ConfigError("\n".join(faults))
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Centre and width of the grey window for DICOM, None for the file's own."""
+        return (self.window_centre, self.window_width) if self.window_width else None
 
     def fingerprint(self) -> str:
         """Eight hex digits that change with any key that can change a run's result."""

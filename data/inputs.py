@@ -34,7 +34,7 @@ class Input:
 
     def image(self, how: dict[str, Any]) -> NDArray:
         """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared already."""
-        grey = read_grey(self.path)
+        grey = _read(self.path, how)
         size = how["image_size"]
         return as_float(grey if self._prepared else self._place(grey, how).image(grey), size)
 
@@ -42,7 +42,7 @@ class Input:
         """(size, size) mask of the known lesions, or None where nothing is known."""
         if self.mask is None and not self.boxes:
             return None
-        grey = read_grey(self.path)
+        grey = _read(self.path, how)
         place = self._place(grey, how)
         if self.mask is not None and self.mask.is_file():
             return place.image(read_mask(self.mask, grey.shape), nearest=True)
@@ -55,6 +55,12 @@ class Input:
     def _place(self, grey: NDArray, how: dict[str, Any]) -> Placement:
         border, stretch = (0.0, False) if self._prepared else (how["border"], how["stretch"])
         return Placement(grey.shape[0], grey.shape[1], how["image_size"], border, stretch)
+
+
+def _read(path: Path, how: dict[str, Any]) -> NDArray:
+    """The grey image, DICOM in the window and the frame of the training images."""
+    window, frame = how.get("window"), how.get("frame", -1)
+    return read_grey(path, (window[0], window[1]) if window else None, None if frame < 0 else frame)
 
 
 def find(path: str) -> list[Path]:
@@ -104,7 +110,7 @@ def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> li
             path, path.as_posix(), truth if truth in class_names else "", row.get("lesion_boxes_xyxy", ""), mask
         )
         try:
-            shape = read_grey(path).shape
+            shape = _read(path, how).shape
             item.lesion(how)
         except ValueError as error:
             faults.append(str(error))

@@ -22,9 +22,10 @@ from tqdm import tqdm
 import CONFIG
 from data import contact_sheet, duplicates, processed, sources, splits
 from data.geometry import Placement, format_boxes, read_mask
-from data.readers import DataError, read_grey
+from data.readers import DataError, about_dicom, read_grey
 
-KEYS = ("image_size", "border", "stretch", "val_share", "test_share", "folds", "seed")
+KEYS = ("image_size", "border", "stretch", "window_centre", "window_width", "frame",
+        "val_share", "test_share", "folds", "seed")  # fmt: skip
 FEW = 300  # images for which starting processes takes longer than the work
 
 
@@ -36,6 +37,8 @@ class Prepared:
     mask: NDArray | None
     boxes: str
     sha256: str
+    patient: str
+    spacing: str  # pixel spacing of the source in mm
     descriptor: NDArray
 
 
@@ -54,10 +57,11 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
         notes.append(f"no class has a known name, so {names[-1]} is taken as positive; --positive names another")
     brings_split, brings_manifest = bool(found[0].split), root.suffix == ".csv" or (root / "manifest.csv").is_file()
     border = 0.0 if brings_split or brings_manifest else config.border
-    found, images = _read_all(found, config.image_size, border, config.stretch, skip_damaged, notes)
+    found, images = _read_all(found, config, border, skip_damaged, notes)
 
     pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
-    keys = [(source.group, image.sha256) for source, image in zip(found, images, strict=True)]
+    named = len({image.patient for image in images}) > 1  # a set that was made anonymous has one name for all
+    keys = [(s.group, image.patient if named else "", image.sha256) for s, image in zip(found, images, strict=True)]
     groups = splits.join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
     sides = _split(found, groups, config, notes)
@@ -80,6 +84,8 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
         "std": std,
         "border": border,
         "stretch": config.stretch,
+        "window": config.window,
+        "frame": config.frame,
         "split": "as the data brought it" if brings_split else f"by data.prepare, grouped, seed {config.seed}",
         "notes": notes,
     }
@@ -102,9 +108,9 @@ def _refuse_foreign(output: Path) -> None:
         raise DataError(f"{output}: is not empty and was not made by data.prepare; name another folder")
 
 
-def _read_all(found: list[sources.Source], size: int, border: float, stretch: bool, skip_damaged: bool,
+def _read_all(found: list[sources.Source], config: CONFIG.Config, border: float, skip_damaged: bool,
               notes: list[str]) -> tuple[list[sources.Source], list[Prepared]]:  # fmt: skip
-    work = partial(_prepare_one, size=size, border=border, stretch=stretch)
+    work = partial(_prepare_one, config=config, border=border)
     bar = partial(tqdm, desc="preparing", total=len(found), unit=" images", mininterval=1)
     if len(found) < FEW:
         results = list(bar(map(work, found)))
@@ -123,11 +129,12 @@ def _read_all(found: list[sources.Source], size: int, border: float, stretch: bo
     return [source for source, _ in good], [result for _, result in good]
 
 
-def _prepare_one(source: sources.Source, size: int, border: float, stretch: bool) -> Prepared | str:
+def _prepare_one(source: sources.Source, config: CONFIG.Config, border: float) -> Prepared | str:
     """The prepared image, or the fault as one line."""
     try:
-        image = read_grey(source.path)
-        place = Placement(image.shape[0], image.shape[1], size, border, stretch)
+        image = read_grey(source.path, config.window, None if config.frame < 0 else config.frame)
+        patient, spacing = about_dicom(source.path)
+        place = Placement(image.shape[0], image.shape[1], config.image_size, border, config.stretch)
         mask = None
         if source.mask is not None:
             share = place.image(read_mask(source.mask, image.shape).astype(np.float32))
@@ -138,7 +145,7 @@ def _prepare_one(source: sources.Source, size: int, border: float, stretch: bool
     pixels = place.image(image)
     stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
     boxes = format_boxes(place.boxes(source.boxes))
-    return Prepared(stored, mask, boxes, digest, duplicates.describe(pixels.astype(np.float32)))
+    return Prepared(stored, mask, boxes, digest, patient, spacing, duplicates.describe(pixels.astype(np.float32)))
 
 
 def _split(found: list[sources.Source], groups: list[int], config: CONFIG.Config, notes: list[str]) -> list[str]:
@@ -201,8 +208,9 @@ def _store(folder: Path, found: list[sources.Source], images: list[Prepared], si
             if pixels is not None:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(folder / name, pixels)
-        samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", fold, source.name, image.sha256,
-                                        source.pixel_spacing_mm, image.boxes, mask, source.more))  # fmt: skip
+        spacing = source.pixel_spacing_mm or image.spacing
+        about = (source.name, image.sha256, spacing, image.boxes, mask, source.more)
+        samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", fold, *about))
     return samples
 
 

@@ -58,6 +58,16 @@ def read_grey(path: Path, window: tuple[float, float] | None = None, frame: int 
                     f"{', '.join(dict.fromkeys(KINDS.values()))}; replace or remove it")  # fmt: skip
 
 
+def about_dicom(path: Path) -> tuple[str, str]:
+    """Patient id and pixel spacing in mm of a DICOM file, both empty for other kinds. Errors as of ``read_grey``."""
+    if kind_of(path) != "DICOM":
+        return "", ""
+    from data.dicom import read_dicom
+
+    about = read_dicom(path)
+    return about.patient, about.pixel_spacing_mm
+
+
 def kind_of(path: Path) -> str:
     """JPEG, PNG, BMP, TIFF, NPY or DICOM by the first bytes of a file; .dcm without a mark is DICOM; else "".
 

@@ -291,3 +291,28 @@ def test_images_that_belong_with_validation_can_be_left_out_of_training(
     assert {sample.source for sample in kept.samples} - {sample.source for sample in dropped.samples} == {
         "train/normal/twin.png"
     }
+
+
+def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
+    from pydicom.data import get_testdata_file
+
+    raw = tmp_path / "raw"
+    for label, name in (("normal", "CT_small.dcm"), ("abnormal", "MR_small.dcm")):
+        (raw / label).mkdir(parents=True)
+        file = Path(str(get_testdata_file(name, download=False)))
+        for copy in ("a", "b"):
+            (raw / label / f"{copy}.dcm").write_bytes(file.read_bytes())
+    (raw / "manifest.csv").write_text(
+        "path,label,split\n"
+        + "".join(
+            f"{label}/{c}.dcm,{label},{s}\n"
+            for label in ("normal", "abnormal")
+            for c, s in (("a", "train"), ("b", "val"))
+        )
+    )
+    narrow = CONFIG.Config(image_size=32, patch_size=8, window_centre=100, window_width=1500)
+    wide, cut = (prepare(raw, tmp_path / name, how) for name, how in (("wide", CONFIGURATION), ("cut", narrow)))
+    sample = next(sample for sample in wide.samples if sample.label == "normal")
+    assert sample.pixel_spacing_mm == "0.661468"
+    assert len({sample.group for sample in wide.samples}) == 2
+    assert not np.array_equal(wide.image(wide.samples[0]), cut.image(cut.samples[0]))
