@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,16 @@ class Prepared:
     descriptor: NDArray
 
 
-def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None = None, positive: str | None = None,
-            skip_damaged: bool = False, drop_leaks: bool = False) -> processed.Processed:  # fmt: skip
+def prepare(
+    root: Path,
+    output: Path,
+    config: CONFIG.Config,
+    group: str | None = None,
+    positive: str | None = None,
+    skip_damaged: bool = False,
+    drop_leaks: bool = False,
+    resplit: bool = False,
+) -> processed.Processed:
     """Write a ProcessedFolder at ``output``; an older one there is kept under a dated name.
 
     Raises:
@@ -57,6 +65,8 @@ def prepare(root: Path, output: Path, config: CONFIG.Config, group: str | None =
         notes.append(f"no class has a known name, so {names[-1]} is taken as positive; --positive names another")
     brings_split, brings_manifest = bool(found[0].split), root.suffix == ".csv" or (root / "manifest.csv").is_file()
     border = 0.0 if brings_split or brings_manifest else config.border
+    if resplit:
+        found, brings_split = [replace(source, split="") for source in found], False
     found, images = _read_all(found, config, border, skip_damaged, notes)
 
     pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
@@ -251,12 +261,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     about = "leave out training images that belong with images of the val or test split that the data brings"
     parser.add_argument("--drop_leaks", action="store_true", help=about)
+    about = "make a new, grouped split instead of the one that the data brings"
+    parser.add_argument("--resplit", action="store_true", help=about)
     CONFIG.add_arguments(parser, KEYS)
     arguments = parser.parse_args(argv)
     default = Path("config.yml")
     try:
         config = CONFIG.load(arguments.Config or (default if default.exists() else None), CONFIG.overrides(arguments))
-        how = (arguments.group, arguments.positive, arguments.skip_damaged, arguments.drop_leaks)
+        how = (arguments.group, arguments.positive, arguments.skip_damaged, arguments.drop_leaks, arguments.resplit)
         result = prepare(arguments.Path, arguments.OUTPUT, config, *how)
     except (DataError, CONFIG.ConfigError) as error:
         sys.exit(str(error))

@@ -316,3 +316,12 @@ def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
     assert sample.pixel_spacing_mm == "0.661468"
     assert len({sample.group for sample in wide.samples}) == 2
     assert not np.array_equal(wide.image(wide.samples[0]), cut.image(cut.samples[0]))
+
+
+def test_a_split_that_the_data_brings_can_be_made_anew(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    pictures(height=32, width=32, name="raw/train")
+    pictures(count=6, height=32, width=32, name="raw/test")
+    result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION, resplit=True)
+    assert not result.of("test")
+    assert len(result.samples) == 36
+    assert result.folds == 5
