@@ -75,8 +75,8 @@ def contents(config: CONFIG.Config, data: "CoronaryData", run: str) -> dict[str,
     }
 
 
-def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryData", folder: Path) -> None:
-    """Train in the run's folder, from where it stands, until it is finished."""
+def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryData", folder: Path, weights: str) -> None:
+    """Train in the run's folder, from where it stands, until it is finished; validate its best or last weights."""
     import pytorch_lightning as pl
     from torch import nn
 
@@ -104,11 +104,11 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     )
     pl.seed_everything(config.seed, verbose=False)
     model = checkpoint.build_model(dataclasses.asdict(config))
-    weights = data.class_weights() if config.class_weights else None
+    balance = data.class_weights() if config.class_weights else None
     kept = contents(config, data, folder.name)
     head = nn.Linear(config.embedding_size, 1) if data.train.patch_size else None
     recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)
-    classifier = Classifier(model, *recipe, weights, kept, head, config.lesion_loss, config.seed)
+    classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.seed)
     if trainer.is_global_zero:
         CONFIG.write(config, folder / "config.yml")
         print(f"{len(data.train)} training and {len(data.val)} validation images, {trainer.world_size} process(es), "
@@ -116,7 +116,7 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         print(f"{'going on with' if last.exists() else 'new'} run {folder}")
     try:
         trainer.fit(classifier, data, ckpt_path=last if last.exists() else None, weights_only=True)
-        trainer.validate(classifier, data, ckpt_path=folder / "best.ckpt", weights_only=True, verbose=False)
+        trainer.validate(classifier, data, ckpt_path=folder / f"{weights}.ckpt", weights_only=True, verbose=False)
     except SystemExit:  # Lightning's answer to Ctrl-C
         sys.exit(f"\nstopped; the same command goes on from {last}, the best weights so far are in {folder}/best.ckpt")
     if trainer.is_global_zero:
@@ -140,7 +140,7 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     folder = load(Path(config.data_folder))
     base = run_folder(arguments.OUTPUT, f"{config.fingerprint()}-{folder.split_hash()[:6]}", arguments.cross_validate)
     if arguments.cross_validate == 0:
-        fit(config, arguments, CoronaryData(config, folder), base)
+        fit(config, arguments, CoronaryData(config, folder), base, "best")
         runs = [base]
     else:
         if folder.folds != arguments.cross_validate:
@@ -150,7 +150,7 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
             )
         runs = [base / f"fold_{number}" for number in range(arguments.cross_validate)]
         for number, run in enumerate(runs):
-            fit(config, arguments, CoronaryData(config, folder.with_fold(number)), run)
+            fit(config, arguments, CoronaryData(config, folder.with_fold(number)), run, "last")
     if is_first_process():
         publish(runs, arguments.OUTPUT / "ViT.ckpt", config.sensitivity)
         with written_whole(base / "finished.json") as beside:

@@ -26,10 +26,11 @@ def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> N
 
 
 def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
-    """Write ``target`` with the best weights of each run; an older file is kept under a dated name.
+    """Write ``target`` with the weights of the runs; an older file is kept under a dated name.
 
-    One run gives a model; several are folds and give an ensemble, whose logits are averaged. Temperature and
-    threshold are fitted on the runs' validation images, pooled.
+    One run gives a model, with the weights of its best epoch. Several are folds and give an ensemble, whose logits
+    are averaged, with the weights of each last epoch: a fold that chose its epoch would flatter its own figures.
+    Temperature and threshold are fitted on the runs' validation images, pooled.
 
     Args:
         runs: folders with best.ckpt, last.ckpt and validation.csv.
@@ -50,9 +51,11 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
         result["threshold"] = fit_threshold(labels, scores, sensitivity or None)
         figures = evaluate(labels, scores, [row["group"] for row in rows], result["threshold"])
         result["figures"] = {name: [figure.value, figure.low, figure.high] for name, figure in figures.items()}
+    result["epoch_chosen_on_validation"] = len(runs) == 1
     result["history"] = [_history(run) for run in runs]
     if len(runs) > 1:
-        result["members"] = [member["state_dict"] for member in members[1:]]
+        states = [torch.load(run / "last.ckpt", map_location="cpu", weights_only=True)["state_dict"] for run in runs]
+        result["state_dict"], *result["members"] = states
         images = {digest for member in members for digest in member["training_images_sha256"]}
         result["training_images_sha256"] = sorted(images)
         _join(runs, target.parent / "out_of_fold.csv")
@@ -66,11 +69,12 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
 
 def summary(result: dict[str, Any], images: int, runs: int) -> str:
     """The validation figures as a table."""
-    how = (
-        "out-of-fold predictions"
-        if runs > 1
-        else f"validation images, weights of epoch {result['validation']['epoch']}"
-    )
+    how = "out-of-fold predictions, weights of each last epoch"
+    if runs == 1:
+        epoch = result["validation"]["epoch"]
+        how = (
+            f"validation images, weights of epoch {epoch}, which was chosen on them (--folds gives unflattered figures)"
+        )
     lines = [f"{images} {how}; temperature {result['temperature']:.2f}, threshold {result['threshold']:.3f}"]
     for name, (value, low, high) in result.get("figures", {}).items():
         lines.append(f"  {name:<24}{value:7.3f}   95 % interval {low:.3f} to {high:.3f}")
