@@ -113,12 +113,22 @@ def write_table(text: str, path: Path) -> None:
 
 
 def spread(predictions: list[Prediction], count: int, positive: str) -> tuple[list[Prediction], str]:
-    """At most ``count`` images, evenly spaced in the order of the positive probability, and words that say so."""
+    """At most ``count`` images, positive probability falling, and words that say how they were chosen.
+
+    Evenly spaced in that order, and where the truth is known among the images of each class alike.
+    """
     ordered = sorted(predictions, key=lambda said: -said.probabilities[-1])
     if len(ordered) <= count:
         return ordered, f"all {len(ordered)} images, in the order of P({positive})"
-    steps = [round(i * (len(ordered) - 1) / max(1, count - 1)) for i in range(count)]
-    return [ordered[i] for i in steps], f"{count} of {len(ordered)} images, evenly spaced in the order of P({positive})"
+    truths = sorted({said.item.truth for said in ordered})[:count]
+    chosen = []
+    for number, truth in enumerate(truths):
+        own = [said for said in ordered if said.item.truth == truth]
+        wanted = min(len(own), count // len(truths) + (number < count % len(truths)))
+        chosen += [own[round(i * (len(own) - 1) / max(1, wanted - 1))] for i in range(wanted)]
+    among = " among each true class" if len(truths) > 1 else ""
+    words = f"{len(chosen)} of {len(ordered)} images, evenly spaced{among} in the order of P({positive})"
+    return sorted(chosen, key=lambda said: -said.probabilities[-1]), words
 
 
 def picture_names(predictions: list[Prediction], root: Path) -> list[str]:

@@ -128,6 +128,20 @@ def test_chosen_images_span_the_probabilities() -> None:
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
 
 
+def test_chosen_images_are_of_each_true_class() -> None:
+    from data.inputs import Input
+
+    said = [
+        predict.Prediction(
+            Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"), "a", [1 - i / 12, i / 12], np.ones((2, 2))
+        )
+        for i in range(12)
+    ]
+    chosen, words = predict.spread(said, 4, "a")
+    assert [prediction.item.name for prediction in chosen] == ["11", "9", "8", "0"]
+    assert "among each true class" in words
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("executed"),))
