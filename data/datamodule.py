@@ -41,7 +41,8 @@ class CoronaryData(pl.LightningDataModule):
             example = [sample.path for sample in folder.samples if sample.group == min(both)]
             raise DataError(
                 f"{config.data_folder}: {len(both)} groups of images that belong together are in train and in val, as "
-                f"{', '.join(example[:4])}; validation would flatter the model. Prepare with --drop_leaks, or set allow_leaks: true"
+                f"{', '.join(example[:4])}; validation would flatter the model. "
+                "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
             )
         self.mean, self.std = self._statistics()
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
