@@ -357,3 +357,17 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
 def test_a_run_on_a_gpu(folder: Path) -> None:
     train.main([*command(folder, "out", "--epochs", "1"), "--device", "gpu"])
     assert (folder.parent / "out" / "ViT.ckpt").exists()
+
+
+def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    import predict
+
+    raw = pictures(height=32, width=32)
+    (pictures(height=32, width=32, name="more") / "abnormal").rename(raw / "soft")
+    prepare(raw, tmp_path / "three", CONFIG.Config(image_size=32, patch_size=8))
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    train.main(command(tmp_path / "three", "out", "--epochs", "1", "--num_classes", "3"))
+    weights = str(tmp_path / "out" / "ViT.ckpt")
+    predict.main(["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")])
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert sum(name.startswith("probability_") for name in rows[0]) == 3
