@@ -72,6 +72,18 @@ class Placement:
                 placed.append(tuple(round(float(edge), 1) for edge in moved))
         return placed  # type: ignore[return-value]
 
+    def spacing(self, text: str) -> str:
+        """Pixel spacing in the square from that of the source: mm, one number, or rows and columns; empty stays."""
+        if not text:
+            return ""
+        try:
+            rows, columns = (float(number) for number in (text.split() * 2)[:2])
+        except ValueError:
+            raise ValueError(f"got the pixel spacing {text!r}, wanted one or two numbers in mm") from None
+        (x0, y0, x1, y1), (width, height) = self._crop, self._resized
+        rows, columns = rows * (y1 - y0) / height, columns * (x1 - x0) / width
+        return f"{rows:.6g}" if abs(rows - columns) < 1e-9 else f"{rows:.6g} {columns:.6g}"
+
 
 def rasterise(boxes: list[Box], size: tuple[int, int]) -> NDArray:
     """(H, W) uint8 mask, 1 inside the boxes, of ``size`` (height, width)."""

@@ -38,7 +38,7 @@ class Prepared:
     boxes: str
     sha256: str
     patient: str
-    spacing: str  # pixel spacing of the source in mm
+    spacing: str  # of the stored pixels in mm
     descriptor: NDArray
 
 
@@ -149,6 +149,7 @@ def _prepare_one(source: sources.Source, config: CONFIG.Config, border: float) -
         if source.mask is not None:
             share = place.image(read_mask(source.mask, image.shape).astype(np.float32))
             mask = (share >= 0.5 if (share >= 0.5).any() else share > 0).astype(np.uint8)
+        spacing = place.spacing(source.pixel_spacing_mm or spacing)
     except ValueError as error:
         return str(error)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
@@ -218,8 +219,7 @@ def _store(folder: Path, found: list[sources.Source], images: list[Prepared], si
             if pixels is not None:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(folder / name, pixels)
-        spacing = source.pixel_spacing_mm or image.spacing
-        about = (source.name, image.sha256, spacing, image.boxes, mask, source.more)
+        about = (source.name, image.sha256, image.spacing, image.boxes, mask, source.more)
         samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", fold, *about))
     return samples
 

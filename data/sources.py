@@ -47,6 +47,11 @@ def find(root: Path, group: str | None, notes: list[str]) -> list[Source]:
     manifest = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
     if not root.exists():
         raise DataError(f"{root}: no such folder; --Path is the folder that holds the class folders")
+    if root.is_file() and manifest != root:
+        raise DataError(f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv")
+    if any(root.glob("*/*/annotations/*.json")) or any(root.glob("*/annotations/*.json")):
+        raise DataError(f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into labelled windows: "
+                        f"python -m data.arcade --Path {root} --OUTPUT windows")  # fmt: skip
     if manifest.is_file():
         sources = _from_manifest(manifest, group, notes)
         group = None if group in read_table(manifest)[0] else group

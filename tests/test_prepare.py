@@ -313,7 +313,7 @@ def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
     narrow = CONFIG.Config(image_size=32, patch_size=8, window_centre=100, window_width=1500)
     wide, cut = (prepare(raw, tmp_path / name, how) for name, how in (("wide", CONFIGURATION), ("cut", narrow)))
     sample = next(sample for sample in wide.samples if sample.label == "normal")
-    assert sample.pixel_spacing_mm == "0.661468"
+    assert sample.pixel_spacing_mm == f"{0.661468 * 128 / 32:.6g}"  # 128 px became 32
     assert len({sample.group for sample in wide.samples}) == 2
     assert not np.array_equal(wide.image(wide.samples[0]), cut.image(cut.samples[0]))
 
@@ -325,3 +325,17 @@ def test_a_split_that_the_data_brings_can_be_made_anew(tmp_path: Path, pictures:
     assert not result.of("test")
     assert len(result.samples) == 36
     assert result.folds == 5
+
+
+def test_arcade_as_downloaded_is_sent_to_its_importer(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "stenosis" / split / "annotations").mkdir(parents=True)
+        (tmp_path / "stenosis" / split / "annotations" / f"{split}.json").write_text("{}")
+    for root in (tmp_path, tmp_path / "stenosis"):
+        with pytest.raises(DataError, match=r"python -m data.arcade --Path"):
+            prepare(root, tmp_path / "out", CONFIGURATION)
+
+
+def test_a_picture_is_no_data_set(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"p00.png: is a file; --Path is a folder"):
+        prepare(pictures() / "normal" / "p00.png", tmp_path / "out", CONFIGURATION)
