@@ -130,11 +130,13 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     from data.datamodule import CoronaryData
     from data.processed import load
     from report.publish import publish
+    from vit.device import accelerator
     from vit.progress import is_first_process
 
     noise = "does not have many workers|exists and is not empty|logging interval|srun|LeafSpec|val_dataloader"
     warnings.filterwarnings("ignore", message=f".*({noise}).*")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    accelerator(arguments.device)  # a device that is not there is said before any work
     if is_first_process():
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
     folder = load(Path(config.data_folder))

@@ -34,19 +34,19 @@ class Classifier(pl.LightningModule):
     def __init__(
         self,
         model: nn.Module,
-        lr: float = 5e-4,
-        weight_decay: float = 0.05,
-        warmup_share: float = 0.1,
-        label_smoothing: float = 0.0,
-        class_weights: list[float] | None = None,
-        contents: dict[str, Any] | None = None,
-        lesion_head: nn.Module | None = None,
-        lesion_loss: float = 1.0,
-        seed: int = 0,
+        lr: float,
+        weight_decay: float,
+        warmup_share: float,
+        label_smoothing: float,
+        class_weights: list[float] | None,
+        contents: dict[str, Any],
+        lesion_head: nn.Module | None,
+        lesion_loss: float,
+        seed: int,
     ) -> None:
         super().__init__()
         self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
-        self.label_smoothing, self.contents, self.seed = label_smoothing, contents or {}, seed
+        self.label_smoothing, self.contents, self.seed = label_smoothing, contents, seed
         self.lesion_loss = lesion_loss
         self.lesion_head = lesion_head
         weights = None if class_weights is None else torch.tensor(class_weights)

@@ -1,0 +1,59 @@
+"""The losses of the LightningModule, worked out by hand, and the lesion loss in a whole run."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import CONFIG
+import train
+from data.prepare import prepare
+from tests.test_train import command
+from vit import checkpoint
+from vit.module import LESION_WEIGHT, Classifier
+
+
+def classifier(class_weights: list[float] | None) -> Classifier:
+    return Classifier(nn.Identity(), 1e-3, 0.0, 0.1, 0.0, class_weights, {}, None, 1.0, 0)
+
+
+def test_class_weights_scale_each_image_and_the_sum_is_divided_by_the_images() -> None:
+    logits, labels = torch.zeros(3, 2), torch.tensor([0, 1, 1])
+    loss = classifier([0.5, 2.0])._loss(logits, labels)
+    assert float(loss) == pytest.approx(math.log(2) * (0.5 + 2 + 2) / 3)
+
+
+def test_unknown_patches_count_nothing_and_lesion_counts_more() -> None:
+    logits = torch.tensor([[0.0, 0.0, 50.0, 50.0]])
+    targets = torch.tensor([[1.0, 0.0, math.nan, math.nan]])
+    loss = classifier(None)._lesion_loss(logits, targets)
+    assert float(loss) == pytest.approx(math.log(2) * (LESION_WEIGHT + 1) / 4)
+
+
+def test_masks_train_a_head_that_prediction_does_not_need(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures(height=32, width=32)
+    rows = []
+    for path in sorted(raw.rglob("p*.png")):
+        box = "8,8,16,16" if path.parent.name == "abnormal" else ""
+        rows.append({"path": path.relative_to(raw).as_posix(), "label": path.parent.name, "lesion_boxes_xyxy": box})
+    with (raw / "manifest.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    prepare(raw, tmp_path / "boxes", CONFIG.Config(image_size=32, patch_size=8))
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    for output, weight in (("with", "1.0"), ("without", "0.0")):
+        train.main(command(tmp_path / "boxes", output, "--epochs", "2", "--lesion_loss", weight))
+    (models, _), (plain, _) = (checkpoint.load(tmp_path / name / "ViT.ckpt") for name in ("with", "without"))
+    one, other = (dict(model.named_parameters()) for model in (models[0], plain[0]))
+    assert set(one) == set(other)
+    assert not torch.equal(one["head.0.weight"], other["head.0.weight"])
+    (table_with,) = (tmp_path / "with").glob("runs/*/metrics.csv")
+    first, last = (float(row["train_lesion_loss"]) for row in csv.DictReader(table_with.open()))
+    assert np.isfinite([first, last]).all()
+    assert last < first
