@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import CONFIG
 from data import processed
+from data.audit import shared
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.readers import DataError
@@ -36,14 +37,7 @@ class CoronaryData(pl.LightningDataModule):
         if len(names) != config.num_classes:
             raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
                             f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
-        both = {s.group for s in folder.of("train")} & {s.group for s in folder.of("val")}
-        if both and not config.allow_leaks:
-            example = [sample.path for sample in folder.samples if sample.group == min(both)]
-            raise DataError(
-                f"{config.data_folder}: {len(both)} groups of images that belong together are in train and in val, as "
-                f"{', '.join(example[:4])}; validation would flatter the model. "
-                "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
-            )
+        self._check_leaks(folder)
         self.mean, self.std = self._statistics()
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
         common = (config.image_size, self.mean, self.std, config.num_channels)
@@ -54,6 +48,23 @@ class CoronaryData(pl.LightningDataModule):
         if others := sum(size != (config.image_size,) * 2 for size in sizes):
             print(f"note: {others} images are resized to {config.image_size} px on load", file=sys.stderr)
         self.batch_size = min(config.batch_size, len(self.train))
+
+    def _check_leaks(self, folder: processed.Processed) -> None:
+        """The cheap part of data.audit: what the manifest alone tells."""
+        samples = folder.of("train") + folder.of("val")
+        tied = shared([(sample.group, sample.sha256) for sample in samples])
+        leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
+        if leaks and not self.config.allow_leaks:
+            files = ", ".join(samples[i].path for i in leaks[0][:4])
+            raise DataError(
+                f"{self.config.data_folder}: {len(leaks)} groups of images that belong together are in train and in "
+                f"val, as {files}; validation would flatter the model. "
+                "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
+            )
+        copies = shared([(sample.sha256,) for sample in samples])
+        if doubtful := [images for images in copies if len({samples[i].label for i in images}) > 1]:
+            files = ", ".join(samples[i].path for i in doubtful[0][:4])
+            print(f"note: {len(doubtful)} images are there under more than one label, as {files}", file=sys.stderr)
 
     def class_weights(self) -> list[float]:
         """Weights that make every class count the same in the loss and average to 1 over the training images."""

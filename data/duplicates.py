@@ -1,12 +1,15 @@
 """Finding images that show the same picture, so that a split keeps them on one side.
 
-Candidates come from coarse maps of edge directions, whose comparison is a matrix product. Each candidate is then laid
-over its partner and has to agree with it block by block, since one bright object, or the same collimator, makes quite
-different images correlate as a whole.
+Candidates come from coarse maps of edge directions and of brightness, whose comparison is a matrix product. Each is
+then laid over its partner and has to agree with it block by block in detail, since one bright object, or the same
+collimator, makes quite different images correlate as a whole. Only where they do so nearly perfectly is less detail,
+or none, asked for: pictures that are mostly black hardly hold any.
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 
 import cv2
@@ -22,15 +25,20 @@ SCALE, OUTSIDE = 24, -128  # a descriptor's value at one local standard deviatio
 CELL, WINDOW, CODE = 4, 8, 64  # pixels of a coarse cell, cells of a window of them, principal components kept of it
 NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
-SPREAD, LEAST, MOST = 2.4, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 %; its limits
+SPREAD, LEAST, MOST = 0.79, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 % and of the root of
+# the logarithm of the number of pairs, as the largest of so many normal deviates grows; its limits
+UNLIKE = 0.6  # correlation as a whole below which detail agrees by chance alone
+ALIKE, SAME = 0.94, 0.98  # from which weaker detail is enough, and from which none is needed
+FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in the same units, whatever its limits
+INNER = 30  # pixels of the middle of one picture that are sought in the other: shifts of up to 9
 BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
 
 
 def describe(image: NDArray) -> NDArray:
-    """(H, W) grey image to the (T, T) int8 picture that ``near_duplicates`` compares.
+    """(H, W) grey image to the (2, T, T) int8 that ``near_duplicates`` compares: its detail and its brightness.
 
-    Local contrast normalisation (Jarrett et al. 2009, "What is the best multi-stage architecture for object
+    Detail: local contrast normalisation (Jarrett et al. 2009, "What is the best multi-stage architecture for object
     recognition?", section 2) inside the field of view: the convex hull of all that is not dark, less its rim.
     """
     inwards = cv2.INTER_AREA if min(image.shape) >= SIZE else cv2.INTER_CUBIC
@@ -48,7 +56,9 @@ def describe(image: NDArray) -> NDArray:
     detail = (small - local(small * weight, FINE)) * weight
     usual = np.sqrt((detail**2).sum() / max(weight.sum(), 1))
     even = detail / (np.sqrt(local(detail**2, COARSE)) + 0.3 * usual + 1e-9)
-    return np.where(field > 0, np.clip(np.round(SCALE * even), -127, 127), OUTSIDE).astype(np.int8)
+    detail = np.where(field > 0, np.clip(np.round(SCALE * even), -127, 127), OUTSIDE)
+    brightness = np.round(255 * (small - low) / max(small.max() - low, 1e-9)) - 128
+    return np.stack([detail, brightness]).astype(np.int8)
 
 
 def near_duplicates(descriptors: NDArray) -> NDArray:
@@ -57,7 +67,7 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     A mirrored picture is another one. Of many copies of one picture not each pair is named, yet the pairs chain them.
 
     Args:
-        descriptors: (n, T, T) pictures made by ``describe``.
+        descriptors: (n, 2, T, T) made by ``describe``.
 
     Returns:
         (pairs, 2) indices i < j.
@@ -65,25 +75,43 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     if len(descriptors) < 2:
         return np.zeros((0, 2), int)
     order = np.array(sorted(range(len(descriptors)), key=lambda i: descriptors[i].tobytes()))  # of files: no matter
-    pictures = descriptors[order]
-    codes, shifts = _codes(np.stack([_edges(picture) for picture in pictures]))
-    candidates = _candidates(codes)
-    if len(pictures) * (len(pictures) - 1) // 2 <= SAMPLE:
+    pictures, brightness = descriptors[order, 0], descriptors[order, 1]
+    edges, shifts = _codes(np.stack([_edges(picture) for picture in pictures]), whiten=True)
+    whole, _ = _codes(np.stack([_shrunk(picture.astype(np.float32))[..., None] for picture in brightness]))
+    candidates = np.unique(np.concatenate([_candidates(edges), _candidates(whole)]), axis=0)
+    count = len(pictures) * (len(pictures) - 1) // 2
+    if count <= SAMPLE:
         sample = np.stack(np.triu_indices(len(pictures), 1), axis=1)
     else:
         sample = np.random.default_rng(0).integers(0, len(pictures), (SAMPLE, 2))
         sample = sample[sample[:, 0] != sample[:, 1]]
     pairs = np.concatenate([candidates, sample])
-    centre = codes[len(shifts) // 2]
-    similar = np.stack([np.einsum("pc,pc->p", centre[pairs[:, 0]], code[pairs[:, 1]]) for code in codes])
-    best = shifts[similar.argmax(axis=0)]  # (pairs, 2)
-    parts = [slice(start, start + BATCH) for start in range(0, len(pairs), BATCH)]
+    similar = np.stack(
+        [np.einsum("pc,pc->p", edges[len(shifts) // 2][pairs[:, 0]], code[pairs[:, 1]]) for code in edges]
+    )
+    detail = _spread(partial(_agreement, pictures), pairs, shifts[similar.argmax(axis=0)])
+    usual, high = np.percentile(detail[len(candidates) :], [50, 90])
+    detail = detail[: len(candidates)]
+    alike, shift = np.hsplit(_spread(partial(_correlation, brightness), candidates), [1])
+    alike, shift = alike[:, 0], shift.astype(int)
+    threshold = np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
+    found = (alike >= SAME) | (alike >= UNLIKE) & (detail >= threshold)
+    if len(near := np.flatnonzero(~found & (alike >= ALIKE))):
+        again = _spread(partial(_agreement, pictures), candidates[near], shift[near])
+        found[near] = np.maximum(again, detail[near]) >= usual + FAINT * (high - usual)
+    return np.unique(np.sort(order[candidates[found]], axis=1), axis=0)
+
+
+def _spread(work: Callable[..., NDArray], *arrays: NDArray) -> NDArray:
+    """``work`` on all cores, a batch of the arrays' rows at once."""
+    parts = [slice(start, start + BATCH) for start in range(0, len(arrays[0]), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        scores = np.concatenate(list(pool.map(lambda part: _agreement(pictures, pairs[part], best[part]), parts)))
-    usual, high = np.percentile(scores[len(candidates) :], [50, 90])
-    threshold = np.clip(usual + SPREAD * (high - usual), LEAST, MOST)
-    found = candidates[scores[: len(candidates)] >= threshold]
-    return np.unique(np.sort(order[found], axis=1), axis=0)
+        return np.concatenate(list(pool.map(lambda part: work(*(array[part] for array in arrays)), parts)))
+
+
+def _shrunk(values: NDArray) -> NDArray:
+    """(T, T, ...) to (cells, cells, ...)."""
+    return cv2.resize(values, (SIZE // CELL, SIZE // CELL), interpolation=cv2.INTER_AREA)
 
 
 def _edges(picture: NDArray) -> NDArray:
@@ -93,11 +121,11 @@ def _edges(picture: NDArray) -> NDArray:
     x, y = cv2.Sobel(values, cv2.CV_32F, 1, 0), cv2.Sobel(values, cv2.CV_32F, 0, 1)
     strength = np.hypot(x, y) + 1e-3
     channels = np.dstack([strength, (x * x - y * y) / strength, 2 * x * y / strength]) * inside[..., None]
-    return cv2.resize(channels, (SIZE // CELL, SIZE // CELL), interpolation=cv2.INTER_AREA)
+    return _shrunk(channels)
 
 
-def _codes(maps: NDArray) -> tuple[NDArray, NDArray]:
-    """(S, n, CODE) whitened unit vectors of the window at each shift in (n, cells, cells, 3), and (S, 2) the shifts.
+def _codes(maps: NDArray, whiten: bool = False) -> tuple[NDArray, NDArray]:
+    """(S, n, F) unit vectors of the window at each shift in (n, cells, cells, channels), and (S, 2) the shifts.
 
     Whitening plays down what all images of a set have in common (Jégou and Chum 2012, "Negative evidences and
     co-occurences in image retrieval", section 3.2).
@@ -105,6 +133,9 @@ def _codes(maps: NDArray) -> tuple[NDArray, NDArray]:
     margin = (SIZE // CELL - WINDOW) // 2
     shifts = np.array(list(product(range(-margin, margin + 1), repeat=2)))
     windows = [maps[:, margin + y :, margin + x :][:, :WINDOW, :WINDOW].reshape(len(maps), -1) for y, x in shifts]
+    if not whiten:
+        codes = np.stack([window - window.mean(axis=1, keepdims=True) for window in windows]).astype(np.float32)
+        return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-9), CELL * shifts
     mean = np.mean([window.mean(axis=0) for window in windows], axis=0)
     sample = np.concatenate(windows[::4]) - mean
     variance, axes = np.linalg.eigh(sample.T @ sample / len(sample))
@@ -128,6 +159,19 @@ def _candidates(codes: NDArray) -> NDArray:
     return np.concatenate(pairs)
 
 
+def _correlation(brightness: NDArray, pairs: NDArray) -> NDArray:
+    """(pairs, 3) best normalised cross-correlation of one's middle in the other, and the shift y, x from i to j."""
+    margin, results = (SIZE - INNER) // 2, []
+    inner = slice(margin, margin + INNER)
+    for i, j in pairs:
+        a, b = brightness[i].astype(np.float32), brightness[j].astype(np.float32)
+        for sign, one, other in ((1, a, b), (-1, b, a)):
+            _, value, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(other, one[inner, inner], cv2.TM_CCOEFF_NORMED))
+            results.append((value * bool(one[inner, inner].std()), sign * (y - margin), sign * (x - margin)))
+    both = np.array(results).reshape(-1, 2, 3)
+    return np.take_along_axis(both, both[:, :, :1].argmax(axis=1)[:, None], axis=1)[:, 0]
+
+
 def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
     """(pairs,) how far the blocks of each i are found in j, near the place that the (pairs, 2) shifts name.
 
@@ -142,7 +186,7 @@ def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
     def blocks(values: NDArray) -> NDArray:
         return belongs.T @ (values @ belongs)  # (pairs, B, B)
 
-    reach = (SIZE - CELL * WINDOW) // 2 + SLACK
+    reach = (SIZE - min(CELL * WINDOW, INNER)) // 2 + SLACK
     padded = np.pad(pictures[pairs[:, 1]], ((0, 0), (reach, reach), (reach, reach)), constant_values=OUTSIDE)
     corner, edge = reach - SLACK + shifts, SIZE + 2 * SLACK
     j = np.stack([picture[y : y + edge, x : x + edge] for picture, (y, x) in zip(padded, corner, strict=True)])

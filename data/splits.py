@@ -5,11 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from data.readers import DataError
+
+ROUNDING = 100.0  # what an image off the share weighs, where all groups off the share of their kind weigh 1
+NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
 
 
 def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> list[int]:
@@ -54,7 +58,10 @@ def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, coun
 
 
 def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int) -> NDArray:
-    """Choose about ``share`` of the images, no group in part, each class in about the share it has in the whole.
+    """Choose groups so that the images of all classes together are the fewest possible off ``share`` of each class.
+
+    Groups with as many images of each class are interchangeable: an integer program (scipy's HiGHS) says how many of
+    each such kind to take, chance says which.
 
     Returns:
         (n,) bool, true where the image is chosen.
@@ -63,16 +70,32 @@ def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArr
         DataError: the groups are too few or too large for both sides to hold every class.
     """
     classes, y = np.unique(labels, return_inverse=True)
-    fewest = min(len(set(np.asarray(groups)[y == k])) for k in range(len(classes)))
-    count = max(2, min(round(1 / share), fewest))
-    numbers = folds(labels, groups, count, seed)
-    options: list[tuple[float, int]] = []
-    for number in range(count):
-        shares = np.array([(numbers[y == k] == number).mean() for k in range(len(classes))])
-        if (shares > 0).all() and (shares < 1).all():
-            options.append((float(np.abs(shares - share).max()), number))
-    if not options:
+    _, g = np.unique(groups, return_inverse=True)
+    images = np.zeros((g.max() + 1, len(classes)), int)  # of each group, by class
+    np.add.at(images, (g, y), 1)
+    kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
+    total, types = images.sum(axis=0), len(kinds)
+    # how many to take of each kind; then how far that is off the share, in images of each class and in groups of each
+    # kind, where the second only decides between equals, lest all large groups come to one side
+    off = np.vstack([kinds.T, np.eye(types)])
+    slack, goal = np.eye(len(off)), share * np.concatenate([total, count])
+    best = milp(
+        np.concatenate([np.zeros(types), np.full(len(classes), ROUNDING), np.full(types, 1 / len(images))]),
+        integrality=np.repeat([1, 0], [types, len(off)]),
+        bounds=Bounds(0, np.concatenate([count, total, count])),
+        constraints=[
+            LinearConstraint(np.hstack([kinds.T, np.zeros((len(classes), len(off)))]), 1, total - 1),
+            LinearConstraint(np.hstack([off, slack]), goal, np.inf),
+            LinearConstraint(np.hstack([off, -slack]), -np.inf, goal),
+        ],
+        options={"mip_rel_gap": 0, "node_limit": NODES, "presolve": False},  # presolving loses solutions (1.17)
+    )
+    if best.x is None:
         raise DataError(
-            "one group of images that belong together holds nearly all of a class; bring a split of your own"
+            "the groups of images that belong together are too few or too large for both sides to hold every class; "
+            "add images, or bring a split of your own"
         )
-    return numbers == min(options)[1]
+    rng, chosen = np.random.default_rng(seed), np.zeros(len(images), bool)
+    for number, wanted in enumerate(np.round(best.x[:types]).astype(int)):
+        chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
+    return chosen[g]

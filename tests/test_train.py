@@ -13,7 +13,9 @@ import torch
 
 import CONFIG
 import train
+from data import processed
 from data.augment import Augment
+from data.datamodule import CoronaryData
 from data.dataset import CoronaryDataset, SeededSampler
 from data.prepare import prepare
 from data.readers import DataError
@@ -161,6 +163,29 @@ def test_views_of_one_vessel_on_both_sides_are_refused(folder: Path) -> None:
     with pytest.raises(SystemExit, match=r"1 groups of images that belong together are in train and in val"):
         train.main(command(folder))
     train.main(command(folder, "out", "--epochs", "1", "--allow_leaks", "true"))
+
+
+def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:
+    """A folder of the first published form, 2 images a class and split; ``copies``: files that equal another one."""
+    rng = np.random.default_rng(0)
+    for split, label, i in ((split, label, i) for split in ("train", "val") for label in ("0", "1") for i in range(2)):
+        (tmp_path / split / label).mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / split / label / f"{i}.npy", rng.random((32, 32, 1)).astype(np.float16))
+    for copy, original in copies.items():
+        (tmp_path / copy).write_bytes((tmp_path / original).read_bytes())
+    return CONFIG.Config(data_folder=str(tmp_path), image_size=32, patch_size=8)
+
+
+def test_the_same_file_in_train_and_val_is_refused_without_a_manifest(tmp_path: Path) -> None:
+    config = first_form(tmp_path, {"val/1/0.npy": "train/1/1.npy"})
+    with pytest.raises(DataError, match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would flatter"):
+        CoronaryData(config, processed.load(tmp_path))
+
+
+def test_one_image_under_two_labels_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = first_form(tmp_path, {"train/1/0.npy": "train/0/1.npy"})
+    CoronaryData(config, processed.load(tmp_path))
+    assert "1 images are there under more than one label, as train/0/1.npy, train/1/0.npy" in capsys.readouterr().err
 
 
 def test_patience_stops_early(folder: Path) -> None:
