@@ -25,7 +25,7 @@ from CONFIG import Config
 from data import duplicates, processed, sources
 from data.findings import FOLDS, MARGIN, Finding, Look, draw, probe
 from data.geometry import Placement, read_mask
-from data.readers import SUFFIXES, DataError, kind_of, read_grey, wrong_suffix
+from data.readers import SUFFIXES, DataError, full_scale, kind_of, read_grey, wrong_suffix
 from files import written_whole
 
 SIZE, BORDER = Config().image_size, Config().border  # pictures are compared as data.prepare stores them
@@ -110,6 +110,8 @@ def _look(source: sources.Source, border: float) -> tuple[Look | None, list[Find
         stored = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
     channels = stored.shape[2] if stored.ndim == 3 else 1
     depth = f"{kind} {8 * stored.dtype.itemsize} bit" + f" x {channels}" * (channels > 1)
+    if stored.dtype == np.uint16 and kind != "DICOM":  # reading divides by what is used, which has to be one for all
+        depth += f" of which {full_scale(stored.max()).bit_length()} are used"
     findings = [Finding("wrong_suffix", [source.name], wrong)] if (wrong := wrong_suffix(path)) else []
     if channels > 2 and (np.ptp(stored[..., :3], axis=2) > TINT * stored.max()).mean() > TINT / 100:
         findings.append(Finding("colour", [source.name], f"{path}: got colour, wanted grey"))

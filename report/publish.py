@@ -44,13 +44,20 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     labels = np.array([names.index(row["truth"]) for row in rows])
     probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     logits = np.log(np.maximum(probabilities, 1e-300))
+    groups = [row["group"] for row in rows]
     temperature = fit_temperature(labels, logits)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
     if len(names) == 2:
         scores = torch.from_numpy(logits / temperature).softmax(dim=1)[:, 1].numpy()
         result["threshold"] = fit_threshold(labels, scores, sensitivity or None)
-        figures = evaluate(labels, scores, [row["group"] for row in rows], result["threshold"])
+        figures = evaluate(labels, scores, groups, result["threshold"])
         result["figures"] = {name: [figure.value, figure.low, figure.high] for name, figure in figures.items()}
+    else:
+        scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
+        areas = [evaluate(labels == k, scores[:, k], groups)["auroc"] for k in range(len(names))]
+        result["figures"] = {
+            f"auroc, {name} or not": [area.value, area.low, area.high] for name, area in zip(names, areas, strict=True)
+        }
     result["epoch_chosen_on_validation"] = len(runs) == 1
     result["history"] = [_history(run) for run in runs]
     if len(runs) > 1:

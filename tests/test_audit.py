@@ -212,3 +212,18 @@ def test_the_leaks_and_copies_of_a_published_set_are_found() -> None:
     assert len(files(report, "identical")) == 11
     assert not files(report, "labels_contradict")
     assert len({names[1] for names in files(report, "leak") if names[1].startswith("test/")}) >= 18
+
+
+def test_images_of_16_bits_that_use_fewer_of_them_than_most_are_named(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    raw = pictures(count=6)
+    for i, path in enumerate(sorted(raw.rglob("*.png"))):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16)
+        image[0, 0] = 255
+        cv2.imwrite(str(path), image * (2 if i == 3 else 16))
+    audit.main(["--path", str(raw), "--output", str(tmp_path / "out")])
+    report = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert files(report, "odd_depth") == [["abnormal/p03.png"]]
+    (how,) = [finding["how"] for finding in report["findings"] if finding["kind"] == "odd_depth"]
+    assert "got PNG 16 bit of which 10 are used, most are PNG 16 bit of which 12 are used" in how

@@ -393,6 +393,9 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
     CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
     train.main(command(tmp_path / "three", "out", "--epochs", "1", "--num_classes", "3"))
     weights = str(tmp_path / "out" / "ViT.ckpt")
+    figures = checkpoint.load(Path(weights))[1]["figures"]
+    assert list(figures) == ["auroc, normal or not", "auroc, soft or not", "auroc, abnormal or not"]
+    assert all(low <= value <= high for value, low, high in figures.values())
     predict.main(["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")])
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert sum(name.startswith("probability_") for name in rows[0]) == 3
