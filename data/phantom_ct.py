@@ -6,11 +6,7 @@ that rotating shifts the surroundings and changes what an eccentric plaque shows
 blurred, made noisy and windowed. Both labels have such plaques beside the vessel too: only those on it tell.
 """
 
-import argparse
-import csv
 import math
-import multiprocessing
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +15,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
+
+from data.phantom_files import Box, Made, boxes_of, command, joined, write_folder
 
 Array = npt.NDArray[np.floating[Any]]
-Box = tuple[int, int, int, int]
 LABELS = ("normal", "abnormal")
 COLUMNS = ("path", "label", "patient", "view", "lesion_type", "grade", "lesion_boxes_xyxy", "mask")
 AIR, FAT, WALL, MUSCLE = -800.0, -90.0, 40.0, 55.0  # Hounsfield units
@@ -232,8 +228,8 @@ def _render(seed: int, index: int, image_size: int, views: int) -> tuple[Phantom
     lesions = [np.uint8(1) * (cover >= min(0.5, cover.max())) for cover in covers]  # min: thinner than a pixel
     image, mask = _scan(cut, own.standard_normal(s.shape, np.float32)), sum(lesions, np.zeros_like(s)) > 0
     kinds, grades = tuple(p.kind for p in plaques), tuple(round(100 * p.grade, 1) for p in plaques)
-    boxes = [(left, top, left + wide, top + high) for left, top, wide, high in map(cv2.boundingRect, lesions)]
-    return Phantom(image, mask.astype(np.uint8), LABELS[abnormal], patient, view, kinds, grades), boxes
+    made = Phantom(image, mask.astype(np.uint8), LABELS[abnormal], patient, view, kinds, grades)
+    return made, boxes_of(lesions)
 
 
 def phantom(seed: int, index: int, image_size: int = 256, views: int = 4) -> Phantom:
@@ -244,18 +240,14 @@ def phantom(seed: int, index: int, image_size: int = 256, views: int = 4) -> Pha
     return _render(seed, index, image_size, views)[0]
 
 
-def _write_one(index: int, output: Path, views: int, image_size: int, seed: int) -> tuple[str, ...]:
-    """Writes the image and its mask; gives the row of the manifest."""
-    cv2.setNumThreads(1)  # the processes already fill the cores
+def _files(index: int, views: int, image_size: int, seed: int) -> Made:
+    """The manifest's row of one image, its pixels and, if it has a lesion, its mask (0 or 255)."""
     made, boxes = _render(seed, index, image_size, views)
-    patient, corners = f"p{made.patient:04d}", ";".join(",".join(map(str, box)) for box in boxes)
+    patient = f"p{made.patient:04d}"
     path, mask = (f"{part}/{patient}_v{made.view}.png" for part in (f"images/{made.label}", "masks"))
-    for file, pixels in [(path, made.image), (mask, 255 * made.mask)][: 2 if boxes else 1]:
-        (output / file).parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(output / file), pixels):
-            raise OSError(f"could not write {output / file}")
     types, grades = ";".join(made.lesion_types), ";".join(map(str, made.grades))
-    return path, made.label, patient, str(made.view), types, grades, corners, mask if boxes else ""
+    row = path, made.label, patient, str(made.view), types, grades, joined(boxes), mask if boxes else ""
+    return row, {path: made.image, mask: 255 * made.mask} if boxes else {path: made.image}
 
 
 def write(output: Path, patients: int, views: int, image_size: int, seed: int, workers: int | None = None) -> Path:
@@ -263,34 +255,11 @@ def write(output: Path, patients: int, views: int, image_size: int, seed: int, w
 
     `workers`: processes, all cores by default. ValueError if output is not an empty folder or a number out of range.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"{output} is not an empty folder: name a new one or empty it")
     if patients < 1:
         raise ValueError(f"patients: got {patients}, wanted at least 1")
-    phantom(seed, 0, image_size, views)  # wrong numbers fail here, before anything is written
-    made = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(made, ignore_errors=True)
-    task, count = partial(_write_one, output=made, views=views, image_size=image_size, seed=seed), patients * views
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit=" images", mininterval=1))
-    with (made / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
-    if output.exists():
-        output.rmdir()  # it is empty
-    made.rename(output)
-    return output / "manifest.csv"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser("python -m data.phantom_ct", description="Write made-up coronary CT images.")
-    parser.add_argument("--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder")
-    for name, default in (("patients", 200), ("views", 4), ("image_size", 256), ("seed", 0)):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} by default")
-    try:
-        print(write(**vars(parser.parse_args())))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"phantom_ct: {error}") from None
+    make = partial(_files, views=views, image_size=image_size, seed=seed)
+    return write_folder(output, COLUMNS, make, patients * views, workers)
 
 
 if __name__ == "__main__":
-    main()
+    command(write, "phantom_ct", "made-up coronary CT images", patients=200, views=4, image_size=256, seed=0)
