@@ -50,9 +50,14 @@ class Config:
     val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
     test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
     folds: int = key(5, "parts for cross-validation (train.py --folds), which data.prepare assigns", 2, 100)
+    phantoms: str = key("none", "train on made-up images instead of data_folder; --init then goes on from that",
+                        choices=("none", "ct", "xray"))  # fmt: skip
+    phantom_count: int = key(20000, "made-up training images", 100, 10000000)
+    phantom_field: float = key(36.0, "tissue that a made-up X-ray image shows, edge to edge [mm]", 10, 200)
     num_workers: int = key(2, "processes that load and augment images", 0, 256)
     # --- augmentation of training images
-    flip: str = key("horizontal", "mirror at random", choices=("none", "horizontal", "both"))
+    flip: str = key("horizontal", "mirror at random; turns: quarter turns too",
+                    choices=("none", "horizontal", "both", "turns"))  # fmt: skip
     rotate: float = key(0.0, "largest rotation either way [degrees]", 0, 180)
     shift: float = key(0.06, "largest shift either way, as a share of the image's edge", 0, 0.5)
     zoom: float = key(0.0, "largest change of scale either way, as a share", 0, 0.9)
@@ -60,6 +65,8 @@ class Config:
     noise: float = key(0.0, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
     # --- model
     patch_size: int = key(16, "edge of a square patch [px]; image_size is a multiple of it", 1, 1024)
+    stem: str = key("patch", "what makes the tokens: one projection of each patch, or a few small convolutions",
+                    choices=("patch", "convolution"))  # fmt: skip
     embedding_size: int = key(96, "width of a token; a multiple of num_heads", 1, 16384)
     num_channels: int = key(1, "channels of the image; a grey image is repeated over them", 1, 16)
     num_hidden_layers: int = key(4, "encoder blocks", 1, 200)
@@ -82,6 +89,7 @@ class Config:
     warmup_share: float = key(
         0.1, "share of all steps over which the learning rate rises, before its cosine fall", 0, 0.9
     )
+    layer_decay: float = key(1.0, "factor on the learning rate from each layer to the one before it", 0.1, 1)
     weight_decay: float = key(0.05, "AdamW's weight decay of weight matrices", 0, 10)
     label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
     lesion_loss: float = key(1.0, "weight of the loss that asks of each patch whether it holds lesion, "

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import logging
 import sys
@@ -25,6 +26,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--num_nodes", type=int, default=1, help="machines (torchrun or SLURM starts them)")
     parser.add_argument("--strategy", default="auto", help="Lightning's strategy for several devices: ddp, fsdp, ...")
     parser.add_argument("--OUTPUT", "--output", "-o", type=Path, default=Path(), help="folder for ViT.ckpt and runs/")
+    parser.add_argument("--init", type=Path, help="ViT.ckpt whose weights to begin with, as from --phantoms")
     parser.add_argument(
         "--folds",
         dest="cross_validate",
@@ -104,11 +106,16 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     )
     pl.seed_everything(config.seed, verbose=False)
     model = checkpoint.build_model(dataclasses.asdict(config))
+    if arguments.init:
+        checkpoint.initialise(model, arguments.init)
     balance = data.class_weights() if config.class_weights else None
     kept = contents(config, data, folder.name)
-    head = nn.Linear(config.embedding_size, 1) if data.train.patch_size else None
+    if arguments.init:
+        first = checkpoint.load(arguments.init)[1]
+        kept["init"] = {name: first[name] for name in ("run", "config", "split_sha256")}
+    head = nn.Linear(config.embedding_size, 2) if data.train.patch_size else None
     recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)
-    classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.seed)
+    classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.layer_decay, config.seed)
     if trainer.is_global_zero:
         CONFIG.write(config, folder / "config.yml")
         print(f"{len(data.train)} training and {len(data.val)} validation images, {trainer.world_size} process(es), "
@@ -128,8 +135,10 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
 def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     """Train, or go on with an unfinished run of the same configuration and data, and leave ViT.ckpt."""
     from data.datamodule import CoronaryData
+    from data.phantom_stream import make
     from data.processed import load
     from report.publish import publish
+    from vit import checkpoint
     from vit.device import accelerator
     from vit.progress import is_first_process
 
@@ -139,8 +148,12 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     accelerator(arguments.device)  # a device that is not there is said before any work
     if is_first_process():
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
-    folder = load(Path(config.data_folder))
-    base = run_folder(arguments.OUTPUT, f"{config.fingerprint()}-{folder.split_hash()[:6]}", arguments.cross_validate)
+    folder = make(config) if config.phantoms != "none" else load(Path(config.data_folder))
+    name = f"{config.fingerprint()}-{folder.split_hash()[:6]}"
+    if arguments.init:
+        checkpoint.load(arguments.init)  # a wrong file is said before any work
+        name += f"-{hashlib.sha256(arguments.init.read_bytes()).hexdigest()[:6]}"
+    base = run_folder(arguments.OUTPUT, name, arguments.cross_validate)
     if arguments.cross_validate == 0:
         fit(config, arguments, CoronaryData(config, folder), base, "best")
         runs = [base]
@@ -166,11 +179,12 @@ def main(argv: list[str]) -> None:
     except CONFIG.ConfigError as error:
         sys.exit(str(error))
     from data.readers import DataError
+    from vit.checkpoint import CheckpointError
     from vit.device import DeviceError
 
     try:
         train(config, arguments)
-    except (CONFIG.ConfigError, DataError, DeviceError) as error:
+    except (CONFIG.ConfigError, DataError, DeviceError, CheckpointError) as error:
         sys.exit(str(error))
 
 

@@ -1,5 +1,6 @@
 """Random changes of a training image that leave its diagnosis as it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,31 +20,35 @@ class Augment:
     noise: float = 0.0
 
     def __call__(
-        self, image: NDArray, rng: np.random.Generator, mask: NDArray | None = None
-    ) -> tuple[NDArray, NDArray | None]:
-        """Another image and the mask that goes with it.
+        self, image: NDArray, rng: np.random.Generator, masks: Sequence[NDArray | None] = ()
+    ) -> tuple[NDArray, list[NDArray | None]]:
+        """Another image and the masks that go with it.
 
         Args:
             image: (H, W) float32 grey from 0 to 1.
-            rng: everything random comes from it, the same draws with and without a mask.
-            mask: (H, W) float32 lesion mask; it moves as the image moves.
+            rng: everything random comes from it, the same draws with and without masks.
+            masks: (H, W) float32 each; they move as the image moves.
         """
+        pictures = [image, *masks]
         if self.flip != "none" and rng.random() < 0.5:
-            image, mask = image[:, ::-1], None if mask is None else mask[:, ::-1]
-        if self.flip == "both" and rng.random() < 0.5:
-            image, mask = image[::-1], None if mask is None else mask[::-1]
+            pictures = [picture if picture is None else picture[:, ::-1] for picture in pictures]
+        if self.flip in ("both", "turns") and rng.random() < 0.5:
+            pictures = [picture if picture is None else picture[::-1] for picture in pictures]
+        if self.flip == "turns" and rng.random() < 0.5:
+            pictures = [picture if picture is None else picture.T for picture in pictures]
         if self.rotate or self.shift or self.zoom:
             matrix = self._matrix(image.shape, rng)
-            image = _warp(image, matrix)
-            mask = None if mask is None else _warp(mask, matrix)
+            pictures = [picture if picture is None else _warp(picture, matrix) for picture in pictures]
+        changed, *others = pictures
+        assert changed is not None, "the image itself is always there"
         if self.contrast:
             gain, gamma = np.exp(rng.uniform(-self.contrast, self.contrast, 2))
             offset = rng.uniform(-self.contrast, self.contrast) / 2
-            image = np.clip(image, 0, 1) ** gamma * gain + offset
+            changed = np.clip(changed, 0, 1) ** gamma * gain + offset
         if self.noise:
             sigma = rng.uniform(0, self.noise)
-            image = image + sigma * rng.standard_normal(image.shape, np.float32)
-        return np.clip(image, 0, 1, dtype=np.float32), mask
+            changed = changed + sigma * rng.standard_normal(changed.shape, np.float32)
+        return np.clip(changed, 0, 1, dtype=np.float32), others
 
     def _matrix(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
         """(2, 3) affine matrix of a rotation, zoom and shift about the centre."""

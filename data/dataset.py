@@ -1,6 +1,5 @@
 """One split of a ProcessedFolder as a torch Dataset, and the order in which training draws from it."""
 
-import math
 from collections.abc import Iterator
 
 import cv2
@@ -15,7 +14,7 @@ from data.geometry import Placement
 from data.processed import Processed
 
 Key = tuple[int, int]  # (epoch, index)
-LESION_SHARE = 0.1  # of a patch, from which on it counts as lesion
+SHARES = (0.1, 0.25)  # of a patch that is lesion, and vessel, from which on it counts as such
 
 
 def to_tensor(image: NDArray, mean: float, std: float, num_channels: int) -> Tensor:
@@ -66,25 +65,28 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         return len(self.samples)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int, Tensor]:
-        """((C, H, W) image, label, index, (N,) lesion target of each patch) for (epoch, index).
+        """((C, H, W) image, label, index, (N, 2) lesion and vessel target of each patch) for (epoch, index).
 
-        A target is 1 where lesion covers enough of the patch, else 0; NaN where nothing is known of lesions.
+        A target is 1 where lesion, or vessel, covers enough of the patch, else 0; NaN where nothing is known of it.
         """
         epoch, index = key
-        image = as_float(self.processed.image(self.samples[index]), self.image_size)
-        lesion = self.processed.lesion(self.samples[index]) if self.patch_size else None
-        mask = None if lesion is None else as_float(lesion.astype(np.float16), self.image_size)
+        sample = self.samples[index]
+        image = as_float(self.processed.image(sample), self.image_size)
+        known = (self.processed.lesion(sample), self.processed.vessel(sample)) if self.patch_size else ()
+        masks = [None if mask is None else as_float(mask.astype(np.float16), self.image_size) for mask in known]
         if self.augment is not None:
-            image, mask = self.augment(image, np.random.default_rng([self.seed, epoch, index]), mask)
+            image, masks = self.augment(image, np.random.default_rng([self.seed, epoch, index]), masks)
         pixels = to_tensor(image, self.mean, self.std, self.num_channels)
-        return pixels, self.labels[index], index, self._targets(mask)
+        return pixels, self.labels[index], index, self._targets(masks)
 
-    def _targets(self, mask: NDArray | None) -> Tensor:
+    def _targets(self, masks: list[NDArray | None]) -> Tensor:
         edge = self.image_size // self.patch_size if self.patch_size else 0
-        if mask is None or not edge:
-            return torch.full((edge * edge,), math.nan)
-        share = cv2.resize(mask, (edge, edge), interpolation=cv2.INTER_AREA)
-        return torch.from_numpy((share > LESION_SHARE).astype(np.float32)).flatten()
+        targets = np.full((len(SHARES), edge, edge), np.nan, np.float32)
+        for target, mask, least in zip(targets, masks, SHARES, strict=False):
+            if mask is not None:
+                share = cv2.resize(mask, (edge, edge), interpolation=cv2.INTER_AREA)
+                target[:] = share > min(least, share.max() / 2)  # none is too small to be seen at all
+        return torch.from_numpy(targets.reshape(len(SHARES), -1).T)
 
 
 class SeededSampler(Sampler[Key]):

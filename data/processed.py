@@ -98,6 +98,10 @@ class Processed:
             return rasterise(sample.boxes, self.image(sample).shape)
         return None
 
+    def vessel(self, sample: Sample) -> NDArray | None:
+        """(H, W) uint8 mask of the vessels; None, for a folder holds none."""
+        return None
+
     def split_hash(self) -> str:
         """sha256 over which image, by content, is in which split under which label."""
         rows = sorted(f"{sample.split} {sample.fold} {sample.label} {sample.sha256}" for sample in self.samples)

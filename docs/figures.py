@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from CONFIG import Config
@@ -84,8 +85,9 @@ def patches(config: Config, path: Path) -> None:
 
 
 def filters(model: VisionTransformer, path: Path) -> None:
-    """The patch projection's weights, those of the largest norm first, all on one scale."""
-    weight = model.embeddings.patch_embedding.projection.weight.detach().mean(dim=1).numpy()  # (D, P, P)
+    """The first convolution's weights, those of the largest norm first, all on one scale."""
+    first = next(part for part in model.embeddings.patch_embedding.modules() if isinstance(part, nn.Conv2d))
+    weight = first.weight.detach().mean(dim=1).numpy()  # (D, P, P)
     rows, columns = FILTERS[0], min(FILTERS[1], len(weight) // FILTERS[0])
     strongest = np.argsort(-np.square(weight).sum(axis=(1, 2)))[: rows * columns]
     tiles = weight[strongest].reshape(rows, columns, *weight.shape[1:])

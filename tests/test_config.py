@@ -74,7 +74,7 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
         ("lr: true", "lr: got True, wanted a number"),
         ("lr: -1", "lr: got -1.0, wanted one in"),
         ("lr: .nan", "lr: got nan, wanted one in"),
-        ("flip: bth", "flip: got bth, wanted one in .none, horizontal, both.; did you mean both"),
+        ("flip: bth", "flip: got bth, wanted one in .none, horizontal, both, turns.; did you mean both"),
         ("image_size: 250", "image_size: got 250, wanted a multiple of patch_size 16, such as 256"),
         ("num_heads: 7", "embedding_size: got 96, wanted a multiple of num_heads 7, such as 98"),
         ("Epoch: 3\nepochs: 4", "epochs is given twice"),

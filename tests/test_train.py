@@ -313,7 +313,7 @@ def test_mask_moves_with_the_image() -> None:
     image[8:14, 20:28] = 1
     augment = Augment("both", 15, 0.1, 0.2)
     for seed in range(5):
-        changed, mask = augment(image, np.random.default_rng(seed), image.copy())
+        changed, (mask,) = augment(image, np.random.default_rng(seed), [image.copy()])
         assert mask is not None
         np.testing.assert_array_equal(changed, mask)
 
@@ -332,7 +332,9 @@ def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
     ]
     loaded = processed.Processed(tmp_path, samples, ["normal", "abnormal"], {})
     dataset = CoronaryDataset(loaded, "train", 16, 0.5, 0.3, patch_size=4)
-    lesion = {dataset.samples[i].label: dataset[(0, i)][3].reshape(4, 4) for i in range(2)}
+    lesion = {dataset.samples[i].label: dataset[(0, i)][3].reshape(4, 4, 2) for i in range(2)}
+    assert all(targets[..., 1].isnan().all() for targets in lesion.values())  # of vessels nothing is known
+    lesion = {label: targets[..., 0] for label, targets in lesion.items()}
     assert lesion["normal"].sum() == 0
     assert lesion["abnormal"].nonzero().tolist() == [[2, 1]]
 

@@ -1,5 +1,6 @@
 """The model: the same function as two well-known ones, and what its arguments do."""
 
+import math
 from collections.abc import Callable
 from math import sqrt
 from typing import Any, TypeVar, cast
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vit.embeddings import Embeddings, PatchEmbedding
+from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import MLP, EncoderBlock
 from vit.model import VisionTransformer
 
@@ -243,7 +244,7 @@ def test_weights_start_with_the_asked_spread(std: float) -> None:
             assert (parameter == 1).all(), name
         elif name.endswith("bias"):
             assert (parameter == 0).all(), name
-        else:
+        elif name != "embeddings.position_embedding":
             standard_error = std / sqrt(2 * parameter.numel())
             assert abs(parameter.std().item() - std) < 4 * standard_error, name
             assert abs(parameter.mean().item()) < 4 * std / sqrt(parameter.numel()), name
@@ -295,3 +296,26 @@ def test_the_model_stands_on_torch_primitives() -> None:
     kinds = {type(module).__name__ for module in vit().modules()}
     assert not {kind for kind in kinds if "Transformer" in kind} - {"VisionTransformer"}
     assert "MultiheadAttention" not in kinds
+
+
+@pytest.mark.parametrize(("patch_size", "grid"), [(4, (12, 6)), (8, (6, 3)), (12, (4, 2)), (3, (16, 8))])
+def test_convolution_stem_gives_a_token_for_each_patch(patch_size: int, grid: tuple[int, int]) -> None:
+    model = VisionTransformer((48, 24), patch_size, 3, 5, 16, 1, 4, stem="convolution")
+    logits, patches = model.with_patches(torch.rand(2, 3, 48, 24))
+    assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
+    assert model.grid == grid
+
+
+def test_unknown_stem_is_refused() -> None:
+    with pytest.raises(ValueError, match="stem: got 'conv', wanted patch or convolution"):
+        VisionTransformer(32, 8, stem="conv")
+
+
+def test_positions_begin_as_waves_that_tell_rows_from_columns() -> None:
+    waves = sine_positions((3, 5), 16).unflatten(0, (3, 5))
+    assert waves.shape == (3, 5, 16)
+    assert torch.equal(waves[1, 0, :8], waves[1, 4, :8])  # the row's half
+    assert torch.equal(waves[0, 2, 8:], waves[2, 2, 8:])
+    assert waves[2, 3, 0] == pytest.approx(math.sin(2))
+    assert waves[2, 3, 12] == pytest.approx(math.cos(3))
+    assert sine_positions((2, 2), 6).shape == (4, 6)

@@ -1,7 +1,34 @@
-"""From pixels to tokens: patch projection, CLS token, registers and position embedding."""
+"""From pixels to tokens: patch projection or convolutions, CLS token, registers and position embedding."""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+
+def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) -> nn.Sequential:
+    """3 x 3 convolutions that halve the picture until a token is left of each patch, then a linear map.
+
+    Early convolutions (Xiao et al. 2021, "Early Convolutions Help Transformers See Better", section 3) give a small
+    data set the edges that patches would have to learn; norms over the channels of an image, not over a batch.
+    """
+    halvings = (patch_size & -patch_size).bit_length() - 1  # as often as patch_size is even
+    widths = [num_channels, *(max(8, embedding_size >> (halvings - 1 - i)) for i in range(halvings))]
+    layers: list[nn.Module] = []
+    for fewer, more in pairwise(widths):
+        layers += [nn.Conv2d(fewer, more, 3, stride=2, padding=1), nn.GroupNorm(1, more), nn.GELU()]
+    rest = patch_size >> halvings
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], embedding_size, rest, stride=rest))
+
+
+def sine_positions(grid: tuple[int, int], embedding_size: int) -> Tensor:
+    """(N, D) sines and cosines of each patch's row and column (Vaswani et al. 2017, section 3.5, in two dimensions)."""
+    quarter = -(-embedding_size // 4)
+    rates = 100.0 ** -(torch.arange(quarter) / quarter)  # from one radian a patch to a hundredth
+    rows, columns = (torch.arange(edge)[:, None] * rates for edge in grid)  # (h, D / 4), (w, D / 4)
+    rows, columns = rows[:, None].expand(*grid, -1), columns[None].expand(*grid, -1)
+    waves = torch.cat([rows.sin(), rows.cos(), columns.sin(), columns.cos()], dim=2)  # (h, w, D)
+    return waves.flatten(0, 1)[:, :embedding_size]
 
 
 class PatchEmbedding(nn.Module):
@@ -14,19 +41,28 @@ class PatchEmbedding(nn.Module):
         patch_size: edge of a square patch in pixels.
         num_channels: channels of the image, C.
         embedding_size: width of a token, D.
+        stem: "patch" for that projection, "convolution" for ``convolution_stem``.
 
     Raises:
-        ValueError: the image does not divide into whole patches.
+        ValueError: the image does not divide into whole patches, or the stem is unknown.
     """
 
-    def __init__(self, image_size: tuple[int, int], patch_size: int, num_channels: int, embedding_size: int) -> None:
+    def __init__(
+        self, image_size: tuple[int, int], patch_size: int, num_channels: int, embedding_size: int, stem: str = "patch"
+    ) -> None:
         super().__init__()
+        if stem not in ("patch", "convolution"):
+            raise ValueError(f"stem: got {stem!r}, wanted patch or convolution")
         height, width = image_size
         if height % patch_size or width % patch_size:
             raise ValueError(f"image_size {height} x {width} is not divisible by patch_size {patch_size}")
         self.image_size = image_size
         self.grid = (height // patch_size, width // patch_size)
-        self.projection = nn.Conv2d(num_channels, embedding_size, kernel_size=patch_size, stride=patch_size)
+        self.projection = (
+            nn.Conv2d(num_channels, embedding_size, kernel_size=patch_size, stride=patch_size)
+            if stem == "patch"
+            else convolution_stem(patch_size, num_channels, embedding_size)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) images to (B, N, D) tokens, N = grid height * grid width, row by row."""
@@ -51,9 +87,10 @@ class Embeddings(nn.Module):
         embedding_size: int,
         num_registers: int = 0,
         dropout: float = 0.0,
+        stem: str = "patch",
     ) -> None:
         super().__init__()
-        self.patch_embedding = PatchEmbedding(image_size, patch_size, num_channels, embedding_size)
+        self.patch_embedding = PatchEmbedding(image_size, patch_size, num_channels, embedding_size, stem)
         num_patches = self.patch_embedding.grid[0] * self.patch_embedding.grid[1]
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embedding_size))
         self.registers = nn.Parameter(torch.zeros(1, num_registers, embedding_size))

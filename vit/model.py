@@ -3,8 +3,10 @@
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from vit.embeddings import Embeddings
+from vit.embeddings import Embeddings, sine_positions
 from vit.encoder import EncoderBlock
+
+POSITIONS = 0.3  # size of the waves that position embeddings begin as
 
 
 class VisionTransformer(nn.Module):
@@ -27,6 +29,7 @@ class VisionTransformer(nn.Module):
         representation_size: hidden width of the head, linear-tanh-linear as in the paper's pre-training;
             0 gives the linear head of its fine-tuning.
         initializer_range: standard deviation of the truncated normal that starts the weights.
+        stem: "patch" cuts and projects, "convolution" lets 3 x 3 convolutions make the tokens.
 
     Raises:
         ValueError: image and patch size, or width and heads, do not divide.
@@ -49,10 +52,13 @@ class VisionTransformer(nn.Module):
         num_registers: int = 0,
         representation_size: int = 0,
         initializer_range: float = 0.02,
+        stem: str = "patch",
     ) -> None:
         super().__init__()
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        self.embeddings = Embeddings(size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob)
+        self.embeddings = Embeddings(
+            size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob, stem
+        )
         self.blocks = nn.ModuleList(
             EncoderBlock(embedding_size, num_heads, mlp_ratio, qkv_bias, hidden_dropout_prob, attention_dropout, eps)
             for _ in range(num_hidden_layers)
@@ -100,3 +106,5 @@ class VisionTransformer(nn.Module):
         embeddings = self.embeddings
         for parameter in (embeddings.cls_token, embeddings.registers, embeddings.position_embedding):
             trunc_normal_(parameter, std=std)
+        waves = sine_positions(self.grid, embeddings.position_embedding.shape[2])
+        embeddings.position_embedding.data[0, 1:] = POSITIONS * waves

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices (B,), lesion targets (B, N)
-LESION_WEIGHT = 10.0  # of a patch with lesion in the loss: such patches are few
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices (B,), patch targets (B, N, 2)
+PRESENT = (10.0, 2.0)  # weight of a patch with lesion, and with vessel, in the loss: such patches are few
 
 
 class Classifier(pl.LightningModule):
@@ -25,9 +25,10 @@ class Classifier(pl.LightningModule):
         label_smoothing: share of each label that is spread over the classes.
         class_weights: factor of each class in the loss, averaging to 1 over the training images.
         contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
-        lesion_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 1)
-            logits of lesion; learns the patches' targets in training and is not used after. None: no such loss.
+        patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 2)
+            logits of lesion and vessel; learns the patches' targets and is not used after. None: no such loss.
         lesion_loss: weight of that loss.
+        layer_decay: factor on the learning rate from each layer to the one before it (Bao et al. 2022, "BEiT").
         seed: of dropout, which depends on it, the epoch and the process alone.
     """
 
@@ -40,15 +41,16 @@ class Classifier(pl.LightningModule):
         label_smoothing: float,
         class_weights: list[float] | None,
         contents: dict[str, Any],
-        lesion_head: nn.Module | None,
+        patch_head: nn.Module | None,
         lesion_loss: float,
+        layer_decay: float,
         seed: int,
     ) -> None:
         super().__init__()
         self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
         self.label_smoothing, self.contents, self.seed = label_smoothing, contents, seed
-        self.lesion_loss = lesion_loss
-        self.lesion_head = lesion_head
+        self.lesion_loss, self.layer_decay = lesion_loss, layer_decay
+        self.patch_head = patch_head
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
@@ -72,11 +74,11 @@ class Classifier(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels, _, targets = batch
         how: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True, "batch_size": len(images)}
-        if self.lesion_head is None:
+        if self.patch_head is None:
             logits, lesion_loss = self(images), torch.zeros((), device=self.device)
         else:
             logits, patches = self.model.with_patches(images)  # type: ignore[operator]
-            lesion_loss = self._lesion_loss(self.lesion_head(patches)[:, :, 0], targets)
+            lesion_loss = self._lesion_loss(self.patch_head(patches), targets)
             self.log("train_lesion_loss", lesion_loss, **how)
         loss = self._loss(logits, labels)
         self.log("train_loss", loss, prog_bar=True, **how)
@@ -84,10 +86,11 @@ class Classifier(pl.LightningModule):
 
     @staticmethod
     def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:
-        """Binary cross entropy of (B, N) patches; those of which nothing is known (NaN) count nothing."""
-        weights = torch.where(targets > 0, LESION_WEIGHT, 1.0) * ~targets.isnan()
+        """Binary cross entropy of (B, N, 2) patches; those of which nothing is known (NaN) count nothing."""
+        present = torch.tensor(PRESENT, device=logits.device)
+        weights = torch.where(targets > 0, present, 1.0) * ~targets.isnan()
         losses = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), weights, reduction="none")
-        return losses.mean()
+        return losses.mean(dim=(0, 1)).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, indices, _ = batch
@@ -117,12 +120,17 @@ class Classifier(pl.LightningModule):
         return everyone[everyone[:, 0].argsort()]
 
     def configure_optimizers(self) -> Any:
-        named = list(self.named_parameters())
-        matrices = [p for name, p in named if p.ndim > 1 and name.endswith("weight")]
-        others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
-        optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}], self.lr
+        depth = 1 + max(
+            [int(name.split(".")[2]) + 1 for name, _ in self.named_parameters() if ".blocks." in name] or [0]
         )
+        groups: dict[tuple[int, float], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            layer = 0 if ".embeddings." in name else int(name.split(".")[2]) + 1 if ".blocks." in name else depth
+            decay = self.weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
+            groups.setdefault((layer, decay), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [{"params": own, "weight_decay": decay, "lr": self.lr * self.layer_decay ** (depth - layer)}
+             for (layer, decay), own in groups.items()], self.lr)  # fmt: skip
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = max(1, round(steps * self.warmup_share))
 

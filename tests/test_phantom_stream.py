@@ -1,0 +1,90 @@
+"""Training on made-up images, and going on from it: data.phantom_stream, --phantoms and --init."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import CONFIG
+import train
+from data import phantom_stream
+from data.dataset import CoronaryDataset
+from data.prepare import prepare
+from tests.test_train import SMALL
+from vit import checkpoint
+
+
+@pytest.fixture(autouse=True)
+def few_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phantom_stream, "VALIDATION", 30)
+
+
+def config(**changes: int | str) -> CONFIG.Config:
+    return CONFIG.Config(**({"phantoms": "xray", "phantom_count": 100, "image_size": 32, "patch_size": 8} | changes))  # type: ignore[arg-type]
+
+
+def test_the_stream_is_the_same_again_and_another_with_another_seed() -> None:
+    one, again, other = (phantom_stream.make(config(seed=seed)) for seed in (0, 0, 1))
+    assert np.array_equal(one.pixels, again.pixels)
+    assert one.split_hash() == again.split_hash() != other.split_hash()
+    assert (len(one.of("train")), len(one.of("val"))) == (100, 30)
+
+
+def test_masks_go_with_the_label_and_become_targets() -> None:
+    made = phantom_stream.make(config())
+    for sample in made.samples:
+        assert made.lesion(sample).any() == (sample.label == "abnormal")
+    dataset = CoronaryDataset(made, "train", 32, 0.5, 0.3, patch_size=8)
+    for i in range(20):
+        targets = dataset[(0, i)][3]
+        assert targets.shape == (16, 2)
+        assert bool(targets[:, 0].any()) == (dataset.labels[i] == 1)
+
+
+def test_difficulty_does_not_tell_the_label() -> None:
+    labels = np.array([sample.label == "abnormal" for sample in phantom_stream.make(config(phantom_count=600)).samples])
+    difficulty = np.array([phantom_stream.view_of(number, config(phantom_count=600))[1] for number in range(630)])
+    hard = difficulty == 1
+    assert 0.4 < hard[:600].mean() < 0.6
+    assert hard[600:].all()
+    assert abs(labels[:600][hard[:600]].mean() - labels[:600][~hard[:600]].mean()) < 0.15
+
+
+def test_vessels_of_made_up_ct_are_not_known() -> None:
+    made = phantom_stream.make(config(phantoms="ct"))
+    assert made.vessel(made.samples[0]) is None
+    assert made.lesion(made.samples[0]).shape == (32, 32)
+
+
+def test_training_goes_on_from_what_phantoms_taught(
+    tmp_path: Path, pictures: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    common = ["--Config", str(tmp_path / "config.yml"), "--device", "cpu", *SMALL, "--epochs", "1"]
+    made = ["--phantoms", "xray", "--phantom_count", "100", "--OUTPUT", str(tmp_path / "first")]
+    train.main([*common, *made])
+    weights = tmp_path / "first" / "ViT.ckpt"
+    (before,), about = checkpoint.load(weights)
+    assert about["class_names"] == ["normal", "abnormal"]
+    prepare(pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8))
+    still = [*common, "--data_folder", str(tmp_path / "real"), "--lr", "1e-9", "--OUTPUT", str(tmp_path / "second")]
+    train.main([*still, "--init", str(weights)])
+    (after,), about = checkpoint.load(tmp_path / "second" / "ViT.ckpt")
+    for name, value in before.state_dict().items():
+        assert np.allclose(value, after.state_dict()[name], atol=1e-6), name
+    train.main(still)  # without --init it is another run, from weights of its own
+    assert len(list((tmp_path / "second" / "runs").iterdir())) == 2
+    assert about["init"]["run"] == checkpoint.load(weights)[1]["run"]
+    (table, _) = sorted((tmp_path / "second" / "runs").glob("*/metrics.csv"))
+    assert len(list(csv.DictReader(table.open()))) == 1
+
+
+def test_a_wrong_file_to_begin_with_is_said_in_one_line(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    prepare(pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8))
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    (tmp_path / "x.ckpt").write_bytes(b"no")
+    places = ["--Config", str(tmp_path / "config.yml"), "--data_folder", str(tmp_path / "real")]
+    with pytest.raises(SystemExit, match=r"x.ckpt: is damaged, or no checkpoint"):
+        train.main([*places, *SMALL, "--device", "cpu", "--init", str(tmp_path / "x.ckpt")])
