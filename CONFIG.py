@@ -50,6 +50,8 @@ class Config:
     val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
     test_share: float = key(0.0, "share of images for a test split, where the data brings no split", 0, 0.9)
     folds: int = key(5, "parts for cross-validation (train.py --folds), which data.prepare assigns", 2, 100)
+    standardise: str = key("set", "mean and spread that the grey values are given: those of all training images, or of "
+                           "each image's own, which evens out exposure", choices=("set", "image"))  # fmt: skip
     phantoms: str = key("none", "train on made-up images instead of data_folder; --init then goes on from that",
                         choices=("none", "ct", "xray"))  # fmt: skip
     phantom_count: int = key(20000, "made-up training images", 100, 10000000)

@@ -38,6 +38,8 @@ class CoronaryData(pl.LightningDataModule):
             raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
                             f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
         self._check_leaks(folder)
+        self.mean: float | None
+        self.std: float | None
         self.mean, self.std = self._statistics()
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
         common = (config.image_size, self.mean, self.std, config.num_channels)
@@ -97,7 +99,9 @@ class CoronaryData(pl.LightningDataModule):
             generator=torch.Generator(),  # its own, so that a resumed epoch's dropout draws the same numbers
         )
 
-    def _statistics(self) -> tuple[float, float]:
+    def _statistics(self) -> tuple[float, float] | tuple[None, None]:
+        if self.config.standardise == "image":
+            return None, None
         info = self.processed.info
         if "mean" in info and "std" in info:
             return float(info["mean"]), float(info["std"])

@@ -14,11 +14,19 @@ from data.geometry import Placement
 from data.processed import Processed
 
 Key = tuple[int, int]  # (epoch, index)
+BLACK, FLAT, FARTHEST = 0.12, 0.01, 4.0  # of the grey range: what is not seen, least spread; in spreads: the limit
 SHARES = (0.1, 0.25)  # of a patch that is lesion, and vessel, from which on it counts as such
 
 
-def to_tensor(image: NDArray, mean: float, std: float, num_channels: int) -> Tensor:
-    """(H, W) grey float32 from 0 to 1 to a standardised (C, H, W) tensor, the grey repeated over the channels."""
+def to_tensor(image: NDArray, mean: float | None, std: float | None, num_channels: int) -> Tensor:
+    """(H, W) grey float32 from 0 to 1 to a standardised (C, H, W) tensor, the grey repeated over the channels.
+
+    mean, std: of the training pixels; None: of the image's own, but for those that are black (collimator, air).
+    """
+    if mean is None or std is None:
+        seen = image[image > BLACK]
+        mean, std = (float(seen.mean()), float(seen.std()) + FLAT) if seen.size else (0.0, 1.0)
+        image = np.clip(image, mean - FARTHEST * std, mean + FARTHEST * std)
     standardised = torch.from_numpy(np.ascontiguousarray((image - mean) / std, dtype=np.float32))
     return standardised.expand(num_channels, -1, -1)
 
@@ -36,7 +44,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         processed: the folder.
         split: train, val or test.
         image_size: edge in pixels of the square that the model takes.
-        mean, std: of training pixels, grey range 0 to 1.
+        mean, std: of training pixels, grey range 0 to 1; None: of each image's own (see ``to_tensor``).
         num_channels: channels of the tensor.
         augment: random changes; None gives the image as it is, in any epoch.
         seed: of the augmentation.
@@ -48,8 +56,8 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         processed: Processed,
         split: str,
         image_size: int,
-        mean: float,
-        std: float,
+        mean: float | None,
+        std: float | None,
         num_channels: int = 1,
         augment: Augment | None = None,
         seed: int = 0,

@@ -16,7 +16,7 @@ import train
 from data import processed
 from data.augment import Augment
 from data.datamodule import CoronaryData
-from data.dataset import CoronaryDataset, SeededSampler
+from data.dataset import CoronaryDataset, SeededSampler, to_tensor
 from data.prepare import prepare
 from data.readers import DataError
 from vit import checkpoint
@@ -401,3 +401,36 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
     predict.main(["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")])
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert sum(name.startswith("probability_") for name in rows[0]) == 3
+
+
+def test_an_image_standardised_by_itself_does_not_depend_on_exposure_and_black_frame() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.4, 0.6, (32, 32)).astype(np.float32)
+    framed = image.copy()
+    framed[:, :10] = 0.02
+    alone, brighter, beside = (to_tensor(x, None, None, 2) for x in (image, 1.3 * image, framed))
+    assert alone.shape == (2, 32, 32)
+    assert abs(float(alone.mean())) < 1e-3
+    assert 0.8 < float(alone.std()) < 1.01
+    assert torch.allclose(alone, brighter, atol=0.1)
+    assert torch.allclose(alone[:, :, 10:], beside[:, :, 10:], atol=0.1)
+    assert float(beside[:, :, :10].max()) == pytest.approx(-4, abs=1e-3)
+    assert torch.isfinite(to_tensor(np.zeros((8, 8), np.float32), None, None, 1)).all()
+
+
+def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Path) -> None:
+    import predict
+
+    train.main(command(folder, "out", "--epochs", "1", "--standardise", "image"))
+    about = checkpoint.load(folder.parent / "out" / "ViT.ckpt")[1]
+    assert about["preprocessing"]["mean"] is None
+    picture = folder.parent / "predictions.png"
+    predict.main(["-p", str(folder / "val"), "-k", str(folder.parent / "out" / "ViT.ckpt"), "-o", str(picture)])
+    (validation,) = (folder.parent / "out").glob("runs/*/validation.csv")
+    own = {
+        row["path"].split("/", 1)[1]: float(row["probability_abnormal"]) for row in csv.DictReader(validation.open())
+    }
+    said = list(csv.DictReader((folder.parent / "predictions.csv").open()))
+    for row in said:  # the temperature alone lies between
+        logit = np.log(own[row["path"]] / (1 - own[row["path"]])) / about["temperature"]
+        assert float(row["probability_abnormal"]) == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)

@@ -1,24 +1,25 @@
 """From pixels to tokens: patch projection or convolutions, CLS token, registers and position embedding."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
 
 def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) -> nn.Sequential:
-    """3 x 3 convolutions that halve the picture until a token is left of each patch, then a linear map.
+    """Pairs of 3 x 3 convolutions, the first of which halves the picture, until a token is left of each patch.
 
     Early convolutions (Xiao et al. 2021, "Early Convolutions Help Transformers See Better", section 3) give a small
-    data set the edges that patches would have to learn; norms over the channels of an image, not over a batch.
+    data set the edges that patches would have to learn. Norms are over an image, not over a batch.
     """
     halvings = (patch_size & -patch_size).bit_length() - 1  # as often as patch_size is even
-    widths = [num_channels, *(max(8, embedding_size >> (halvings - 1 - i)) for i in range(halvings))]
     layers: list[nn.Module] = []
-    for fewer, more in pairwise(widths):
-        layers += [nn.Conv2d(fewer, more, 3, stride=2, padding=1), nn.GroupNorm(1, more), nn.GELU()]
+    before = num_channels
+    for left in reversed(range(halvings)):
+        width = max(8, embedding_size >> left)
+        for fewer, stride in ((before, 2), (width, 1)):
+            layers += [nn.Conv2d(fewer, width, 3, stride, padding=1), nn.GroupNorm(1, width), nn.GELU()]
+        before = width
     rest = patch_size >> halvings
-    return nn.Sequential(*layers, nn.Conv2d(widths[-1], embedding_size, rest, stride=rest))
+    return nn.Sequential(*layers, nn.Conv2d(before, embedding_size, rest, stride=rest))
 
 
 def sine_positions(grid: tuple[int, int], embedding_size: int) -> Tensor:
