@@ -91,7 +91,6 @@ class Config:
     warmup_share: float = key(
         0.1, "share of all steps over which the learning rate rises, before its cosine fall", 0, 0.9
     )
-    layer_decay: float = key(1.0, "factor on the learning rate from each layer to the one before it", 0.1, 1)
     weight_decay: float = key(0.05, "AdamW's weight decay of weight matrices", 0, 10)
     label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
     lesion_loss: float = key(1.0, "weight of the loss that asks of each patch whether it holds lesion, "
@@ -134,6 +133,19 @@ class Config:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
+# python CONFIG.py --preset NAME writes one of these over the values above; README.md says what they gave, and how long
+TINY: dict[str, Any] = {
+    "image_size": 32, "patch_size": 4, "stem": "convolution", "embedding_size": 64, "num_heads": 2, "mlp_ratio": 4.0,
+    "num_hidden_layers": 4, "initializer_range": 0.1, "standardise": "image", "flip": "turns", "contrast": 0.2,
+}  # fmt: skip
+PHANTOMS: dict[str, Any] = {
+    "phantoms": "xray", "phantom_count": 40000, "shift": 0.0, "batch_size": 64, "lr": 3e-3, "lesion_loss": 2.0,
+    "num_workers": 1,
+}  # fmt: skip
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {**TINY, "shift": 0.06, "zoom": 0.1, "rotate": 15.0, "batch_size": 20, "lr": 3e-4, "epochs": 30},
+    "tiny-phantoms": {**TINY, **PHANTOMS, "phantom_field": 26.0, "epochs": 6},
+}
 FORMER_NAMES = {
     "num_Channle": "num_channels",
     "attention_droput": "attention_dropout",
@@ -273,9 +285,19 @@ def _as_yaml(config: Config) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    target = Path("config.yml")
-    if target.exists() and target.read_text(encoding="utf-8") != _as_yaml(Config()):
+def main() -> None:
+    parser = argparse.ArgumentParser("python CONFIG.py", description="Write config.yml.")
+    parser.add_argument(
+        "--preset", choices=PRESETS, help="tiny: small X-ray patches; tiny-phantoms: what to train first"
+    )
+    parser.add_argument("--OUTPUT", "--output", "-o", dest="output", type=Path, default=Path("config.yml"))
+    arguments = parser.parse_args()
+    config, target = Config(**PRESETS.get(arguments.preset, {})), arguments.output
+    if target.exists() and target.read_text(encoding="utf-8") != _as_yaml(config):
         print(f"kept the former {target} as {keep_aside(target)}")
-    write(Config(), target)
+    write(config, target)
     print(f"wrote {target}; train with: python train.py --Config {target} --device auto")
+
+
+if __name__ == "__main__":
+    main()

@@ -115,7 +115,7 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         kept["init"] = {name: first[name] for name in ("run", "config", "split_sha256")}
     head = nn.Linear(config.embedding_size, 2) if data.train.patch_size else None
     recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)
-    classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.layer_decay, config.seed)
+    classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.seed)
     if trainer.is_global_zero:
         CONFIG.write(config, folder / "config.yml")
         print(f"{len(data.train)} training and {len(data.val)} validation images, {trainer.world_size} process(es), "

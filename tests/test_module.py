@@ -4,7 +4,6 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,12 +15,11 @@ import train
 from data.prepare import prepare
 from tests.test_train import command
 from vit import checkpoint
-from vit.model import VisionTransformer
 from vit.module import PRESENT, Classifier
 
 
 def classifier(class_weights: list[float] | None) -> Classifier:
-    return Classifier(nn.Identity(), 1e-3, 0.0, 0.1, 0.0, class_weights, {}, None, 1.0, 1.0, 0)
+    return Classifier(nn.Identity(), 1e-3, 0.0, 0.1, 0.0, class_weights, {}, None, 1.0, 0)
 
 
 def test_class_weights_scale_each_image_and_the_sum_is_divided_by_the_images() -> None:
@@ -35,22 +33,6 @@ def test_unknown_patches_count_nothing_and_lesion_counts_more() -> None:
     targets = torch.tensor([[[1.0, math.nan], [0.0, 1.0], [math.nan, math.nan], [math.nan, math.nan]]])
     loss = classifier(None)._lesion_loss(logits, targets)
     assert float(loss) == pytest.approx(math.log(2) * (PRESENT[0] + 1 + PRESENT[1]) / 4)
-
-
-def test_earlier_layers_learn_more_slowly() -> None:
-    model = VisionTransformer(32, 8, 1, 2, 16, 3, 2)
-    module = Classifier(model, 1e-3, 0.1, 0.1, 0.0, None, {}, nn.Linear(16, 2), 1.0, 0.5, 0)
-    module._trainer = Mock(estimated_stepping_batches=10)
-    groups = module.configure_optimizers()["optimizer"].param_groups
-    rates = {id(p): group["initial_lr"] for group in groups for p in group["params"]}
-    decays = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-    assert len(rates) == len(list(module.parameters()))
-    assert rates[id(model.embeddings.cls_token)] == pytest.approx(1e-3 / 16)
-    assert rates[id(model.blocks[0].mlp.fc1.weight)] == pytest.approx(1e-3 / 8)
-    assert rates[id(model.blocks[2].mlp.fc1.bias)] == pytest.approx(1e-3 / 2)
-    assert rates[id(model.norm.weight)] == rates[id(model.head[-1].weight)] == pytest.approx(1e-3)
-    assert decays[id(model.head[-1].weight)] == 0.1
-    assert decays[id(model.embeddings.position_embedding)] == decays[id(model.norm.weight)] == 0
 
 
 def test_masks_train_a_head_that_prediction_does_not_need(tmp_path: Path, pictures: Callable[..., Path]) -> None:

@@ -28,7 +28,6 @@ class Classifier(pl.LightningModule):
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 2)
             logits of lesion and vessel; learns the patches' targets and is not used after. None: no such loss.
         lesion_loss: weight of that loss.
-        layer_decay: factor on the learning rate from each layer to the one before it (Bao et al. 2022, "BEiT").
         seed: of dropout, which depends on it, the epoch and the process alone.
     """
 
@@ -43,13 +42,12 @@ class Classifier(pl.LightningModule):
         contents: dict[str, Any],
         patch_head: nn.Module | None,
         lesion_loss: float,
-        layer_decay: float,
         seed: int,
     ) -> None:
         super().__init__()
         self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
         self.label_smoothing, self.contents, self.seed = label_smoothing, contents, seed
-        self.lesion_loss, self.layer_decay = lesion_loss, layer_decay
+        self.lesion_loss = lesion_loss
         self.patch_head = patch_head
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
@@ -120,17 +118,12 @@ class Classifier(pl.LightningModule):
         return everyone[everyone[:, 0].argsort()]
 
     def configure_optimizers(self) -> Any:
-        depth = 1 + max(
-            [int(name.split(".")[2]) + 1 for name, _ in self.named_parameters() if ".blocks." in name] or [0]
-        )
-        groups: dict[tuple[int, float], list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            layer = 0 if ".embeddings." in name else int(name.split(".")[2]) + 1 if ".blocks." in name else depth
-            decay = self.weight_decay if parameter.ndim > 1 and name.endswith("weight") else 0.0
-            groups.setdefault((layer, decay), []).append(parameter)
+        named = list(self.named_parameters())
+        matrices = [p for name, p in named if p.ndim > 1 and name.endswith("weight")]
+        others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
         optimizer = torch.optim.AdamW(
-            [{"params": own, "weight_decay": decay, "lr": self.lr * self.layer_decay ** (depth - layer)}
-             for (layer, decay), own in groups.items()], self.lr)  # fmt: skip
+            [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}], self.lr
+        )
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = max(1, round(steps * self.warmup_share))
 
