@@ -41,7 +41,7 @@ def timm(image_size: int, patch_size: int) -> nn.Module:
 
 
 def torchvision(image_size: int, patch_size: int) -> nn.Module:
-    from torchvision.models import VisionTransformer as Torchvision  # type: ignore[import-untyped]
+    from torchvision.models import VisionTransformer as Torchvision
 
     model: nn.Module = Torchvision(image_size, patch_size, DEPTH, HEADS, WIDTH, MLP_WIDTH, num_classes=CLASSES)
     model.conv_proj = nn.Conv2d(CHANNELS, WIDTH, patch_size, patch_size)  # it comes for three channels only
