@@ -1,7 +1,7 @@
 """What people would use instead, on the same folds: a support vector machine, ResNet-18 and timm's ViT, from scratch.
 
 python -m benchmarks.peers --Path ProcessedFolder --OUTPUT folder --epochs 60
-leaves svm.csv, resnet18.csv and timm_vit.csv in the form of out_of_fold.csv, for report.evaluate and its --versus.
+leaves svm.csv, ResNet-18.csv and timm ViT.csv in the form of out_of_fold.csv, for report.evaluate and its --versus.
 """
 
 import argparse
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import nn
-from torchvision.models import resnet18
 from tqdm import tqdm
 
+import CONFIG
+from benchmarks.time_to_quality import PEERS, network
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler
@@ -31,26 +31,14 @@ BATCH = 20
 SIDES = ("train", "val")
 
 
-def network(name: str, size: int) -> tuple[nn.Module, float]:
-    """A network for (B, 1, S, S) images and its learning rate for AdamW, its authors' order of size."""
-    if name == "resnet18":
-        net = resnet18(num_classes=2)
-        net.conv1 = nn.Conv2d(1, 64, 3, stride=1 if size <= 64 else 2, padding=1, bias=False)  # as for small images
-        if size <= 64:
-            net.maxpool = nn.Identity()
-        return net, 1e-3
-    small: dict[str, Any] = {"embed_dim": 192, "depth": 12, "num_heads": 3}  # ViT-Tiny
-    return timm.models.VisionTransformer(size, size // 8, in_chans=1, num_classes=2, **small), 5e-4
-
-
 def learned(name: str, folder: processed.Processed, size: int, epochs: int, seed: int) -> NDArray[Any]:
     """(n, 2) logits of the validation images of ``folder``."""
     torch.manual_seed(seed)
     mean, std = processed.statistics([folder.image(sample) for sample in folder.of("train")])
     train = CoronaryDataset(folder, "train", size, mean, std, augment=AUGMENT, seed=seed)
     val = CoronaryDataset(folder, "val", size, mean, std)
-    net, lr = network(name, size)
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.05)
+    net, (lr, decay) = network(name, CONFIG.Config(image_size=size, patch_size=size // 8)), PEERS[name]
+    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=decay)
     sampler = SeededSampler(len(train), BATCH, 0, 1, seed, shuffle=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * (len(sampler) // BATCH))
     for epoch in range(epochs):
@@ -88,7 +76,7 @@ def main() -> None:
     parser.add_argument("--OUTPUT", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--peers", nargs="+", default=["svm", "resnet18", "timm_vit"])
+    parser.add_argument("--peers", nargs="+", default=["svm", *PEERS])
     arguments = parser.parse_args()
     whole = processed.load(arguments.Path)
     arguments.OUTPUT.mkdir(parents=True, exist_ok=True)
