@@ -134,17 +134,22 @@ class Config:
 
 
 # python CONFIG.py --preset NAME writes one of these over the values above; README.md says what they gave, and how long
-TINY: dict[str, Any] = {
-    "image_size": 32, "patch_size": 4, "stem": "convolution", "embedding_size": 64, "num_heads": 2, "mlp_ratio": 4.0,
-    "num_hidden_layers": 4, "initializer_range": 0.1, "standardise": "image", "flip": "turns", "contrast": 0.2,
+SMALL: dict[str, Any] = {
+    "stem": "convolution", "num_hidden_layers": 4, "mlp_ratio": 4.0, "initializer_range": 0.1, "standardise": "image",
+    "flip": "turns", "contrast": 0.2,
 }  # fmt: skip
+TINY = {**SMALL, "image_size": 32, "patch_size": 4, "embedding_size": 64, "num_heads": 2}
+WINDOWS = {**SMALL, "image_size": 64, "patch_size": 8, "embedding_size": 96, "num_heads": 3}
 PHANTOMS: dict[str, Any] = {
     "phantoms": "xray", "phantom_count": 40000, "shift": 0.0, "batch_size": 64, "lr": 3e-3, "lesion_loss": 2.0,
     "num_workers": 1,
 }  # fmt: skip
+MOVED: dict[str, Any] = {"shift": 0.06, "zoom": 0.1, "rotate": 15.0}
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {**TINY, "shift": 0.06, "zoom": 0.1, "rotate": 15.0, "batch_size": 20, "lr": 3e-4, "epochs": 30},
-    "tiny-phantoms": {**TINY, **PHANTOMS, "phantom_field": 26.0, "epochs": 6},
+    "tiny-phantoms": {**TINY, **PHANTOMS, "phantom_field": 26.0, "epochs": 6},  # 7 minutes on 2 cores
+    "tiny": {**TINY, **MOVED, "batch_size": 20, "lr": 3e-4, "epochs": 30},  # 100 patches of 32 px: AUROC 0.988
+    "windows-phantoms": {**WINDOWS, **PHANTOMS, "phantom_field": 36.0, "epochs": 5},  # 13 minutes
+    "windows": {**WINDOWS, **MOVED, "batch_size": 32, "lr": 5e-4, "epochs": 25, "num_workers": 1},  # 1,650: 0.922
 }
 FORMER_NAMES = {
     "num_Channle": "num_channels",
