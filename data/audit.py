@@ -9,8 +9,8 @@ import multiprocessing
 import os
 import sys
 import textwrap
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -88,15 +88,6 @@ def audit(root: Path, group: str | None = None, positive: str | None = None, pic
     return {"format": 1, "path": str(root), "images": balance, "findings": told, "probes": probes, "notes": notes}
 
 
-def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Indices of the images that share a key (its position counts; an empty one ties nothing), two or more each."""
-    members = defaultdict(list)
-    for i, own in enumerate(keys):
-        for place, key in enumerate(own):
-            members[place, key].append(i)
-    return [tied for (_, key), tied in members.items() if key and len(tied) > 1]
-
-
 def _look(source: sources.Source, border: float) -> tuple[Look | None, list[Finding]]:
     path = source.path
     try:
@@ -162,11 +153,11 @@ def _repeated(own: list[sources.Source], looks: list[Look], pairs: NDArray) -> I
     """Groups in two splits, identical files, and pairs of images that are identical or nearly so."""
     side = [("train", "val", "test", "").index(source.split) for source in own].__getitem__
     links = {(int(i), int(j)) for i, j in pairs}
-    for tied in shared([(source.group,) for source in own]):
+    for tied in processed.shared([(source.group,) for source in own]):
         if len(set(map(side, tied))) > 1:
             files = [own[i].name for i in sorted(tied, key=side)]
             yield Finding("group_across_splits", files, f"group {own[tied[0]].group}: {len(tied)} images")
-    for tied in shared([(look.sha256,) for look in looks]):
+    for tied in processed.shared([(look.sha256,) for look in looks]):
         tied.sort(key=side)
         links |= {(min(tied[0], i), max(tied[0], i)) for i in tied[1:]}
         alike = len({own[i].label for i in tied}) == 1

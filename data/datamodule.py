@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Dataset
 
 import CONFIG
 from data import processed
-from data.audit import shared
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.readers import DataError
@@ -54,7 +53,7 @@ class CoronaryData(pl.LightningDataModule):
     def _check_leaks(self, folder: processed.Processed) -> None:
         """The cheap part of data.audit: what the manifest alone tells."""
         samples = folder.of("train") + folder.of("val")
-        tied = shared([(sample.group, sample.sha256) for sample in samples])
+        tied = processed.shared([(sample.group, sample.sha256) for sample in samples])
         leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
         if leaks and not self.config.allow_leaks:
             files = ", ".join(samples[i].path for i in leaks[0][:4])
@@ -63,7 +62,7 @@ class CoronaryData(pl.LightningDataModule):
                 f"val, as {files}; validation would flatter the model. "
                 "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
             )
-        copies = shared([(sample.sha256,) for sample in samples])
+        copies = processed.shared([(sample.sha256,) for sample in samples])
         if doubtful := [images for images in copies if len({samples[i].label for i in images}) > 1]:
             files = ", ".join(samples[i].path for i in doubtful[0][:4])
             print(f"note: {len(doubtful)} images are there under more than one label, as {files}", file=sys.stderr)

@@ -27,8 +27,7 @@ NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
 SPREAD, LEAST, MOST = 0.79, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 % and of the root of
 # the logarithm of the number of pairs, as the largest of so many normal deviates grows; its limits
-UNLIKE = 0.6  # correlation as a whole below which detail agrees by chance alone
-ALIKE, SAME = 0.94, 0.98  # from which weaker detail is enough, and from which none is needed
+ALIKE, SAME = 0.94, 0.98  # correlation as a whole from which weaker detail is enough, and from which none is needed
 FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in the same units, whatever its limits
 INNER = 30  # pixels of the middle of one picture that are sought in the other: shifts of up to 9
 BATCH = 64  # pairs at once, few enough for the cache
@@ -95,7 +94,7 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     alike, shift = np.hsplit(_spread(partial(_correlation, brightness), candidates), [1])
     alike, shift = alike[:, 0], shift.astype(int)
     threshold = np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
-    found = (alike >= SAME) | (alike >= UNLIKE) & (detail >= threshold)
+    found = (alike >= SAME) | (detail >= threshold)
     if len(near := np.flatnonzero(~found & (alike >= ALIKE))):
         again = _spread(partial(_agreement, pictures), candidates[near], shift[near])
         found[near] = np.maximum(again, detail[near]) >= usual + FAINT * (high - usual)

@@ -1,5 +1,6 @@
 """Where the pixels of a source image come to lie in the square that the model sees."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +127,6 @@ def parse_boxes(text: str) -> list[Box]:
     return boxes
 
 
-def format_boxes(boxes: list[Box]) -> str:
+def format_boxes(boxes: Sequence[Box]) -> str:
     """The text that ``parse_boxes`` reads."""
     return ";".join(",".join(f"{edge:g}" for edge in box) for box in boxes)

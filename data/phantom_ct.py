@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data.phantom_files import Box, Made, boxes_of, command, joined, write_folder
+from data.geometry import Box, format_boxes
+from data.phantom_files import Made, boxes_of, command, write_folder
 
 Array = npt.NDArray[np.floating[Any]]
 LABELS = ("normal", "abnormal")
@@ -246,7 +247,7 @@ def _files(index: int, views: int, image_size: int, seed: int) -> Made:
     patient = f"p{made.patient:04d}"
     path, mask = (f"{part}/{patient}_v{made.view}.png" for part in (f"images/{made.label}", "masks"))
     types, grades = ";".join(made.lesion_types), ";".join(map(str, made.grades))
-    row = path, made.label, patient, str(made.view), types, grades, joined(boxes), mask if boxes else ""
+    row = path, made.label, patient, str(made.view), types, grades, format_boxes(boxes), mask if boxes else ""
     return row, {path: made.image, mask: 255 * made.mask} if boxes else {path: made.image}
 
 

@@ -13,18 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-Box = tuple[int, int, int, int]
+from data.geometry import Box
+
 Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]  # row of the manifest; file in the folder: pixels
 
 
 def boxes_of(masks: Sequence[npt.NDArray[np.uint8]]) -> list[Box]:
     """The box of each mask in half-open pixels x0, y0, x1, y1."""
     return [(left, top, left + wide, top + high) for left, top, wide, high in map(cv2.boundingRect, masks)]
-
-
-def joined(boxes: Sequence[Box]) -> str:
-    """Boxes as the manifest's column lesion_boxes_xyxy holds them."""
-    return ";".join(",".join(map(str, box)) for box in boxes)
 
 
 def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, ...]:

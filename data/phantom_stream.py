@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 import CONFIG
 from data import phantom_ct, phantom_xray, processed
+from data.readers import DataError
 
 VALIDATION = 1000  # images beyond those for training, at full difficulty
 SPREAD = 0.15  # share by which the field of view of X-ray pictures varies either way
@@ -47,10 +48,15 @@ class Phantoms(processed.Processed):
 def make(config: CONFIG.Config) -> Phantoms:
     """``phantom_count`` images for training, from easy to as hard as in patients in any order, and more to validate.
 
-    Every process of a run makes them all, on all cores: they depend on the configuration alone.
+    Every process of a run makes them all, on all cores: they depend on the configuration alone. DataError for an image
+    size or a field of view that the phantoms cannot have.
     """
     count = config.phantom_count + VALIDATION
     work = partial(_draw, config=config)
+    try:
+        _draw(0, config)
+    except ValueError as error:
+        raise DataError(f"phantoms: {error}") from None
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
         drawn = list(tqdm(pool.map(work, range(count), chunksize=64), "phantoms", count, unit=" images", mininterval=1))
     samples = []
@@ -77,6 +83,7 @@ def _draw(number: int, config: CONFIG.Config) -> tuple[str, str, NDArray]:
 
 def view_of(number: int, config: CONFIG.Config) -> tuple[float, float]:
     """Field of view in mm and difficulty of an X-ray picture; half of those for training are as hard as in patients."""
-    rng = np.random.default_rng([config.seed, number, 1])  # 1: not the stream that the scene is drawn from
+    # 1: the stream of the pixels' noise, never that of the scene, whose second draw says whether a tree is unfilled
+    rng = np.random.default_rng([config.seed, number, 1])
     field = config.phantom_field * (1 + rng.uniform(-SPREAD, SPREAD))
     return field, 1.0 if number >= config.phantom_count else min(1.0, rng.uniform(0, 2))

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from data.phantom_files import Box, Made, boxes_of, command, joined, write_folder
+from data.geometry import Box, format_boxes
+from data.phantom_files import Made, boxes_of, command, write_folder
 
 Array = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.uint8]
@@ -293,7 +294,7 @@ def _files(index: int, image_size: int, field: float, difficulty: float, seed: i
     path, mask, vessel = f"images/{made.label}/{name}", f"masks/{name}" if made.boxes else "", f"vessels/{name}"
     lists = (";".join(map(str, values)) for values in (made.lesion_types, made.grades, made.lengths))
     files = {path: made.image, vessel: 255 * made.vessel} | ({mask: 255 * made.lesion} if mask else {})
-    return (path, made.label, *lists, joined(made.boxes), mask, vessel), files
+    return (path, made.label, *lists, format_boxes(made.boxes), mask, vessel), files
 
 
 def write(

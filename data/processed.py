@@ -4,6 +4,8 @@ import csv
 import hashlib
 import json
 import math
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +137,15 @@ def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
         for sample in samples:
             fixed = [getattr(sample, column) for column in COLUMNS]
             table.writerow(fixed + [sample.more.get(column, "") for column in more])
+
+
+def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Indices of the images that share a key (its position counts; an empty one ties nothing), two or more each."""
+    members = defaultdict(list)
+    for i, own in enumerate(keys):
+        for place, key in enumerate(own):
+            members[place, key].append(i)
+    return [tied for (_, key), tied in members.items() if key and len(tied) > 1]
 
 
 def statistics(images: list[NDArray]) -> tuple[float, float]:

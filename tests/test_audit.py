@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data import audit
+from data import audit, processed
 from data.readers import DataError
 from tests.conftest import SHARED
 
@@ -203,7 +203,7 @@ def test_no_readable_image_and_no_folder_are_one_line_and_exit_status_1(tmp_path
 
 
 def test_shared_names_images_of_one_key_by_its_place() -> None:
-    assert audit.shared([("a", "1"), ("b", "1"), ("1", ""), ("a", "")]) == [[0, 3], [0, 1]]
+    assert processed.shared([("a", "1"), ("b", "1"), ("1", ""), ("a", "")]) == [[0, 3], [0, 1]]
 
 
 @pytest.mark.skipif(not (SHARED / "xca_patches").is_dir(), reason="needs ../shared/datasets/xca_patches")

@@ -105,8 +105,8 @@ def test_nearly_black_pictures_that_are_alike_as_a_whole_are_tied() -> None:
 
 
 def test_unrelated_patients_of_a_large_set_are_not_tied() -> None:
-    images = [phantom(31, index, 48, 1).image for index in range(1000)]
-    assert len(pairs(images)) <= 5
+    images = [phantom(31, index, 64, 1).image for index in range(1000)]
+    assert len(pairs(images)) <= 10  # a threshold that does not grow with the set ties 200
 
 
 def test_rotations_of_one_vessel_are_joined_and_patients_kept_apart() -> None:

@@ -21,7 +21,7 @@ def few_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phantom_stream, "VALIDATION", 30)
 
 
-def config(**changes: int | str) -> CONFIG.Config:
+def config(**changes: float | str) -> CONFIG.Config:
     return CONFIG.Config(**({"phantoms": "xray", "phantom_count": 100, "image_size": 32, "patch_size": 8} | changes))  # type: ignore[arg-type]
 
 
@@ -43,13 +43,20 @@ def test_masks_go_with_the_label_and_become_targets() -> None:
         assert bool(targets[:, 0].any()) == (dataset.labels[i] == 1)
 
 
-def test_difficulty_does_not_tell_the_label() -> None:
-    labels = np.array([sample.label == "abnormal" for sample in phantom_stream.make(config(phantom_count=600)).samples])
-    difficulty = np.array([phantom_stream.view_of(number, config(phantom_count=600))[1] for number in range(630)])
-    hard = difficulty == 1
+def test_half_are_hard_and_some_normal_ones_show_hardly_a_vessel() -> None:
+    settings = config(phantom_count=600)
+    made = phantom_stream.make(settings)
+    hard = np.array([phantom_stream.view_of(number, settings)[1] == 1 for number in range(630)])
     assert 0.4 < hard[:600].mean() < 0.6
     assert hard[600:].all()
-    assert abs(labels[:600][hard[:600]].mean() - labels[:600][~hard[:600]].mean()) < 0.15
+    shown = [made.vessel(sample).mean() for sample in made.of("train") if sample.label == "normal"]  # type: ignore[union-attr]
+    assert 0.02 < np.mean(np.array(shown) < 0.02) < 0.15  # none, if difficulty and scene share their draws
+
+
+def test_a_field_that_no_phantom_can_have_is_said(tmp_path: Path) -> None:
+    CONFIG.write(config(phantom_field=100.0), tmp_path / "config.yml")
+    with pytest.raises(SystemExit, match=r"phantoms: got .* wanted .* field 5 to 2 x image_size"):
+        train.main(["--Config", str(tmp_path / "config.yml"), "--device", "cpu", "--OUTPUT", str(tmp_path)])
 
 
 def test_vessels_of_made_up_ct_are_not_known() -> None:

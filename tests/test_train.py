@@ -437,3 +437,14 @@ def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Pa
             / about["temperature"]
         )
         assert float(row["probability_abnormal"]) == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+
+
+def test_turns_give_all_eight_orientations_and_the_mask_goes_along() -> None:
+    image = np.random.default_rng(0).random((8, 8), np.float32)
+    seen = set()
+    for seed in range(60):
+        changed, (mask,) = Augment(flip="turns")(image, np.random.default_rng(seed), [image.copy()])
+        assert mask is not None
+        assert np.array_equal(changed, mask)
+        seen.add(changed.tobytes())
+    assert seen == {np.ascontiguousarray(np.rot90(way, k)).tobytes() for way in (image, image.T) for k in range(4)}

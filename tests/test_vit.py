@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import MLP, EncoderBlock
-from vit.model import VisionTransformer
+from vit.model import POSITIONS, VisionTransformer
 
 SIZES: dict[str, Any] = {
     "image_size": (24, 40), "patch_size": 8, "num_channels": 3, "num_classes": 5, "embedding_size": 32,
@@ -304,6 +304,9 @@ def test_convolution_stem_gives_a_token_for_each_patch(patch_size: int, grid: tu
     logits, patches = model.with_patches(torch.rand(2, 3, 48, 24))
     assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
     assert model.grid == grid
+    strides = [part.stride for part in model.embeddings.patch_embedding.modules() if isinstance(part, nn.Conv2d)]
+    halvings = {4: 2, 8: 3, 12: 2, 3: 0}[patch_size]
+    assert strides == [(2, 2), (1, 1)] * halvings + [(patch_size // 2**halvings,) * 2]
 
 
 def test_unknown_stem_is_refused() -> None:
@@ -319,3 +322,6 @@ def test_positions_begin_as_waves_that_tell_rows_from_columns() -> None:
     assert waves[2, 3, 0] == pytest.approx(math.sin(2))
     assert waves[2, 3, 12] == pytest.approx(math.cos(3))
     assert sine_positions((2, 2), 6).shape == (4, 6)
+    embedding = vit().embeddings.position_embedding[0]
+    assert torch.equal(embedding[1:], POSITIONS * sine_positions((3, 5), 32))
+    assert 0.01 < float(embedding[0].detach().std()) < 0.03
