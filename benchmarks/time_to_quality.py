@@ -66,8 +66,10 @@ class _Thrice(nn.Module):
 
 def learn(
     net: nn.Module, folder: processed.Processed, config: CONFIG.Config, rate: tuple[float, float], minutes: float
-) -> list[tuple[float, float]]:
-    """Train for so many minutes, the learning rate falling to zero; (seconds, validation AUROC) after each pass.
+) -> tuple[list[tuple[float, float]], NDArray[Any]]:
+    """Train for so many minutes, the learning rate falling to zero.
+
+    Gives (seconds, validation AUROC) after each pass, and the validation images' logits after the last.
 
     Validation is not counted. Ours learns the targets of patches too, as train.py does, where the folder has any.
     """
@@ -101,11 +103,13 @@ def learn(
             if share == 1.0:
                 break
         spent, epoch = spent + time.perf_counter() - started, epoch + 1
-        curve.append((spent, float(roc_auc_score(val.labels, predict(net, val)))))
-    return curve
+        logits = predict(net, val)
+        curve.append((spent, float(roc_auc_score(val.labels, logits))))
+    return curve, logits
 
 
 def predict(net: nn.Module, dataset: CoronaryDataset) -> NDArray[Any]:
+    """(n,) logits of the positive class against the other."""
     net.eval()
     with torch.no_grad():
         parts = [torch.stack([dataset[0, i][0] for i in range(start, min(start + 100, len(dataset)))])
@@ -143,7 +147,7 @@ def main() -> None:
             net, own = network(name, config), dataclasses.replace(config, seed=seed)
             if after:
                 net.load_state_dict(torch.load(weights, weights_only=True))
-            curve = learn(net, folder, own, PEERS.get(name, (config.lr, config.weight_decay)), given.minutes)
+            curve, _ = learn(net, folder, own, PEERS.get(name, (config.lr, config.weight_decay)), given.minutes)
             with written_whole(cell) as beside, open(beside, "w", newline="") as file:
                 extra = 60 * given.phantom_minutes if after else 0
                 csv.writer(file).writerows([COLUMNS, *((name, after, seed, s, s + extra, a) for s, a in curve)])

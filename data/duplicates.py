@@ -2,8 +2,9 @@
 
 Candidates come from coarse maps of edge directions and of brightness, whose comparison is a matrix product. Each is
 then laid over its partner and has to agree with it block by block in detail, since one bright object, or the same
-collimator, makes quite different images correlate as a whole. Only where they do so nearly perfectly is less detail,
-or none, asked for: pictures that are mostly black hardly hold any.
+collimator, makes quite different images correlate as a whole. Where they do so nearly perfectly less detail is asked
+for: pictures that are mostly black hardly hold any. Crops of unlike frames that show little but one collimator edge can
+then be tied too (benchmarks/near_duplicates.py counts them).
 """
 
 import os
@@ -27,7 +28,7 @@ NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
 SPREAD, LEAST, MOST = 0.79, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 % and of the root of
 # the logarithm of the number of pairs, as the largest of so many normal deviates grows; its limits
-ALIKE, SAME = 0.94, 0.98  # correlation as a whole from which weaker detail is enough, and from which none is needed
+ALIKE = 0.94  # correlation as a whole from which weaker detail is enough
 FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in the same units, whatever its limits
 INNER = 30  # pixels of the middle of one picture that are sought in the other: shifts of up to 9
 BATCH = 64  # pairs at once, few enough for the cache
@@ -94,7 +95,7 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     alike, shift = np.hsplit(_spread(partial(_correlation, brightness), candidates), [1])
     alike, shift = alike[:, 0], shift.astype(int)
     threshold = np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
-    found = (alike >= SAME) | (detail >= threshold)
+    found = detail >= threshold
     if len(near := np.flatnonzero(~found & (alike >= ALIKE))):
         again = _spread(partial(_agreement, pictures), candidates[near], shift[near])
         found[near] = np.maximum(again, detail[near]) >= usual + FAINT * (high - usual)
