@@ -1,8 +1,11 @@
 """Validation AUROC over seconds: this project's recipe, timm's ViT, a ViT for small data, and ResNet-18.
 
-python -m benchmarks.time_to_quality --Path ProcessedFolder --Config config.yml --phantoms phantoms.yml --OUTPUT folder
-Each network learns for --minutes from scratch, and again after --phantom_minutes of the same phantoms; what is done
-is kept in the folder and not done again. Leaves time_to_quality.csv and .png.
+python -m benchmarks.time_to_quality --Path ProcessedFolder --Config config.yml --phantoms phantoms.yml \\
+    --init pretrained/ViT.ckpt --OUTPUT folder
+Each network learns for --minutes from scratch, and again after the same phantoms: ours from --init, the others for
+--phantom_minutes. Ours ends after the passes of its recipe if these take less. Minutes are processor time of one
+thread, so that other work on the machine does not count; a second process loads the images. What is done is kept in
+the folder and not done again. Leaves time_to_quality.csv and .png.
 """
 
 import argparse
@@ -42,10 +45,9 @@ def network(name: str, config: CONFIG.Config) -> nn.Module:
         return checkpoint.build_model(dataclasses.asdict(config))
     if name == "ResNet-18":
         net: nn.Module = resnet18(num_classes=2)
-        if size > 64:
-            net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
-        else:  # small images keep their size longer (He et al. 2016, section 4.2)
-            net.conv1, net.maxpool = nn.Conv2d(1, 64, 3, padding=1, bias=False), nn.Identity()
+        net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+        if size <= 64:  # small images keep their size longer (He et al. 2016, section 4.2)
+            net.conv1, net.maxpool = nn.Conv2d(1, 64, 3, stride=size // 32, padding=1, bias=False), nn.Identity()
         return net
     if name == "timm ViT":
         tiny: dict[str, Any] = {"embed_dim": 192, "depth": 12, "num_heads": 3, "drop_path_rate": 0.1}
@@ -67,12 +69,13 @@ class _Thrice(nn.Module):
 def learn(
     net: nn.Module, folder: processed.Processed, config: CONFIG.Config, rate: tuple[float, float], minutes: float
 ) -> tuple[list[tuple[float, float]], NDArray[Any]]:
-    """Train for so many minutes, the learning rate falling to zero.
+    """Train for so many minutes of processor time, ours at most for its epochs, the learning rate falling to zero.
 
     Gives (seconds, validation AUROC) after each pass, and the validation images' logits after the last.
 
     Validation is not counted. Ours learns the targets of patches too, as train.py does, where the folder has any.
     """
+    torch.set_num_threads(1)
     head = nn.Linear(config.embedding_size, 2) if isinstance(net, VisionTransformer) else None
     mean, std = None, None
     if config.standardise == "set":
@@ -85,14 +88,18 @@ def learn(
     module.log = lambda *_, **__: None  # type: ignore[method-assign]
     optimizer = torch.optim.AdamW(module.parameters(), rate[0], weight_decay=rate[1])
     sampler = SeededSampler(len(train), min(config.batch_size, len(train)), 0, 1, config.seed, shuffle=True)
-    loader = torch.utils.data.DataLoader(train, min(config.batch_size, len(train)), sampler=sampler, num_workers=1)
-    spent, epoch, curve = 0.0, 0, list[tuple[float, float]]()
-    while spent < 60 * minutes:
-        started = time.perf_counter()
+    batch_size = min(config.batch_size, len(train))
+    loader = torch.utils.data.DataLoader(train, batch_size, sampler=sampler, num_workers=1, persistent_workers=True)
+    passes = config.epochs if head else 0  # of the others the time alone ends the training
+    spent, epoch, share, curve = 0.0, 0, 0.0, list[tuple[float, float]]()
+    while share < 1.0 and (not passes or epoch < passes):
+        started = time.process_time()
         sampler.set_epoch(epoch)
         net.train()
-        for batch in loader:
-            share = min(1.0, (spent + time.perf_counter() - started) / (60 * minutes))
+        for step, batch in enumerate(loader):
+            share = min(1.0, (spent + time.process_time() - started) / (60 * minutes))
+            if passes:
+                share = max(share, (epoch + step / len(loader)) / passes)
             for group in optimizer.param_groups:
                 group["lr"] = rate[0] * min(1, share / 0.1 + 0.01) * 0.5 * (1 + np.cos(np.pi * share))
             loss = module.training_step(batch, 0)
@@ -102,7 +109,7 @@ def learn(
             optimizer.step()
             if share == 1.0:
                 break
-        spent, epoch = spent + time.perf_counter() - started, epoch + 1
+        spent, epoch = spent + time.process_time() - started, epoch + 1
         logits = predict(net, val)
         curve.append((spent, float(roc_auc_score(val.labels, logits))))
     return curve, logits
@@ -120,66 +127,76 @@ def predict(net: nn.Module, dataset: CoronaryDataset) -> NDArray[Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("--Path", "--Config", "--phantoms", "--OUTPUT"):
+    for name in ("--Path", "--Config", "--phantoms", "--init", "--OUTPUT"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--phantom_minutes", type=float, default=7)
+    parser.add_argument("--phantom_minutes", type=float, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", default=["ours", *PEERS])
     given = parser.parse_args()
-    config, before = CONFIG.load(given.Config), CONFIG.load(given.phantoms)
-    folder, made = processed.load(given.Path), None
+    config, folder = CONFIG.load(given.Config), processed.load(given.Path)
     given.OUTPUT.mkdir(parents=True, exist_ok=True)
-    for name in given.networks:
-        weights = given.OUTPUT / f"{name}.pt"
-        if not weights.exists():
-            made = made or phantom_stream.make(before)
-            torch.manual_seed(0)
-            net = network(name, before)
-            learn(net, made, before, PEERS.get(name, (before.lr, before.weight_decay)), given.phantom_minutes)
-            with written_whole(weights) as beside:
-                torch.save(net.state_dict(), beside)
-        for after, seed in ((after, seed) for after in (False, True) for seed in range(given.seeds)):
-            cell = given.OUTPUT / f"{name}-{after}-{seed}.csv"
-            if cell.exists():
-                continue
-            torch.manual_seed(seed)
-            net, own = network(name, config), dataclasses.replace(config, seed=seed)
-            if after:
-                net.load_state_dict(torch.load(weights, weights_only=True))
-            curve, _ = learn(net, folder, own, PEERS.get(name, (config.lr, config.weight_decay)), given.minutes)
-            with written_whole(cell) as beside, open(beside, "w", newline="") as file:
-                extra = 60 * given.phantom_minutes if after else 0
-                csv.writer(file).writerows([COLUMNS, *((name, after, seed, s, s + extra, a) for s, a in curve)])
-            print(
-                f"{name}{', after phantoms' if after else ''}, seed {seed}: best {max(a for _, a in curve):.3f}",
-                flush=True,
-            )
+    cells = [(seed, after, name) for seed in range(given.seeds) for after in (False, True) for name in given.networks]
+    for seed, after, name in cells:
+        cell = given.OUTPUT / f"{name}-{after}-{seed}.csv"
+        if cell.exists():
+            continue
+        torch.manual_seed(seed)
+        net, own = network(name, config), dataclasses.replace(config, seed=seed)
+        if after and isinstance(net, VisionTransformer):
+            checkpoint.initialise(net, given.init)
+        elif after:
+            net.load_state_dict(after_phantoms(name, given))
+        curve, _ = learn(net, folder, own, PEERS.get(name, (config.lr, config.weight_decay)), given.minutes)
+        with written_whole(cell) as beside, open(beside, "w", newline="") as file:
+            extra = 60 * given.phantom_minutes if after else 0
+            csv.writer(file).writerows([COLUMNS, *((name, after, seed, s, s + extra, a) for s, a in curve)])
+        best = max(auroc for _, auroc in curve)
+        print(f"{name}{', after phantoms' if after else ''}, seed {seed}: best {best:.3f}", flush=True)
     summarise(given.OUTPUT)
 
 
+def after_phantoms(name: str, given: argparse.Namespace) -> dict[str, torch.Tensor]:
+    """Weights of a peer that has learned from phantoms, from the folder if they are there."""
+    weights = given.OUTPUT / f"{name}.pt"
+    if not weights.exists():
+        before = CONFIG.load(given.phantoms)
+        torch.manual_seed(0)
+        net = network(name, before)
+        learn(net, phantom_stream.make(before), before, PEERS[name], given.phantom_minutes)
+        with written_whole(weights) as beside:
+            torch.save(net.state_dict(), beside)
+    return dict(torch.load(weights, weights_only=True))
+
+
+def reached(rows: list[dict[str, str]], auroc: float) -> float:
+    """Seconds after which a run is first as good; infinite if it never is."""
+    return min((float(row["seconds"]) for row in rows if float(row["auroc"]) >= auroc), default=np.inf)
+
+
 def summarise(output: Path) -> None:
-    """Join the cells into time_to_quality.csv, print medians over seeds, and draw the curves."""
-    rows = [row for cell in sorted(output.glob("*-*-*.csv")) for row in csv.DictReader(cell.open())]
+    """Join the cells into time_to_quality.csv, print when each run was best and when ours was as good, draw curves."""
+    cells = [list(csv.DictReader(cell.open())) for cell in sorted(output.glob("*-*-[0-9].csv"))]
     with (output / "time_to_quality.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(row for rows in cells for row in rows)
+    mine = [rows for rows in cells if (rows[0]["network"], rows[0]["after phantoms"]) == ("ours", "True")]
+    names = list(dict.fromkeys(rows[0]["network"] for rows in cells))
     figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
-    names = list(dict.fromkeys(row["network"] for row in rows))
-    for (name, after), style in (
-        (pair, s) for s, flag in (("-", "True"), ("--", "False")) for pair in ((n, flag) for n in names)
-    ):
-        own = [row for row in rows if (row["network"], row["after phantoms"]) == (name, after)]
-        best = [max(float(r["auroc"]) for r in own if r["seed"] == seed) for seed in {r["seed"] for r in own}]
-        if own:
-            print(f"{name:<16}{'after phantoms' if after == 'True' else 'from scratch':<16}best AUROC, median of "
-                  f"{len(best)} seeds: {np.median(best):.3f}")  # fmt: skip
-        for seed in {row["seed"] for row in own}:
-            points = [(float(r["seconds"]), float(r["auroc"])) for r in own if r["seed"] == seed]
-            label = f"{name}{', after phantoms' if after == 'True' else ''}" if seed == "0" else None
-            axis.plot(*zip(*points, strict=True), style, color=f"C{names.index(name)}", alpha=0.7, label=label)
-    axis.set(xlabel="seconds of training on the images", ylabel="validation AUROC")
+    labelled: set[str] = set()
+    for rows in cells:
+        name, after = rows[0]["network"], rows[0]["after phantoms"] == "True"
+        label = f"{name}, after phantoms" if after else name
+        best = max(float(row["auroc"]) for row in rows)
+        own, ours = reached(rows, best), float(np.median([reached(run, best) for run in mine]))
+        print(f"{label:<32}seed {rows[0]['seed']}: best AUROC {best:.3f} after {own:.0f} s; ours after phantoms is as "
+              f"good after {ours:.0f} s: {own / ours:.1f} times sooner")  # fmt: skip
+        points = [(float(row["seconds"]), float(row["auroc"])) for row in rows]
+        axis.plot(*zip(*points, strict=True), "-" if after else "--", color=f"C{names.index(name)}", alpha=0.7,
+                  label=None if label in labelled else label)  # fmt: skip
+        labelled.add(label)
+    axis.set(xlabel="seconds of training on the images, one thread", ylabel="validation AUROC")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     figure.savefig(output / "time_to_quality.png", dpi=110)
