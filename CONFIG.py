@@ -69,6 +69,9 @@ class Config:
     patch_size: int = key(16, "edge of a square patch [px]; image_size is a multiple of it", 1, 1024)
     stem: str = key("patch", "what makes the tokens: one projection of each patch, or a few small convolutions",
                     choices=("patch", "convolution"))  # fmt: skip
+    kept_tokens: float = key(1.0, "share of the patches that the model looks at, those with the most contrast; air, "
+                             "collimator and the inside of chambers go first", 0.05, 1)  # fmt: skip
+    patch_dropout: float = key(0.0, "share of those patches that training leaves out at random", 0, 0.95)
     embedding_size: int = key(96, "width of a token; a multiple of num_heads", 1, 16384)
     num_channels: int = key(1, "channels of the image; a grey image is repeated over them", 1, 16)
     num_hidden_layers: int = key(4, "encoder blocks", 1, 200)

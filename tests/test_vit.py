@@ -301,7 +301,7 @@ def test_the_model_stands_on_torch_primitives() -> None:
 @pytest.mark.parametrize(("patch_size", "grid"), [(4, (12, 6)), (8, (6, 3)), (12, (4, 2)), (3, (16, 8))])
 def test_convolution_stem_gives_a_token_for_each_patch(patch_size: int, grid: tuple[int, int]) -> None:
     model = VisionTransformer((48, 24), patch_size, 3, 5, 16, 1, 4, stem="convolution")
-    logits, patches = model.with_patches(torch.rand(2, 3, 48, 24))
+    logits, patches, _ = model.with_patches(torch.rand(2, 3, 48, 24))
     assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
     assert model.grid == grid
     strides = [part.stride for part in model.embeddings.patch_embedding.modules() if isinstance(part, nn.Conv2d)]

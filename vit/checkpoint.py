@@ -14,7 +14,7 @@ NEEDED = ("state_dict", "config", "class_names", "preprocessing", "threshold", "
 MODEL_KEYS = (
     "image_size", "patch_size", "num_channels", "num_classes", "embedding_size", "num_hidden_layers", "num_heads",
     "mlp_ratio", "qkv_bias", "hidden_dropout_prob", "attention_dropout", "eps", "num_registers",
-    "representation_size", "initializer_range", "stem",
+    "representation_size", "initializer_range", "stem", "kept_tokens", "patch_dropout",
 )  # fmt: skip
 
 

@@ -1,7 +1,10 @@
 """From pixels to tokens: patch projection or convolutions, CLS token, registers and position embedding."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 
 def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) -> nn.Sequential:
@@ -32,6 +35,12 @@ def sine_positions(grid: tuple[int, int], embedding_size: int) -> Tensor:
     return waves.flatten(0, 1)[:, :embedding_size]
 
 
+def contrast(images: Tensor, patch_size: int) -> Tensor:
+    """(B, C, H, W) images to (B, N) variances of the grey values within each patch, row by row."""
+    grey = images.mean(dim=1, keepdim=True)  # (B, 1, H, W)
+    return (avg_pool2d(grey**2, patch_size) - avg_pool2d(grey, patch_size) ** 2).flatten(1)
+
+
 class PatchEmbedding(nn.Module):
     """Cut the image into patches and project each to a token (Dosovitskiy et al. 2021, eq. 1).
 
@@ -57,7 +66,7 @@ class PatchEmbedding(nn.Module):
         height, width = image_size
         if height % patch_size or width % patch_size:
             raise ValueError(f"image_size {height} x {width} is not divisible by patch_size {patch_size}")
-        self.image_size = image_size
+        self.image_size, self.patch_size = image_size, patch_size
         self.grid = (height // patch_size, width // patch_size)
         self.projection = (
             nn.Conv2d(num_channels, embedding_size, kernel_size=patch_size, stride=patch_size)
@@ -78,6 +87,14 @@ class Embeddings(nn.Module):
 
     Registers (Darcet et al. 2024, "Vision Transformers Need Registers") are learned tokens without a
     position; they give the network a place for global notes, which otherwise it keeps in background patches.
+
+    Args:
+        image_size, patch_size, num_channels, embedding_size, stem: as for ``PatchEmbedding``.
+        num_registers: R.
+        dropout: of all tokens.
+        kept_tokens: share of the patches that stay, those with the most contrast. Air, collimator and the inside of a
+            large chamber are flat and go first.
+        patch_dropout: share of those that training leaves out at random (Liu et al. 2023, "PatchDropout", section 3).
     """
 
     def __init__(
@@ -89,8 +106,11 @@ class Embeddings(nn.Module):
         num_registers: int = 0,
         dropout: float = 0.0,
         stem: str = "patch",
+        kept_tokens: float = 1.0,
+        patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.kept_tokens, self.patch_dropout = kept_tokens, patch_dropout
         self.patch_embedding = PatchEmbedding(image_size, patch_size, num_channels, embedding_size, stem)
         num_patches = self.patch_embedding.grid[0] * self.patch_embedding.grid[1]
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embedding_size))
@@ -98,9 +118,24 @@ class Embeddings(nn.Module):
         self.position_embedding = nn.Parameter(torch.zeros(1, 1 + num_patches, embedding_size))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) images to (B, 1 + R + N, D) tokens, R registers."""
+    def kept(self, images: Tensor) -> Tensor | None:
+        """(B, K) numbers of the patches that stay in the sequence, rising; None if all do."""
+        dropout = self.patch_dropout if self.training else 0.0
+        if self.kept_tokens == 1 and not dropout:
+            return None
+        variances = contrast(images, self.patch_embedding.patch_size)  # (B, N)
+        count = math.ceil(self.kept_tokens * variances.shape[1])
+        numbers = variances.argsort(dim=1, descending=True, stable=True)[:, :count]
+        if dropout:
+            chance = torch.rand(numbers.shape, device=numbers.device).argsort(dim=1)
+            numbers = numbers.gather(1, chance[:, : math.ceil((1 - dropout) * count)])
+        return numbers.sort(dim=1).values
+
+    def forward(self, images: Tensor, kept: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) images to (B, 1 + R + N, D) tokens, R registers; of the patches only ``kept``, if given."""
         patches = self.patch_embedding(images) + self.position_embedding[:, 1:]  # (B, N, D)
+        if kept is not None:
+            patches = patches.gather(1, kept[..., None].expand(-1, -1, patches.shape[2]))  # (B, K, D)
         cls = self.cls_token + self.position_embedding[:, :1]  # (1, 1, D)
         prefix = torch.cat([cls, self.registers], dim=1).expand(len(images), -1, -1)  # (B, 1 + R, D)
         return self.dropout(torch.cat([prefix, patches], dim=1))

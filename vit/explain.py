@@ -1,5 +1,6 @@
 """Where the model looked. Outside the model: hooks that are gone afterwards, whatever happens in between."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,7 +39,7 @@ def cls_attention(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Ten
 
     The map that Dosovitskiy et al. 2021 and Caron et al. 2021 ("Emerging Properties in Self-Supervised Vision
     Transformers") show. CLS and registers are left out, and the rest is scaled so that 1 is an even share:
-    the mean of each map is 1.
+    the mean of each map is 1. Patches that the model leaves out are NaN: not seen.
 
     Args:
         model: in eval mode.
@@ -49,6 +50,10 @@ def cls_attention(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Ten
     """
     with torch.inference_mode(), attention_maps(model, first=-1) as maps:
         logits = model(images)
-        cls_row = maps[-1].mean(dim=1)[:, 0, model.num_prefix_tokens :]  # (B, N)
-    relative = cls_row / cls_row.mean(dim=1, keepdim=True).clamp_min(1e-12)
+        cls_row = maps[-1].mean(dim=1)[:, 0, model.num_prefix_tokens :]  # (B, K)
+        relative = cls_row / cls_row.mean(dim=1, keepdim=True).clamp_min(1e-12)
+        kept = model.embeddings.kept(images)
+        if kept is not None:
+            unseen = relative.new_full((len(images), math.prod(model.grid)), math.nan)
+            relative = unseen.scatter(1, kept, relative)  # (B, N)
     return logits, relative.view(-1, *model.grid)

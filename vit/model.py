@@ -30,6 +30,8 @@ class VisionTransformer(nn.Module):
             0 gives the linear head of its fine-tuning.
         initializer_range: standard deviation of the truncated normal that starts the weights.
         stem: "patch" cuts and projects, "convolution" lets 3 x 3 convolutions make the tokens.
+        kept_tokens: share of the patches that are looked at, those with the most contrast.
+        patch_dropout: share of those that training leaves out at random.
 
     Raises:
         ValueError: image and patch size, or width and heads, do not divide.
@@ -53,12 +55,15 @@ class VisionTransformer(nn.Module):
         representation_size: int = 0,
         initializer_range: float = 0.02,
         stem: str = "patch",
+        kept_tokens: float = 1.0,
+        patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.embeddings = Embeddings(
-            size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob, stem
-        )
+            size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob, stem,
+            kept_tokens, patch_dropout,
+        )  # fmt: skip
         self.blocks = nn.ModuleList(
             EncoderBlock(embedding_size, num_heads, mlp_ratio, qkv_bias, hidden_dropout_prob, attention_dropout, eps)
             for _ in range(num_hidden_layers)
@@ -80,17 +85,21 @@ class VisionTransformer(nn.Module):
         """Tokens before the first patch: CLS and the registers."""
         return 1 + self.embeddings.registers.shape[1]
 
-    def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) images to the (B, num_classes) logits and the (B, N, D) normed patch tokens."""
-        tokens = self.embeddings(images)
+    def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(B, C, H, W) images to the (B, num_classes) logits, the (B, K, D) normed patch tokens and their numbers.
+
+        The numbers are (B, K), or None where all patches are kept.
+        """
+        kept = self.embeddings.kept(images)
+        tokens = self.embeddings(images, kept)
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)  # (B, 1 + R + N, D)
-        return self.head(tokens[:, 0]), tokens[:, self.num_prefix_tokens :]
+        return self.head(tokens[:, 0]), tokens[:, self.num_prefix_tokens :], kept
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) images to (B, num_classes) logits."""
-        tokens = self.embeddings(images)  # (B, 1 + R + N, D)
+        tokens = self.embeddings(images, self.embeddings.kept(images))  # (B, 1 + R + K, D)
         *body, last = self.blocks
         for block in body:
             tokens = block(tokens)

@@ -75,7 +75,9 @@ class Classifier(pl.LightningModule):
         if self.patch_head is None:
             logits, lesion_loss = self(images), torch.zeros((), device=self.device)
         else:
-            logits, patches = self.model.with_patches(images)  # type: ignore[operator]
+            logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
+            if kept is not None:
+                targets = targets.gather(1, kept[..., None].expand(-1, -1, targets.shape[2]))  # (B, K, 2)
             lesion_loss = self._lesion_loss(self.patch_head(patches), targets)
             self.log("train_lesion_loss", lesion_loss, **how)
         loss = self._loss(logits, labels)

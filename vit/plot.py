@@ -21,7 +21,7 @@ class Explained:
     Args:
         name: shown above the image.
         image: (H, W) grey from 0 to 1.
-        attention: (grid height, grid width), 1 is an even share.
+        attention: (grid height, grid width), 1 is an even share, NaN a patch that the model left out.
         truth: class name, or empty where unknown.
         predicted: class name.
         class_names: in index order, the positive one last.
@@ -41,7 +41,7 @@ class Explained:
 
 def shared_scale(maps: list[NDArray]) -> float:
     """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at least 2."""
-    return max(2.0, float(np.percentile(maps, 99.5)))
+    return max(2.0, float(np.nanpercentile(maps, 99.5)))
 
 
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
@@ -64,7 +64,9 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         left.set_title(Path(item.name).stem[-40:], fontsize=7)
         right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         right.set_title("where CLS looked", fontsize=7)
-        upscaled = cv2.resize(item.attention.astype(np.float32), item.image.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        unseen, shape = np.isnan(item.attention), item.image.shape[::-1]
+        map_ = np.where(unseen, 0, item.attention).astype(np.float32)
+        upscaled = cv2.resize(map_, shape, interpolation=cv2.INTER_CUBIC)
         strength = np.clip(upscaled / top, 0, 1)
         colours = right.imshow(upscaled, cmap="inferno", vmin=0, vmax=top, alpha=0.15 + 0.55 * strength)
         bar = figure.colorbar(colours, ax=right, fraction=0.05, pad=0.02)
@@ -74,6 +76,10 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         bar.set_label("CLS attention (1 = even share)", fontsize=6)
         for axis in (left, right):
             axis.axis("off")
+        if unseen.any():
+            covered = cv2.resize(unseen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST)
+            right.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"]).set(edgecolor="0.55", lw=0)
+            words.text(0, 0.02, "hatched: not seen", fontsize=7, va="center", color="dimgray")
         if item.lesion is not None and item.lesion.any():
             right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
         words.axis("off")
