@@ -1,15 +1,19 @@
-"""Time of a step of our Vision Transformer beside timm's, torchvision's and Hugging Face's.
+"""Images a second and memory of our Vision Transformer beside timm's, torchvision's and Hugging Face's.
 
-    python benchmarks/throughput.py --rounds 15
+    python benchmarks/throughput.py --OUTPUT throughput.csv
 
-All four have the published sizes (width 256, depth 4, 8 heads, 1 channel), random weights and the same batch. Each
-round runs every model once, in an order that rotates from round to round, so that a busy machine slows all alike;
-the ratio peer / ours is taken within a round, and above 1 ours is the faster. ``training`` is forward pass, cross
-entropy, backward pass and dropping the gradients; ``inference`` is the forward pass in inference mode. Ours works out
-the CLS row alone in its last block, the peers all rows: the logits are the same, and no peer offers it as an option.
+All four have the published sizes (width 256, depth 4, 8 heads, 1 channel), random weights and the same batch; ours is
+there a second time with half of the patches kept. Each round runs every model once, in an order that rotates from round
+to round, so that a busy machine slows all alike; the ratio peer / ours is taken within a round, and above 1 ours is the
+faster. ``training`` is forward pass, cross entropy, backward pass and dropping the gradients; ``inference`` is the
+forward pass in inference mode. Ours works out the CLS row alone in its last block, the peers all rows: the logits are
+the same, and no peer offers it as an option. Memory is what a step adds at its peak to the resident process. The share
+of peak is the floating point operations of our step in a second against those of a large matrix product here.
 """
 
 import argparse
+import csv
+import ctypes
 import sys
 import time
 from collections.abc import Callable
@@ -21,16 +25,26 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from vit.attention import explicit_attention
 from vit.model import VisionTransformer
 
 WIDTH, DEPTH, HEADS, MLP_WIDTH, CLASSES, CHANNELS = 256, 4, 8, 1024, 2, 1
-WARM_UPS = 3
+CELLS = ((32, 4), (128, 16), (256, 16))  # image size and patch size
+BATCHES = (1, 16, 64)
+WARM_UPS, LEAST, SECONDS = 3, 5, 25.0  # rounds that do not count, that a cell has at least, and its time
+COLUMNS = ("image size", "batch", "mode", "network", "images per second", "peer / ours", "memory MB", "share of peak")
 
 
-def ours(image_size: int, patch_size: int) -> nn.Module:
-    return VisionTransformer(image_size, patch_size, CHANNELS, CLASSES, WIDTH, DEPTH, HEADS, MLP_WIDTH / WIDTH)
+def ours(image_size: int, patch_size: int, depth: int = DEPTH, kept: float = 1.0) -> nn.Module:
+    sizes = (image_size, patch_size, CHANNELS, CLASSES, WIDTH, depth, HEADS, MLP_WIDTH / WIDTH)
+    return VisionTransformer(*sizes, kept_tokens=kept)
+
+
+def half(image_size: int, patch_size: int) -> nn.Module:
+    return ours(image_size, patch_size, kept=0.5)
 
 
 def timm(image_size: int, patch_size: int) -> nn.Module:
@@ -58,11 +72,11 @@ def transformers(image_size: int, patch_size: int) -> nn.Module:
     return ViTForImageClassification(ViTConfig(**sizes))
 
 
-BUILDERS = (ours, timm, torchvision, transformers)
+BUILDERS = (ours, half, timm, torchvision, transformers)
 
 
 def build(image_size: int, patch_size: int, device: torch.device) -> dict[str, nn.Module]:
-    """The models that are installed, each with its number of parameters printed."""
+    """The models that are installed."""
     models: dict[str, nn.Module] = {}
     for builder in BUILDERS:
         name = builder.__name__
@@ -73,7 +87,6 @@ def build(image_size: int, patch_size: int, device: torch.device) -> dict[str, n
             continue
         parameters = sum(parameter.numel() for parameter in models[name].parameters())
         wanted = sum(parameter.numel() for parameter in models["ours"].parameters())
-        print(f"{name}: {parameters:,} parameters" + (f", {name} {version(name)}" if name != "ours" else ""))
         if abs(parameters - wanted) > 0.01 * wanted:
             raise SystemExit(f"{name} has another size than ours ({wanted:,} parameters): no fair comparison")
     return models
@@ -107,54 +120,123 @@ def milliseconds(mode: str, model: nn.Module, images: Tensor, labels: Tensor) ->
     return 1e3 * (time.perf_counter() - start)
 
 
-def measure(
-    models: dict[str, nn.Module], mode: str, images: Tensor, labels: Tensor, rounds: int
-) -> dict[str, list[float]]:
+def measure(models: dict[str, nn.Module], mode: str, images: Tensor, labels: Tensor) -> dict[str, list[float]]:
     """Milliseconds of each model in each round, warm-up rounds left out."""
     times: dict[str, list[float]] = {name: [] for name in models}
-    names = list(models)
+    names, turn, started = list(models), -WARM_UPS, time.perf_counter()
     for model in models.values():
         model.train(mode == "training")
-    for turn in range(-WARM_UPS, rounds):
+    while turn < LEAST or time.perf_counter() - started < SECONDS:
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             spent = milliseconds(mode, models[name], images, labels)
             if turn >= 0:
                 times[name].append(spent)
+        turn += 1
     return times
 
 
-def report(mode: str, times: dict[str, list[float]]) -> None:
-    print(f"\n{mode:<14}{'median ms':>10}{'peer / ours':>13}{'min':>8}{'max':>8}")
-    medians = []
+def memory(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Megabytes that a step adds at its peak."""
+    if images.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        STEPS[mode](model, images, labels)
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _resident("VmRSS")
+    STEPS[mode](model, images, labels)
+    return (_resident("VmHWM") - before) / 1e3
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])  # kB
+
+
+def operations(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Floating point operations of a step, by torch's counter, which knows the explicit attention."""
+    with FlopCounterMode(display=False) as counter, explicit_attention(model):
+        STEPS[mode](model, images, labels)
+    return float(counter.get_total_flops())
+
+
+def peak(device: torch.device, edge: int = 2048) -> float:
+    """Floating point operations a second of a large matrix product: the median of 15."""
+    matrix, spent = torch.randn(edge, edge, device=device), []
+    for _ in range(15):
+        wait_for(device)
+        start = time.perf_counter()
+        matrix @ matrix
+        wait_for(device)
+        spent.append(time.perf_counter() - start)
+    return 2 * edge**3 / median(spent)
+
+
+def cell(models: dict[str, nn.Module], mode: str, batch: int, size: int, top: float) -> list[dict[str, Any]]:
+    """One row for each network."""
+    device = next(models["ours"].parameters()).device
+    images, labels = torch.randn(batch, CHANNELS, size, size, device=device), torch.arange(batch, device=device) % 2
+    times, rows = measure(models, mode, images, labels), []
     for name, spent in times.items():
-        ratios = [peer / own for peer, own in zip(spent, times["ours"], strict=True)]
-        row = f"{name:<14}{median(spent):>10.1f}"
-        if name != "ours":
-            medians.append(median(ratios))
-            row += f"{medians[-1]:>13.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}"
-        print(row)
-    if medians:
-        print(f"{'geometric mean':<24}{geometric_mean(medians):>13.3f}")
+        rows.append(dict.fromkeys(COLUMNS, "") | {
+            "image size": size, "batch": batch, "mode": mode, "network": name,
+            "images per second": f"{1e3 * batch / median(spent):.1f}",
+            "peer / ours": f"{median(p / o for p, o in zip(spent, times['ours'], strict=True)):.3f}",
+            "memory MB": f"{memory(mode, models[name], images, labels):.1f}",
+        })  # fmt: skip
+    work = operations(mode, models["ours"], images, labels)
+    rows[0]["share of peak"] = f"{1e3 * work / median(times['ours']) / top:.2f}"
+    return rows
+
+
+def growth(device: torch.device) -> None:
+    """How the time of a training step of ours grows with image size, and with depth."""
+    for about, builds in (
+        ("image size, patches of 16 px", {size: (size, DEPTH) for size in (64, 128, 256, 512)}),
+        ("depth, 256 px", {depth: (256, depth) for depth in (2, 4, 8, 16)}),
+    ):
+        print(f"\n{about:<32}{'ms':>10}{'times':>8}{'operations, times':>20}")
+        before: tuple[float, float] | None = None
+        for key, (size, depth) in builds.items():
+            model, images = ours(size, 16, depth).to(device), torch.randn(4, CHANNELS, size, size, device=device)
+            labels = torch.arange(4, device=device) % 2
+            spent = median(milliseconds("training", model, images, labels) for _ in range(WARM_UPS + 9))
+            work = operations("training", model, images, labels)
+            ratio = f"{spent / before[0]:>8.2f}{work / before[1]:>20.2f}" if before else ""
+            print(f"{key:<32}{spent:>10.1f}{ratio}")
+            before = (spent, work)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time of a step, ours beside its peers.")
-    parser.add_argument("--image_size", type=int, default=256, help="edge in pixels")
-    parser.add_argument("--patch_size", type=int, default=16, help="edge in pixels")
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--OUTPUT", type=Path, default=Path("throughput.csv"))
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--modes", nargs="+", choices=STEPS, default=list(STEPS))
-    args = parser.parse_args()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[size for size, _ in CELLS])
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
+    given = parser.parse_args()
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, {args.device}, {torch.get_num_threads()} threads, float32, {args.rounds} rounds")
-    print(f"{args.image_size} px, patches of {args.patch_size} px, batch of {args.batch_size}")
-    models = build(args.image_size, args.patch_size, args.device)
-    images = torch.randn(args.batch_size, CHANNELS, args.image_size, args.image_size, device=args.device)
-    labels = torch.arange(args.batch_size, device=args.device) % CLASSES
-    for mode in args.modes:
-        report(mode, measure(models, mode, images, labels, args.rounds))
+    top, rows, ratios = peak(given.device), list[dict[str, Any]](), list[float]()
+    print(f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; a matrix product "
+          f"reaches {top / 1e9:.0f} GFLOP/s")  # fmt: skip
+    print("  ".join(f"{peer.__name__} {version(peer.__name__)}" for peer in BUILDERS[2:]))
+    print(f"{'px':>4}{'batch':>6} {'mode':<10}{'network':<14}{'images/s':>10}{'peer/ours':>10}{'MB':>9}{'of peak':>8}")
+    for size, patch in CELLS:
+        models = build(size, patch, given.device) if size in given.sizes else {}
+        for mode, batch in ((mode, batch) for mode in STEPS for batch in given.batches if models):
+            for row in cell(models, mode, batch, size, top):
+                rows.append(row)
+                values = [row[name] for name in COLUMNS]
+                print("{:>4}{:>6} {:<10}{:<14}{:>10}{:>10}{:>9}{:>8}".format(*values), flush=True)
+                if row["network"] not in ("ours", "half"):
+                    ratios.append(float(row["peer / ours"]))
+    print(f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}")
+    with given.OUTPUT.open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+    growth(given.device)
 
 
 if __name__ == "__main__":
