@@ -65,7 +65,7 @@ def explain(
     from tqdm import tqdm
 
     from data.dataset import to_tensor
-    from vit.explain import cls_attention
+    from vit import explain as explanations
 
     how, names = about["preprocessing"], about["class_names"]
     predictions = []
@@ -76,7 +76,9 @@ def explain(
             part = inputs[start : start + batch_size]
             tensors = [to_tensor(x.image(how), how["mean"], how["std"], about["config"]["num_channels"]) for x in part]
             images = torch.stack(tensors).to(device)
-            said = [cls_attention(model, images) for model in models]  # several are the folds of a cross-validation
+            said = [
+                explanations.explain(model, images) for model in models
+            ]  # several are the folds of a cross-validation
             logits, maps = (torch.stack(each).float().mean(dim=0).cpu() for each in zip(*said, strict=True))
             probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
             for item, row, attention in zip(part, probabilities, maps.numpy(), strict=True):

@@ -71,7 +71,7 @@ def contents(config: CONFIG.Config, data: "CoronaryData", run: str) -> dict[str,
         "temperature": 1.0,
         "run": run,
         "split_sha256": data.processed.split_hash(),
-        "training_images_sha256": [sample.sha256 for sample in data.train.samples],
+        "training_images_sha256": [] if config.phantoms != "none" else [s.sha256 for s in data.train.samples],
         "versions": {"python": sys.version.split()[0]}
         | {name: version(name) for name in ("torch", "pytorch-lightning", "torchmetrics", "numpy")},
     }
@@ -153,6 +153,8 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     if arguments.init:
         checkpoint.load(arguments.init)  # a wrong file is said before any work
         name += f"-{hashlib.sha256(arguments.init.read_bytes()).hexdigest()[:6]}"
+    if arguments.cross_validate and config.phantoms != "none":
+        raise CONFIG.ConfigError("--folds: phantoms have no folds; leave out --folds, or set phantoms: none")
     base = run_folder(arguments.OUTPUT, name, arguments.cross_validate)
     if arguments.cross_validate == 0:
         fit(config, arguments, CoronaryData(config, folder), base, "best")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.dataset import as_float
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
-from data.processed import FIRST_VERSION_CLASSES, read_table
+from data.processed import FIRST_VERSION_CLASSES, NORMAL_NAMES, POSITIVE_NAMES, read_table
 from data.readers import SUFFIXES, DataError, read_grey
 
 
@@ -103,12 +103,9 @@ def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> li
     inputs, faults, resized = [], [], 0
     for path in paths:
         root, row = known.get(path.resolve(), (None, {}))
-        own = path.parent.name
-        truth = row.get("label") or (own if own in class_names else FIRST_VERSION_CLASSES.get(own, ""))
+        truth = _truth(row.get("label") or path.parent.name, class_names)
         mask = root / row["mask"] if root is not None and row.get("mask") else None
-        item = Input(
-            path, path.as_posix(), truth if truth in class_names else "", row.get("lesion_boxes_xyxy", ""), mask
-        )
+        item = Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask)
         try:
             shape = _read(path, how).shape
             item.lesion(how)
@@ -124,6 +121,18 @@ def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> li
     if resized:
         print(f"note: {resized} images are resized to the model's {how['image_size']} px", file=sys.stderr)
     return inputs
+
+
+def _truth(label: str, class_names: list[str]) -> str:
+    """The class that a label or folder means: its name, or of two classes another word for normal or diseased."""
+    if label in class_names:
+        return label
+    if len(class_names) == 2:
+        for name, words in zip(class_names, (NORMAL_NAMES, POSITIVE_NAMES), strict=True):
+            if label.lower() in words:
+                return name
+    named = FIRST_VERSION_CLASSES.get(label, "")
+    return named if named in class_names else ""
 
 
 def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:

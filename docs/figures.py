@@ -30,7 +30,7 @@ from data.dataset import to_tensor
 from data.phantom_ct import Phantom, phantom
 from files import written_whole
 from vit import checkpoint
-from vit.explain import attention_maps, cls_attention
+from vit.explain import attention_maps, explain
 from vit.model import VisionTransformer
 
 SEED = 2021  # of the phantom; make demo trains on seed 0, so its model has not seen this one
@@ -123,7 +123,7 @@ def attention(model: VisionTransformer, about: dict[str, Any], path: Path) -> No
     made = picture(size)
     grey = made.image / np.float32(255)
     batch = to_tensor(grey, how["mean"], how["std"], about["config"]["num_channels"])[None]
-    logits, mean = cls_attention(model, batch)
+    logits, mean = explain(model, batch, "attention")
     probability = float((logits / about["temperature"]).softmax(dim=1)[0, -1])
     with torch.inference_mode(), attention_maps(model) as maps:
         model(batch)

@@ -6,6 +6,7 @@ Their spread is a figure's standard error, the interval logit(figure) +- t * err
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -224,6 +225,8 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly where head has read enough
     try:
         main(sys.argv[1:])
     except ValueError as error:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vit.encoder import EncoderBlock
-from vit.explain import attention_maps, cls_attention
+from vit.explain import attention_maps, explain
 from vit.model import VisionTransformer
 
 DEPTH, HEADS, GRID, PATCH, WIDTH = 3, 4, (3, 5), 8, 32
@@ -135,12 +135,12 @@ def test_looking_changes_no_logit() -> None:
     model = vit(attention_dropout=0.3, hidden_dropout_prob=0.3)
     with torch.no_grad():
         plain = model(pictures())
-    logits, _ = cls_attention(model, pictures())
+    logits, _ = explain(model, pictures(), "attention")
     torch.testing.assert_close(logits, plain, atol=1e-6, rtol=1e-6)
 
 
 def test_an_even_share_is_one() -> None:
-    logits, maps = cls_attention(vit(), pictures())
+    logits, maps = explain(vit(), pictures(), "attention")
     assert logits.shape == (2, 5)
     assert maps.shape == (2, *GRID)
     torch.testing.assert_close(maps.mean(dim=(1, 2)), torch.ones(2), atol=1e-6, rtol=0)
@@ -152,13 +152,13 @@ def test_cls_attention_is_the_mean_of_the_heads_over_patches() -> None:
         model(pictures())
     patches = maps[-1][:, :, 0, -15:].mean(dim=1)
     wanted = (patches / patches.sum(dim=1, keepdim=True) * 15).view(2, *GRID)
-    torch.testing.assert_close(cls_attention(model, pictures())[1], wanted, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(explain(model, pictures(), "attention")[1], wanted, atol=1e-6, rtol=1e-6)
 
 
 def test_maps_do_not_depend_on_the_batch() -> None:
     model, images = vit(), pictures(8)
-    alone = torch.cat([cls_attention(model, image[None])[1] for image in images])
-    torch.testing.assert_close(cls_attention(model, images)[1], alone, atol=1e-5, rtol=0)
+    alone = torch.cat([explain(model, image[None], "attention")[1] for image in images])
+    torch.testing.assert_close(explain(model, images, "attention")[1], alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("places", [((0, 4), (2, 0)), ((1, 3), (2, 1))])
@@ -166,7 +166,7 @@ def test_the_map_shows_the_patch_that_is_attended(places: tuple[tuple[int, int],
     images = torch.zeros(2, 3, *SIZE)
     for image, (row, column) in zip(images, places, strict=True):
         image[:, row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = 1
-    _, maps = cls_attention(that_attends_to_bright_patches(), images)
+    _, maps = explain(that_attends_to_bright_patches(), images, "attention")
     for one, place in zip(maps, places, strict=True):
         assert divmod(int(one.argmax()), GRID[1]) == place
         others = one.flatten().sort().values[:-1]

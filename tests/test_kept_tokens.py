@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vit import plot
 from vit.embeddings import contrast
-from vit.explain import cls_attention
+from vit.explain import explain
 from vit.model import VisionTransformer
 from vit.module import Classifier
 
@@ -105,7 +105,7 @@ def test_targets_of_patches_follow_those_that_are_kept() -> None:
 
 
 def test_maps_say_what_was_not_seen() -> None:
-    _, maps = cls_attention(vit(kept_tokens=0.2), pictures([[3, 8, 9], [14, 0, 2]]))
+    _, maps = explain(vit(kept_tokens=0.2), pictures([[3, 8, 9], [14, 0, 2]]), "attention")
     assert maps.shape == (2, 3, 5)
     assert np.flatnonzero(~maps[1].isnan()).tolist() == [0, 2, 14]
     torch.testing.assert_close(maps.nanmean(dim=(1, 2)), torch.ones(2))

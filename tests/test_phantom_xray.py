@@ -11,7 +11,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from data.phantom_xray import XrayPhantom, _cast, _render, _Vessel, phantom, write
+from data import xray_vessels
+from data.phantom_xray import XrayPhantom, _render, phantom, write
+from data.xray_vessels import Vessel
 
 SIZE = 48
 
@@ -88,17 +90,17 @@ def test_pixels_alone_do_not_tell(stream: list[XrayPhantom]) -> None:
     assert roc_auc_score(truth[800:], fitted.decision_function(pixels[800:])) < 0.65
 
 
-def straight(heading: float, start: float = -15.0, parent: float = 0.0) -> _Vessel:
+def straight(heading: float, start: float = -15.0, parent: float = 0.0) -> Vessel:
     """A tube of 2 mm radius that runs through the middle, or from it, as the branch of a vessel."""
     s = np.arange(start, 15, 0.3)
     points, same = np.stack([s * np.cos(heading), s * np.sin(heading)], 1), np.ones_like(s)
-    return _Vessel(points, heading * same, 2 * same, 0.1 * same, same, 0 * s, np.zeros(len(s), np.uint8), parent)
+    return Vessel(points, heading * same, 2 * same, 0.1 * same, same, 0 * s, np.zeros(len(s), np.uint8), parent)
 
 
-def cast(*vessels: _Vessel) -> np.ndarray:
+def cast(*vessels: Vessel) -> np.ndarray:
     total, sick = np.zeros((200, 200), np.float32), np.zeros((200, 200), np.uint8)
     for vessel in vessels:
-        _cast(vessel, total, sick, 10.0)
+        xray_vessels.cast(vessel, total, sick, 10.0)
     return total
 
 

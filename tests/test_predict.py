@@ -15,6 +15,7 @@ import torch
 
 import CONFIG
 import predict
+from data.inputs import gather
 from data.prepare import prepare
 from vit import checkpoint
 
@@ -73,7 +74,7 @@ def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt
     (row,) = table(tmp_path / "predictions.csv")
     (model,), _ = checkpoint.load(ckpt)
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)
-    expected = model(image[None, None]).softmax(dim=1)[0]
+    expected = model(image[None, None]).softmax(dim=1)[0].detach()
     assert float(row["probability_abnormal"]) == pytest.approx(float(expected[1]), abs=1e-5)
 
 
@@ -213,6 +214,26 @@ def test_known_lesions_reach_the_picture(tmp_path: Path, pictures: Callable[...,
     lesion = items[0].lesion(how)
     assert lesion is not None
     assert (int(lesion.sum()), items[1].lesion(how)) == (64, None)
+
+
+@pytest.mark.parametrize(
+    ("folder_name", "names", "truth"),
+    [
+        ("positive", ["normal", "abnormal"], "abnormal"),
+        ("Negative", ["normal", "abnormal"], "normal"),
+        ("1", ["normal", "abnormal"], "abnormal"),
+        ("soft", ["normal", "soft", "calcified"], "soft"),
+        ("positive", ["normal", "soft", "calcified"], ""),
+        ("2019", ["normal", "abnormal"], ""),
+    ],
+)
+def test_truth_is_known_from_another_word_for_the_class(
+    tmp_path: Path, folder_name: str, names: list[str], truth: str
+) -> None:
+    path = tmp_path / folder_name / "a.png"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), np.arange(1024, dtype=np.uint8).reshape(32, 32))
+    assert [item.truth for item in gather([path], names, contents()["preprocessing"])] == [truth]
 
 
 def test_predict_starts_without_lightning(tmp_path: Path, folder: Path, ckpt: Path) -> None:

@@ -1,14 +1,21 @@
-"""Where the model looked. Outside the model: hooks that are gone afterwards, whatever happens in between."""
+"""Where the model looked. Outside the model: hooks that are gone afterwards, whatever happens in between.
+
+Every method gives the evidence for one class in each patch, from the tokens' own computation: CLS and registers are
+left out, what speaks against the class counts as none, and a map is scaled so that 1 is an even share.
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vit.attention import SelfAttention, explicit_attention
 from vit.model import VisionTransformer
+
+DEFAULT = "relevance"
 
 
 @contextmanager
@@ -17,43 +24,248 @@ def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Te
 
     A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has one row,
     (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` = -1 gives that map alone,
-    while all blocks before it stay fused: nothing of size N x N is held.
+    while all blocks before it stay fused: nothing of size N x N is held. With gradients enabled, one can be asked of
+    every map, even if no weight has any.
     """
-    maps: list[Tensor] = []
     blocks = model.blocks[first:]
     attentions = [part for part in blocks.modules() if isinstance(part, SelfAttention)]
     assert len(attentions) == len(blocks), "a block without SelfAttention"
-    hooks = [model.embeddings.register_forward_pre_hook(lambda *_: maps.clear())]
+    with explicit_attention(blocks), _outputs(model, [each.probabilities for each in attentions]) as maps:
+        yield maps
+
+
+@contextmanager
+def _outputs(model: VisionTransformer, modules: list[nn.Module]) -> Iterator[list[Tensor]]:
+    """Inside this context each forward pass fills the list with what the modules give, in that order."""
+    outputs: list[Tensor] = []
+
+    def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+        if torch.is_grad_enabled() and not output.requires_grad:
+            output.requires_grad_()
+        outputs.append(output)
+
+    hooks = [model.embeddings.register_forward_pre_hook(lambda *_: outputs.clear())]
     try:
-        for attention in attentions:
-            hooks.append(attention.probabilities.register_forward_hook(lambda _, __, output: maps.append(output)))
-        with explicit_attention(blocks):
-            yield maps
+        hooks += [module.register_forward_hook(keep) for module in modules]
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def cls_attention(model: VisionTransformer, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, and the attention of the CLS token to each patch in the last block, averaged over heads.
+@contextmanager
+def _still(model: VisionTransformer) -> Iterator[None]:
+    """Inside this context gradients are worked out, but none of a weight."""
+    needing = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in needing:
+            parameter.requires_grad_(False)
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in needing:
+            parameter.requires_grad_(True)
 
-    The map that Dosovitskiy et al. 2021 and Caron et al. 2021 ("Emerging Properties in Self-Supervised Vision
-    Transformers") show. CLS and registers are left out, and the rest is scaled so that 1 is an even share:
-    the mean of each map is 1. Patches that the model leaves out are NaN: not seen.
+
+class _Asked(NamedTuple):
+    """What is to be explained, of which blocks and heads."""
+
+    model: VisionTransformer
+    images: Tensor
+    target: Tensor  # (B,) class of each image
+    blocks: slice
+    heads: slice
+
+
+Answer = tuple[Tensor, Tensor]  # (B, classes) logits; (B, 1 + R + K) evidence of each token
+
+
+def log_odds(logits: Tensor, target: Tensor) -> Tensor:
+    """(B, K) logits to (B,) log odds of the target class against all others: what its probability stands on."""
+    others = logits.masked_fill(nn.functional.one_hot(target, logits.shape[1]).bool(), -math.inf)
+    return logits.gather(1, target[:, None])[:, 0] - others.logsumexp(dim=1)
+
+
+def _cls_attention(asked: _Asked) -> Answer:
+    """Attention of the CLS token in one block, the last by default, mean over heads.
+
+    Dosovitskiy et al. 2021, section 4.5; Caron et al. 2021, "Emerging Properties in Self-Supervised Vision
+    Transformers". The published kind of picture; it knows no class.
+    """
+    number = (asked.blocks.stop or len(asked.model.blocks)) - 1
+    with torch.no_grad(), attention_maps(asked.model, number - len(asked.model.blocks)) as maps:
+        logits = asked.model(asked.images)
+        return logits, maps[0][:, asked.heads, 0].mean(dim=1)
+
+
+def _rollout(asked: _Asked) -> Answer:
+    """Attention multiplied through the blocks, half of each token staying where it is; it knows no class.
+
+    Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
+    """
+    with torch.no_grad(), attention_maps(asked.model) as maps:
+        logits = asked.model(asked.images)
+        fused = [each[:, asked.heads].mean(dim=1) for each in maps[asked.blocks]]
+        return logits, _down(fused, lambda row, mixing: (row + row @ mixing) / 2)
+
+
+def _gradient_rollout(asked: _Asked) -> Answer:
+    """Rollout of the positive part of attention times the gradient of the class in it, rows summing to 1.
+
+    Rollout as in Abnar and Zuidema 2020 with the weights of Chefer et al. 2021b, equation 5.
+    """
+    logits, fused = _weighted(asked)
+    return logits, _down(fused, lambda row, mixing: _step(row / (1 + mixing.sum(dim=2))[:, None], mixing))
+
+
+def _relevance(asked: _Asked) -> Answer:
+    """Relevance handed down through the blocks by attention times the gradient of the class in it.
+
+    Chefer, Gur and Wolf 2021b, "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder
+    Transformers", equations 5 and 6.
+    """
+    logits, fused = _weighted(asked)
+    return logits, _down(fused, _step)
+
+
+def _legrad(asked: _Asked) -> Answer:
+    """Gradient, in each block's attention, of the class as the head would judge that block's CLS token; summed.
+
+    Bousselham et al. 2024, "LeGrad: An Explainability Method for Vision Transformers via Feature Formation
+    Sensitivity", equations 5 to 9, for a CLS token.
+    """
+    model, scores = asked.model, list[Tensor]()
+
+    def judge(_: nn.Module, __: tuple[Tensor, ...], tokens: Tensor) -> None:
+        scores.append(log_odds(model.head(model.norm(tokens[:, 0])), asked.target))
+
+    hooks = [block.register_forward_pre_hook(lambda _, given: (given[0].detach(),)) for block in model.blocks]
+    try:
+        hooks += [block.register_forward_hook(judge) for block in model.blocks]
+        with _still(model), attention_maps(model) as maps:
+            logits = model(asked.images)
+            wanted = maps[asked.blocks]
+            gradients = torch.autograd.grad(torch.stack(scores[asked.blocks]).sum(), wanted)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    rows = [gradient[:, asked.heads, 0].clamp_min(0).mean(dim=1) for gradient in gradients]
+    return logits, torch.stack(rows).sum(dim=0)
+
+
+def _grad_cam(asked: _Asked) -> Answer:
+    """Tokens that enter one block, the last by default, weighted by the mean gradient of the class in each channel.
+
+    Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, a token being a place. It has no heads.
+    """
+    block = asked.model.blocks[asked.blocks][-1]
+    with _still(asked.model), _outputs(asked.model, [block.get_submodule("norm1")]) as kept:
+        logits = asked.model(asked.images)
+        (gradient,) = torch.autograd.grad(log_odds(logits, asked.target).sum(), kept)
+    weights = gradient[:, asked.model.num_prefix_tokens :].mean(dim=1, keepdim=True)  # (B, 1, D)
+    return logits, (weights * kept[0]).sum(dim=2)
+
+
+def _occlusion(asked: _Asked) -> Answer:
+    """Fall of the log odds when a patch is painted in the mean grey; a forward pass for each patch.
+
+    Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2. Blocks and heads
+    do not matter to it.
+    """
+    model, size = asked.model, asked.model.embeddings.patch_embedding.patch_size
+    with torch.no_grad():
+        logits = model(asked.images)
+        before, falls = log_odds(logits, asked.target), []
+        for number in range(math.prod(model.grid)):
+            row, column = divmod(number, model.grid[1])
+            painted = asked.images.clone()
+            painted[..., row * size : (row + 1) * size, column * size : (column + 1) * size] = 0
+            falls.append(before - log_odds(model(painted), asked.target))
+        evidence = torch.stack(falls, dim=1)  # (B, N)
+        kept = model.embeddings.kept(asked.images)
+        evidence = evidence if kept is None else evidence.gather(1, kept)
+    return logits, torch.cat([evidence.new_zeros(len(evidence), model.num_prefix_tokens), evidence], dim=1)
+
+
+METHODS: dict[str, Callable[[_Asked], Answer]] = {
+    "attention": _cls_attention, "rollout": _rollout, "gradient-rollout": _gradient_rollout, "relevance": _relevance,
+    "legrad": _legrad, "grad-cam": _grad_cam, "occlusion": _occlusion,
+}  # fmt: skip
+
+
+def explain(
+    model: VisionTransformer,
+    images: Tensor,
+    method: str = DEFAULT,
+    target: int | Tensor | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Logits, and where the evidence for a class lies, by one of METHODS.
+
+    One forward pass and at most one backward pass for all images, but for occlusion.
 
     Args:
         model: in eval mode.
         images: (B, C, H, W), standardised.
+        target: class, or one for each image, (B,); by default the last, positive one.
+        layer: the block, from 0, that alone is asked; by default all, or the last where a method looks at one.
+        head: the attention head, from 0, that alone is asked; by default all.
 
     Returns:
-        (B, K) logits and (B, grid height, grid width) maps.
+        (B, K) logits and (B, grid height, grid width) maps, none negative, with a mean of 1 (all 0 where nothing speaks
+        for the class). Patches that the model leaves out are NaN: not seen.
+
+    Raises:
+        ValueError: no such method, class, block or head.
     """
-    with torch.inference_mode(), attention_maps(model, first=-1) as maps:
-        logits = model(images)
-        cls_row = maps[-1].mean(dim=1)[:, 0, model.num_prefix_tokens :]  # (B, K)
-        relative = cls_row / cls_row.mean(dim=1, keepdim=True).clamp_min(1e-12)
-        kept = model.embeddings.kept(images)
-        if kept is not None:
-            unseen = relative.new_full((len(images), math.prod(model.grid)), math.nan)
-            relative = unseen.scatter(1, kept, relative)  # (B, N)
-    return logits, relative.view(-1, *model.grid)
+    classes = model.num_classes
+    if method not in METHODS:
+        raise ValueError(f"method: got {method}, wanted one of {', '.join(METHODS)}")
+    for name, value, count in (("layer", layer, len(model.blocks)), ("head", head, model.num_heads)):
+        if value is not None and not 0 <= value < count:
+            raise ValueError(f"{name}: got {value}, wanted 0 to {count - 1}")
+    wanted = torch.as_tensor(classes - 1 if target is None else target, device=images.device).expand(len(images))
+    if not ((wanted >= 0) & (wanted < classes)).all():
+        raise ValueError(f"target: got {target}, wanted 0 to {classes - 1}")
+    blocks, own = (slice(None) if number is None else slice(number, number + 1) for number in (layer, head))
+    logits, evidence = METHODS[method](_Asked(model, images, wanted, blocks, own))
+    evidence = evidence.detach()[:, model.num_prefix_tokens :].clamp_min(0)  # (B, K)
+    maps = evidence / evidence.mean(dim=1, keepdim=True).clamp_min(1e-12)
+    kept = model.embeddings.kept(images)
+    if kept is not None:
+        unseen = maps.new_full((len(images), math.prod(model.grid)), math.nan)
+        maps = unseen.scatter(1, kept, maps)  # (B, N)
+    return logits.detach(), maps.view(-1, *model.grid)
+
+
+def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
+    """Logits, and of each block the mean over heads of (gradient x attention)+ (Chefer et al. 2021b, equation 5)."""
+    with _still(asked.model), attention_maps(asked.model) as maps:
+        logits = asked.model(asked.images)
+        wanted = maps[asked.blocks]
+        gradients = torch.autograd.grad(log_odds(logits, asked.target).sum(), wanted)
+        pairs = zip(gradients, wanted, strict=True)
+        with torch.no_grad():
+            return logits, [slope.mul_(each)[:, asked.heads].clamp_(min=0).mean(dim=1) for slope, each in pairs]
+
+
+def _step(row: Tensor, mixing: Tensor) -> Tensor:
+    return row + row @ mixing
+
+
+def _down(fused: list[Tensor], step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The CLS row of the product of all blocks: (B, N), from matrices (B, N, N) of which only that row is followed.
+
+    Of the last block's, and so of a block asked alone, only the CLS row is used, (B, 1, N).
+    """
+    batch, _, count = fused[-1].shape
+    row = fused[-1].new_zeros(batch, 1, count)
+    row[:, :, 0] = 1  # CLS
+    *body, last = fused
+    whole = last.new_zeros(batch, count, count) if last.shape[1] == 1 else last
+    if last.shape[1] == 1:
+        whole[:, :1] = last
+    for mixing in [whole, *reversed(body)]:
+        row = step(row, mixing)
+    return row[:, 0]

@@ -59,6 +59,7 @@ class VisionTransformer(nn.Module):
         patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.num_heads, self.num_classes = num_heads, num_classes
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.embeddings = Embeddings(
             size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob, stem,
