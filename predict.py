@@ -1,4 +1,4 @@
-"""Predictions and attention maps: python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT out.png"""
+"""Predictions and why: python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT predictions.png"""
 
 import argparse
 import csv
@@ -31,6 +31,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--OUTPUT", "--output", "-o", default="predictions.png", help=about)
     parser.add_argument("--num_images", type=int, default=12, help="images at most in one figure (default 12)")
     parser.add_argument("--batch_size", type=int, default=16, help="images at a time (default 16)")
+    parser.add_argument("--method", default="relevance", help="how the map is made (default relevance): attention, "
+                        "rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion")  # fmt: skip
+    parser.add_argument("--target", help="class whose evidence the map shows (default: the positive one)")
+    parser.add_argument("--layer", type=int, help="encoder block, from 0, that alone is asked (default: as the method)")
+    parser.add_argument("--head", type=int, help="attention head, from 0, that alone is asked (default: all)")
     parser.add_argument("--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     arguments = parser.parse_args(_joined(argv))
     for name in ("num_images", "batch_size"):
@@ -54,47 +59,65 @@ class Prediction:
     item: "Input"
     predicted: str
     probabilities: list[float]  # of each class
-    attention: "NDArray[Any]"  # (grid height, grid width), 1 is an even share
+    map: "NDArray[Any] | None" = None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
 
 
-def explain(
-    inputs: "list[Input]", models: list[Any], about: dict[str, Any], device: "torch.device", batch_size: int
+def judge(
+    inputs: "list[Input]",
+    models: list[Any],
+    about: dict[str, Any],
+    device: "torch.device",
+    batch_size: int,
+    asked: dict[str, Any] | None = None,
 ) -> list[Prediction]:
-    """Prediction and map for each input, in their order."""
+    """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain)."""
     import torch
     from tqdm import tqdm
 
     from data.dataset import to_tensor
-    from vit import explain as explanations
+    from vit.explain import explain
+    from vit.hooks import OUTLIER, token_outliers
+
+    def mean(members: "list[torch.Tensor]") -> "torch.Tensor":
+        return torch.stack(members).float().mean(dim=0).cpu()
 
     how, names = about["preprocessing"], about["class_names"]
     predictions = []
     for model in models:
         model.to(device)
-    with tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False) as progress:
+    bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
+    with bar as progress, token_outliers(models[0]) as ratios:
         for start in range(0, len(inputs), batch_size):
             part = inputs[start : start + batch_size]
             tensors = [to_tensor(x.image(how), how["mean"], how["std"], about["config"]["num_channels"]) for x in part]
             images = torch.stack(tensors).to(device)
-            said = [
-                explanations.explain(model, images) for model in models
-            ]  # several are the folds of a cross-validation
-            logits, maps = (torch.stack(each).float().mean(dim=0).cpu() for each in zip(*said, strict=True))
+            maps: list[Any] = [None] * len(part)
+            if asked is None:
+                with torch.inference_mode():
+                    logits = mean([model(images) for model in models])  # several are the folds of a cross-validation
+            else:
+                both = [explain(model, images, **asked) for model in models]
+                logits, maps = mean([said for said, _ in both]), list(mean([map_ for _, map_ in both]).numpy())
             probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
-            for item, row, attention in zip(part, probabilities, maps.numpy(), strict=True):
+            for item, row, map_ in zip(part, probabilities, maps, strict=True):
                 chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
-                predictions.append(Prediction(item, names[chosen], row.tolist(), attention))
+                predictions.append(Prediction(item, names[chosen], row.tolist(), map_))
             progress.update(len(part))
+    if many := int((torch.cat(ratios) > OUTLIER).sum()):
+        print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
+              "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
+              "registers, as num_registers: 4", file=sys.stderr)  # fmt: skip
     return predictions
 
 
-def drawn(prediction: Prediction, about: dict[str, Any]) -> "Explained":
+def drawn(prediction: Prediction, about: dict[str, Any], title: str) -> "Explained":
     """The prediction with its pixels, ready to be drawn."""
     from vit.plot import Explained
 
     item, how = prediction.item, about["preprocessing"]
     said = (item.truth, prediction.predicted, about["class_names"], prediction.probabilities)
-    return Explained(item.name, item.image(how), prediction.attention, *said, item.lesion(how))
+    assert prediction.map is not None, "only what was explained is drawn"
+    return Explained(item.name, item.image(how), prediction.map, title, *said, item.lesion(how))
 
 
 def table(predictions: list[Prediction], class_names: list[str]) -> str:
@@ -155,6 +178,7 @@ def predict(arguments: argparse.Namespace) -> None:
     from data.readers import DataError
     from vit import checkpoint, plot
     from vit.device import accelerator
+    from vit.explain import check
 
     output = Path(arguments.OUTPUT)
     suffix = "" if arguments.OUTPUT.endswith(("/", "\\")) or output.is_dir() else output.suffix.lower()
@@ -166,17 +190,25 @@ def predict(arguments: argparse.Namespace) -> None:
     models, about = checkpoint.load(arguments.Path_Checkpoint)
     names = about["class_names"]
     inputs = gather(find(arguments.Path), names, about["preprocessing"])
-    predictions = explain(inputs, models, about, device, arguments.batch_size)
+    how = (models, about, device, arguments.batch_size)
+    if arguments.target not in (None, *names):
+        raise DataError(f"--target: got {arguments.target}, wanted one of {', '.join(names)}")
+    asked = {name: getattr(arguments, name) for name in ("method", "layer", "head")}
+    asked["target"] = names.index(arguments.target or names[-1])
+    check(models[0], **asked)
+    parts = [f"{name} {asked[name]}" for name in ("layer", "head") if asked[name] is not None]
+    title = f"{', '.join([arguments.method, *parts])}, for {names[asked['target']]}"
+    predictions = judge(inputs, *how, None if suffix else asked)
     beside = output if suffix == "" else output.parent
     write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
         chosen, words = spread(predictions, arguments.num_images, names[-1])
-        items = [drawn(said, about) for said in chosen]
+        items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked)]
         plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}")
     else:
-        top = plot.shared_scale([said.attention for said in predictions])
+        top = plot.shared_scale([said.map for said in predictions if said.map is not None])
         for said, name in zip(predictions, picture_names(predictions, Path(arguments.Path)), strict=True):
-            plot.predictions([drawn(said, about)], output / name, arguments.Path_Checkpoint.name, top)
+            plot.predictions([drawn(said, about, title)], output / name, arguments.Path_Checkpoint.name, top)
     known = [said for said in predictions if said.item.truth]
     right = sum(said.item.truth == said.predicted for said in known)
     print(f"{len(predictions)} images" + (f", {right} of {len(known)} with known truth right" if known else ""))
@@ -188,10 +220,11 @@ def main(argv: list[str]) -> None:
     from data.readers import DataError
     from vit.checkpoint import CheckpointError
     from vit.device import DeviceError
+    from vit.explain import ExplanationError
 
     try:
         predict(arguments)
-    except (DataError, CheckpointError, DeviceError) as error:
+    except (DataError, CheckpointError, DeviceError, ExplanationError) as error:
         sys.exit(str(error))
 
 

@@ -1,185 +1,239 @@
-"""Attention maps: complete, in the right place, and without a trace on the model."""
+"""Each method against its paper's equations, worked out here with whole matrices, or against Captum."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from captum.attr import LayerGradCam, Occlusion
+from torch import Tensor, nn
 
-from vit.encoder import EncoderBlock
-from vit.explain import attention_maps, explain
+from tests.test_hooks import GRID, HEADS, PATCH, blocks_of, hooks_on, pictures, vit
+from vit.explain import METHODS, explain, log_odds
 from vit.model import VisionTransformer
 
-DEPTH, HEADS, GRID, PATCH, WIDTH = 3, 4, (3, 5), 8, 32
-SIZE = (GRID[0] * PATCH, GRID[1] * PATCH)
+TARGET = 3  # of 5 classes
+Worked = tuple[Tensor, list[Tensor], list[Tensor]]  # logits; of each block attention (B, heads, N, N), and tokens after
 
 
-def vit(**changes: Any) -> VisionTransformer:
-    """A small model with sharp attention."""
-    torch.manual_seed(11)
-    sizes: dict[str, Any] = {
-        "image_size": SIZE, "patch_size": PATCH, "num_channels": 3, "num_classes": 5, "embedding_size": WIDTH,
-        "num_hidden_layers": DEPTH, "num_heads": HEADS, "num_registers": 2, "initializer_range": 0.2, "eps": 1e-6,
-    }  # fmt: skip
-    return VisionTransformer(**{**sizes, **changes}).eval()
-
-
-def pictures(batch: int = 2) -> Tensor:
-    return torch.randn(batch, 3, *SIZE, generator=torch.Generator().manual_seed(12))
-
-
-def blocks_of(model: VisionTransformer) -> list[EncoderBlock]:
-    return cast(list[EncoderBlock], list(model.blocks))
-
-
-def hooks_on(model: VisionTransformer) -> int:
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
-
-
-@torch.no_grad()
-def that_attends_to_bright_patches() -> VisionTransformer:
-    """Every query is the same; the key of a bright patch points along it, other keys are zero."""
-    model = vit()
-    for parameter in model.parameters():
-        parameter.zero_()
-    direction = torch.randn(WIDTH, generator=torch.Generator().manual_seed(13))
-    direction = (direction - direction.mean()) / direction.std(correction=0)  # what a norm makes of it
-    model.embeddings.patch_embedding.projection.weight[:] = direction[:, None, None, None]
+def worked_out(model: VisionTransformer, images: Tensor) -> Worked:
+    """The model by its equations, every row of the last block too."""
+    tokens, maps, states = model.embeddings(images), list[Tensor](), list[Tensor]()
     for block in blocks_of(model):
-        block.norm1.weight.fill_(1)
-        block.attention.key.weight.copy_(torch.eye(WIDTH))
-        block.attention.query.bias.copy_(direction)
-    return model
+        normed, own = block.norm1(tokens), block.attention
+        query, key, value = (
+            part(normed).unflatten(2, (HEADS, -1)).transpose(1, 2) for part in (own.query, own.key, own.value)
+        )
+        scores = torch.einsum("bhqd,bhkd->bhqk", query, key) / query.shape[3] ** 0.5
+        maps.append(scores.exp() / scores.exp().sum(dim=3, keepdim=True))
+        tokens = tokens + own.projection(torch.einsum("bhqk,bhkd->bqhd", maps[-1], value).flatten(2))
+        tokens = tokens + block.mlp(block.norm2(tokens))
+        states.append(tokens)
+    return model.head(model.norm(tokens[:, 0])), maps, states
 
 
-@pytest.mark.parametrize("registers", [0, 2])
-def test_one_map_for_each_block(registers: int) -> None:
-    model = vit(num_registers=registers)
-    with attention_maps(model) as maps:
-        model(pictures())
-    n = 1 + registers + 15
-    assert [tuple(one.shape) for one in maps] == [(2, HEADS, n, n)] * (DEPTH - 1) + [(2, HEADS, 1, n)]
+def score(logits: Tensor) -> Tensor:
+    """log p / (1 - p), summed over the batch."""
+    p = logits.softmax(dim=1)[:, TARGET]
+    return (p / (1 - p)).log().sum()
 
 
-def test_maps_come_in_the_order_of_the_blocks() -> None:
-    model = vit(num_registers=0)
-    for block, constant in zip(blocks_of(model), (0.0, 5.0, 0.0), strict=True):
-        torch.nn.init.constant_(block.attention.query.weight, 0)
-        torch.nn.init.constant_(block.attention.query.bias, constant)
-    with attention_maps(model) as maps:
-        model(pictures())
-    uneven = [bool((one - 1 / 16).abs().max() > 1e-3) for one in maps]
-    assert uneven == [False, True, False]
+def as_map(evidence: Tensor, prefix: int = 3) -> Tensor:
+    """CLS and two registers go, negative evidence too, and the mean becomes 1."""
+    patches = evidence[:, prefix:].clamp(min=0).detach()
+    return (patches / patches.mean(dim=1, keepdim=True)).view(-1, *GRID)
 
 
-def test_rows_sum_to_one() -> None:
-    model = vit()
-    with attention_maps(model) as maps:
-        model(pictures())
-    for one in maps:
-        torch.testing.assert_close(one.sum(dim=-1), torch.ones(one.shape[:-1]), atol=1e-6, rtol=0)
+def product(matrices: list[Tensor]) -> Tensor:
+    whole = torch.eye(matrices[0].shape[1]).expand_as(matrices[0])
+    for matrix in matrices:
+        whole = matrix @ whole
+    return whole[:, 0]
 
 
-def test_maps_can_be_differentiated() -> None:
-    model = vit()
-    with attention_maps(model) as maps:
-        logits = model(pictures())
-    gradients = torch.autograd.grad(logits[:, 1].sum(), maps)
-    assert all(gradient.abs().max() > 0 for gradient in gradients)
+def weighted(model: VisionTransformer, images: Tensor) -> list[Tensor]:
+    logits, maps, _ = worked_out(model, images)
+    gradients = torch.autograd.grad(score(logits), maps)
+    return [(a * g).clamp(min=0).mean(dim=1) for a, g in zip(maps, gradients, strict=True)]
 
 
-def test_last_map_is_the_first_row_of_all_tokens() -> None:
-    model = vit()
-    with attention_maps(model) as maps:
-        model(pictures())
-        short = maps[-1]
-        tokens = model.embeddings(pictures())
-        for block in model.blocks:
-            tokens = block(tokens)
-        torch.testing.assert_close(short, maps[-1][:, :, :1], atol=1e-6, rtol=0)
+def attention(model: VisionTransformer, images: Tensor) -> Tensor:
+    return worked_out(model, images)[1][-1].mean(dim=1)[:, 0]
 
 
-def test_a_second_forward_pass_replaces_the_maps() -> None:
-    model = vit()
-    with attention_maps(model) as maps:
-        model(pictures())
-        first = list(maps)
-        model(pictures().flip(0))
-    assert len(maps) == DEPTH
-    for before, after in zip(first, maps, strict=True):
-        torch.testing.assert_close(after, before.flip(0), atol=1e-6, rtol=0)
-        assert not torch.allclose(after, before, atol=1e-3)
+def rollout(model: VisionTransformer, images: Tensor) -> Tensor:
+    eye = torch.eye(18)
+    return product([0.5 * each.mean(dim=1) + 0.5 * eye for each in worked_out(model, images)[1]])
 
 
-def test_nothing_is_left_on_the_model() -> None:
-    model = vit()
-    with attention_maps(model) as maps:
-        model(pictures())
-        kept = list(maps)
-        assert hooks_on(model) == DEPTH + 1
-    model(pictures(8))
-    assert hooks_on(model) == 0
-    assert all(one is before for one, before in zip(maps, kept, strict=True))
+def gradient_rollout(model: VisionTransformer, images: Tensor) -> Tensor:
+    with_self = [each + torch.eye(18) for each in weighted(model, images)]
+    return product([each / each.sum(dim=2, keepdim=True) for each in with_self])
 
 
-def test_nothing_is_left_on_the_model_after_an_exception() -> None:
-    model = vit()
-    with pytest.raises(ValueError, match="image of 8 x 8 px"), attention_maps(model) as maps:
-        model(torch.zeros(2, 3, 8, 8))
-    assert hooks_on(model) == 0
-    model(pictures())
-    assert maps == []
+def relevance(model: VisionTransformer, images: Tensor) -> Tensor:
+    whole = torch.eye(18).expand(len(images), -1, -1)
+    for each in weighted(model, images):
+        whole = whole + each @ whole
+    return whole[:, 0]
 
 
-def test_looking_changes_no_logit() -> None:
+def legrad(model: VisionTransformer, images: Tensor) -> Tensor:
+    _, maps, states = worked_out(model, images)
+    total = torch.zeros(len(images), 18)
+    for each, state in zip(maps, states, strict=True):
+        (gradient,) = torch.autograd.grad(score(model.head(model.norm(state[:, 0]))), each, retain_graph=True)
+        total += gradient.clamp(min=0).mean(dim=1).sum(dim=1)  # rows beyond that of CLS are 0
+    return total
+
+
+class Probe(nn.Module):
+    """Lets Captum see patch tokens as a picture of channels."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.place = inner, nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = self.inner(tokens)
+        return torch.cat([tokens[:, :3], self.place(tokens[:, 3:].transpose(1, 2)).transpose(1, 2)], dim=1)
+
+
+def grad_cam(model: VisionTransformer, images: Tensor) -> Tensor:
+    last = blocks_of(model)[-1]
+    inner = last.norm1
+    last.norm1 = probe = Probe(inner)  # type: ignore[assignment]
+    found = LayerGradCam(lambda x: log_odds(model(x), torch.full((len(x),), TARGET)), probe.place).attribute(images)
+    last.norm1 = inner
+    assert isinstance(found, Tensor)
+    return torch.cat([torch.zeros(len(images), 3), found[:, 0]], dim=1)
+
+
+def occlusion(model: VisionTransformer, images: Tensor) -> Tensor:
+    window = (3, PATCH, PATCH)
+    captum = Occlusion(lambda x: log_odds(model(x), torch.full((len(x),), TARGET)))
+    found = captum.attribute(images, sliding_window_shapes=window, strides=window, baselines=0)
+    assert isinstance(found, Tensor)
+    patches = found[:, 0, ::PATCH, ::PATCH].flatten(1)
+    return torch.cat([torch.zeros(len(images), 3), patches], dim=1)
+
+
+REFERENCES: dict[str, Callable[[VisionTransformer, Tensor], Tensor]] = {
+    "attention": attention, "rollout": rollout, "gradient-rollout": gradient_rollout, "relevance": relevance,
+    "legrad": legrad, "grad-cam": grad_cam, "occlusion": occlusion,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_is_what_its_paper_says(method: str) -> None:
+    model, images = vit(num_hidden_layers=2), pictures()
+    wanted = as_map(REFERENCES[method](model, images))
+    _, maps = explain(model, images, method, target=TARGET)
+    torch.testing.assert_close(maps, wanted, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_explaining_changes_no_logit_and_leaves_nothing_behind(method: str) -> None:
     model = vit(attention_dropout=0.3, hidden_dropout_prob=0.3)
-    with torch.no_grad():
-        plain = model(pictures())
-    logits, _ = explain(model, pictures(), "attention")
+    plain = model(pictures()).detach()
+    logits, maps = explain(model, pictures(), method)
     torch.testing.assert_close(logits, plain, atol=1e-6, rtol=1e-6)
+    assert not logits.requires_grad
+    assert not maps.requires_grad
+    assert hooks_on(model) == 0
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
 
 
-def test_an_even_share_is_one() -> None:
-    logits, maps = explain(vit(), pictures(), "attention")
-    assert logits.shape == (2, 5)
-    assert maps.shape == (2, *GRID)
-    torch.testing.assert_close(maps.mean(dim=(1, 2)), torch.ones(2), atol=1e-6, rtol=0)
-
-
-def test_cls_attention_is_the_mean_of_the_heads_over_patches() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_left_behind_after_an_exception(method: str) -> None:
     model = vit()
-    with attention_maps(model) as maps, torch.no_grad():
-        model(pictures())
-    patches = maps[-1][:, :, 0, -15:].mean(dim=1)
-    wanted = (patches / patches.sum(dim=1, keepdim=True) * 15).view(2, *GRID)
-    torch.testing.assert_close(explain(model, pictures(), "attention")[1], wanted, atol=1e-6, rtol=1e-6)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("in the middle")
+
+    hook = blocks_of(model)[1].register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        explain(model, pictures(), method)
+    hook.remove()
+    assert hooks_on(model) == 0
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(block.attention.fused for block in blocks_of(model))
 
 
-def test_maps_do_not_depend_on_the_batch() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_do_not_depend_on_the_batch(method: str) -> None:
     model, images = vit(), pictures(8)
-    alone = torch.cat([explain(model, image[None], "attention")[1] for image in images])
-    torch.testing.assert_close(explain(model, images, "attention")[1], alone, atol=1e-5, rtol=0)
+    alone = torch.cat([explain(model, image[None], method)[1] for image in images])
+    torch.testing.assert_close(explain(model, images, method)[1], alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("places", [((0, 4), (2, 0)), ((1, 3), (2, 1))])
-def test_the_map_shows_the_patch_that_is_attended(places: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    images = torch.zeros(2, 3, *SIZE)
-    for image, (row, column) in zip(images, places, strict=True):
-        image[:, row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = 1
-    _, maps = explain(that_attends_to_bright_patches(), images, "attention")
-    for one, place in zip(maps, places, strict=True):
-        assert divmod(int(one.argmax()), GRID[1]) == place
-        others = one.flatten().sort().values[:-1]
-        assert one.max() > 3 * others.max()
-        torch.testing.assert_close(others, others[:1].expand_as(others))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_is_of_one_class_where_the_method_knows_classes(method: str) -> None:
+    model, images = vit(), pictures()
+    one, other = (explain(model, images, method, target=target)[1] for target in (0, TARGET))
+    assert torch.equal(one, other) == (method in ("attention", "rollout"))
+    mixed = explain(model, images, method, target=torch.tensor([0, TARGET]))[1]
+    torch.testing.assert_close(mixed, torch.stack([one[0], other[1]]), atol=1e-5, rtol=1e-4)
+    assert torch.equal(explain(model, images, method)[1], explain(model, images, method, target=4)[1])
 
 
-def test_the_last_map_alone_leaves_the_other_blocks_fused() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_patches_that_are_left_out_are_not_seen(method: str) -> None:
+    model, images = vit(kept_tokens=0.4), pictures()
+    _, maps = explain(model, images, method)
+    kept = model.embeddings.kept(images)
+    assert kept is not None
+    for one, numbers in zip(maps, kept, strict=True):
+        assert torch.equal((~one.isnan()).flatten().nonzero()[:, 0], numbers)
+        assert one.nanmean() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad"])
+def test_heads_differ_and_one_head_is_that_head(method: str) -> None:
+    model, images = vit(), pictures()
+    own = [explain(model, images, method, head=head)[1] for head in range(HEADS)]
+    assert all(not torch.allclose(own[0], other, atol=1e-2) for other in own[1:])
+    if method == "attention":
+        whole = worked_out(model, images)[1][-1]
+        torch.testing.assert_close(own[2], as_map(whole[:, 2, 0]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "grad-cam"])
+def test_blocks_differ_and_one_block_is_that_block(method: str) -> None:
+    model, images = vit(), pictures()
+    own = [explain(model, images, method, target=TARGET, layer=layer)[1] for layer in range(3)]
+    assert all(not torch.allclose(own[0], other, atol=1e-2) for other in own[1:])
+    rows = [each.mean(dim=1)[:, 0] for each in worked_out(model, images)[1]]
+    if method in ("attention", "rollout"):
+        for one, row in zip(own, rows, strict=True):
+            torch.testing.assert_close(one, as_map(row), atol=1e-5, rtol=1e-4)
+    if method == "relevance":
+        for one, each in zip(own, weighted(model, images), strict=True):
+            torch.testing.assert_close(one, as_map(each[:, 0]), atol=1e-4, rtol=1e-4)
+
+
+def test_where_nothing_speaks_for_the_class_the_map_is_empty() -> None:
     model = vit()
-    with attention_maps(model) as maps, torch.no_grad():
-        model(pictures())
-        wanted = maps[-1]
-    with attention_maps(model, first=-1) as maps, torch.no_grad():
-        model(pictures())
-    assert len(maps) == 1
-    torch.testing.assert_close(maps[0], wanted, atol=1e-6, rtol=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert not explain(model, pictures(), "occlusion")[1].any()
+
+
+def test_log_odds_are_the_difference_of_two_logits() -> None:
+    logits = torch.tensor([[0.3, 1.5], [2.0, -1.0]])
+    torch.testing.assert_close(log_odds(logits, torch.tensor([1, 0])), torch.tensor([1.2, 3.0]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"method": "lime"}, "method: got lime, wanted one of attention, rollout, .*occlusion"),
+        ({"layer": 3}, "layer: got 3, wanted 0 to 2"),
+        ({"head": 4}, "head: got 4, wanted 0 to 3"),
+        ({"target": 5}, "target: got 5, wanted 0 to 4"),
+    ],
+)
+def test_what_is_not_there_is_said(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        explain(vit(), pictures(), **asked)

@@ -116,7 +116,9 @@ def test_what_was_not_seen_is_hatched(tmp_path: Path, monkeypatch: pytest.Monkey
     attention[0, 0] = np.nan
     drawn = []
     monkeypatch.setattr(plt, "close", drawn.append)
-    item = plot.Explained("a.png", np.full((24, 40), 0.5), attention, "a", "b", ["a", "b"], [0.4, 0.6])
+    item = plot.Explained(
+        "a.png", np.full((24, 40), 0.5), attention, "relevance, for b", "a", "b", ["a", "b"], [0.4, 0.6]
+    )
     plot.predictions([item], tmp_path / "x.png", "title")
     hatched = [part for axis in drawn[0].axes for part in axis.collections if getattr(part, "hatches", [None])[0]]
     assert len(hatched) == 1

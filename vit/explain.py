@@ -1,70 +1,24 @@
-"""Where the model looked. Outside the model: hooks that are gone afterwards, whatever happens in between.
+"""Where the model looked, by methods that stand outside the model.
 
 Every method gives the evidence for one class in each patch, from the tokens' own computation: CLS and registers are
 left out, what speaks against the class counts as none, and a map is scaled so that 1 is an even share.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vit.attention import SelfAttention, explicit_attention
+from vit.hooks import attention_maps, outputs_of, still
 from vit.model import VisionTransformer
 
 DEFAULT = "relevance"
 
 
-@contextmanager
-def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with one map for each block, ``first`` block first.
-
-    A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has one row,
-    (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` = -1 gives that map alone,
-    while all blocks before it stay fused: nothing of size N x N is held. With gradients enabled, one can be asked of
-    every map, even if no weight has any.
-    """
-    blocks = model.blocks[first:]
-    attentions = [part for part in blocks.modules() if isinstance(part, SelfAttention)]
-    assert len(attentions) == len(blocks), "a block without SelfAttention"
-    with explicit_attention(blocks), _outputs(model, [each.probabilities for each in attentions]) as maps:
-        yield maps
-
-
-@contextmanager
-def _outputs(model: VisionTransformer, modules: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with what the modules give, in that order."""
-    outputs: list[Tensor] = []
-
-    def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-        if torch.is_grad_enabled() and not output.requires_grad:
-            output.requires_grad_()
-        outputs.append(output)
-
-    hooks = [model.embeddings.register_forward_pre_hook(lambda *_: outputs.clear())]
-    try:
-        hooks += [module.register_forward_hook(keep) for module in modules]
-        yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
-def _still(model: VisionTransformer) -> Iterator[None]:
-    """Inside this context gradients are worked out, but none of a weight."""
-    needing = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in needing:
-            parameter.requires_grad_(False)
-        with torch.enable_grad():
-            yield
-    finally:
-        for parameter in needing:
-            parameter.requires_grad_(True)
+class ExplanationError(ValueError):
+    """A method, class, block or head that is not there."""
 
 
 class _Asked(NamedTuple):
@@ -142,7 +96,7 @@ def _legrad(asked: _Asked) -> Answer:
     hooks = [block.register_forward_pre_hook(lambda _, given: (given[0].detach(),)) for block in model.blocks]
     try:
         hooks += [block.register_forward_hook(judge) for block in model.blocks]
-        with _still(model), attention_maps(model) as maps:
+        with still(model), attention_maps(model) as maps:
             logits = model(asked.images)
             wanted = maps[asked.blocks]
             gradients = torch.autograd.grad(torch.stack(scores[asked.blocks]).sum(), wanted)
@@ -159,7 +113,7 @@ def _grad_cam(asked: _Asked) -> Answer:
     Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, a token being a place. It has no heads.
     """
     block = asked.model.blocks[asked.blocks][-1]
-    with _still(asked.model), _outputs(asked.model, [block.get_submodule("norm1")]) as kept:
+    with still(asked.model), outputs_of(asked.model, [block.get_submodule("norm1")]) as kept:
         logits = asked.model(asked.images)
         (gradient,) = torch.autograd.grad(log_odds(logits, asked.target).sum(), kept)
     weights = gradient[:, asked.model.num_prefix_tokens :].mean(dim=1, keepdim=True)  # (B, 1, D)
@@ -217,17 +171,11 @@ def explain(
         for the class). Patches that the model leaves out are NaN: not seen.
 
     Raises:
-        ValueError: no such method, class, block or head.
+        ExplanationError: no such method, class, block or head.
     """
-    classes = model.num_classes
-    if method not in METHODS:
-        raise ValueError(f"method: got {method}, wanted one of {', '.join(METHODS)}")
-    for name, value, count in (("layer", layer, len(model.blocks)), ("head", head, model.num_heads)):
-        if value is not None and not 0 <= value < count:
-            raise ValueError(f"{name}: got {value}, wanted 0 to {count - 1}")
-    wanted = torch.as_tensor(classes - 1 if target is None else target, device=images.device).expand(len(images))
-    if not ((wanted >= 0) & (wanted < classes)).all():
-        raise ValueError(f"target: got {target}, wanted 0 to {classes - 1}")
+    target = model.num_classes - 1 if target is None else target
+    check(model, method, target, layer, head)
+    wanted = torch.as_tensor(target, device=images.device).expand(len(images))
     blocks, own = (slice(None) if number is None else slice(number, number + 1) for number in (layer, head))
     logits, evidence = METHODS[method](_Asked(model, images, wanted, blocks, own))
     evidence = evidence.detach()[:, model.num_prefix_tokens :].clamp_min(0)  # (B, K)
@@ -239,9 +187,23 @@ def explain(
     return logits.detach(), maps.view(-1, *model.grid)
 
 
+def check(
+    model: VisionTransformer, method: str, target: int | Tensor, layer: int | None = None, head: int | None = None
+) -> None:
+    """Raise ExplanationError unless ``explain`` can answer this."""
+    if method not in METHODS:
+        raise ExplanationError(f"method: got {method}, wanted one of {', '.join(METHODS)}")
+    highest = int(torch.as_tensor(target).max())
+    for name, value, count in (
+        ("target", highest, model.num_classes), ("layer", layer, len(model.blocks)), ("head", head, model.num_heads)
+    ):  # fmt: skip
+        if value is not None and not 0 <= value < count:
+            raise ExplanationError(f"{name}: got {value}, wanted 0 to {count - 1}")
+
+
 def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
     """Logits, and of each block the mean over heads of (gradient x attention)+ (Chefer et al. 2021b, equation 5)."""
-    with _still(asked.model), attention_maps(asked.model) as maps:
+    with still(asked.model), attention_maps(asked.model) as maps:
         logits = asked.model(asked.images)
         wanted = maps[asked.blocks]
         gradients = torch.autograd.grad(log_odds(logits, asked.target).sum(), wanted)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -9,9 +10,13 @@ matplotlib.use("Agg")
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from files import written_whole
+
+SMALL: dict[str, Any] = {"fontsize": 7, "va": "center", "color": "dimgray"}
+OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Explained:
     Args:
         name: shown above the image.
         image: (H, W) grey from 0 to 1.
-        attention: (grid height, grid width), 1 is an even share, NaN a patch that the model left out.
+        map: (grid height, grid width) evidence, 1 is an even share, NaN a patch that the model left out.
+        method: how the map was made, and for which class.
         truth: class name, or empty where unknown.
         predicted: class name.
         class_names: in index order, the positive one last.
@@ -31,7 +37,8 @@ class Explained:
 
     name: str
     image: NDArray
-    attention: NDArray
+    map: NDArray
+    method: str
     truth: str
     predicted: str
     class_names: list[str]
@@ -44,8 +51,13 @@ def shared_scale(maps: list[NDArray]) -> float:
     return max(2.0, float(np.nanpercentile(maps, 99.5)))
 
 
+def upsampled(map_: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """A map, (grid height, grid width), as it is drawn over a picture of this shape: smooth; what was not seen is 0."""
+    return cv2.resize(np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
-    """A row for each image: the image, the map over it with its colour bar, truth and prediction.
+    """A row for each image: the image, the map over it with its colour bar and its peak, truth and prediction.
 
     Args:
         items: the images in the order of the rows.
@@ -53,7 +65,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         title: a line above all, such as how the images were chosen.
         top: upper end of the colour scale; by default ``shared_scale`` of the items.
     """
-    top = top or shared_scale([item.attention for item in items])
+    top = top or shared_scale([item.map for item in items])
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
     figure.suptitle(title, fontsize=9)
@@ -63,25 +75,27 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         left.set_title(Path(item.name).stem[-40:], fontsize=7)
         right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        right.set_title("where CLS looked", fontsize=7)
-        unseen, shape = np.isnan(item.attention), item.image.shape[::-1]
-        map_ = np.where(unseen, 0, item.attention).astype(np.float32)
-        upscaled = cv2.resize(map_, shape, interpolation=cv2.INTER_CUBIC)
-        strength = np.clip(upscaled / top, 0, 1)
-        colours = right.imshow(upscaled, cmap="inferno", vmin=0, vmax=top, alpha=0.15 + 0.55 * strength)
+        right.set_title(item.method, fontsize=7)
+        evidence, unseen = upsampled(item.map, item.image.shape), np.isnan(item.map)
+        strength = np.clip(evidence / top, 0, 1)
+        colours = right.imshow(evidence, cmap="inferno", vmin=0, vmax=top, alpha=0.65 * strength**0.7)
+        peak = np.unravel_index(int(evidence.argmax()), evidence.shape)
+        right.plot(peak[1], peak[0], "+", color="white", markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
         bar = figure.colorbar(colours, ax=right, fraction=0.05, pad=0.02)
         assert bar.solids is not None
         bar.solids.set_alpha(1)
         bar.ax.tick_params(labelsize=6)
-        bar.set_label("CLS attention (1 = even share)", fontsize=6)
+        bar.set_label("evidence (1 = even share)", fontsize=6)
         for axis in (left, right):
             axis.axis("off")
         if unseen.any():
-            covered = cv2.resize(unseen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST)
+            covered = cv2.resize(unseen.astype(np.uint8), item.image.shape[::-1], interpolation=cv2.INTER_NEAREST)
             right.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"]).set(edgecolor="0.55", lw=0)
-            words.text(0, 0.02, "hatched: not seen", fontsize=7, va="center", color="dimgray")
+            words.text(0, 0.02, "hatched: not seen", **SMALL)
         if item.lesion is not None and item.lesion.any():
             right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
+            off = cv2.distanceTransform((item.lesion == 0).astype(np.uint8), cv2.DIST_L2, 5)[peak]
+            words.text(0, 0.18, "peak on the lesion" if off == 0 else f"peak {off:.0f} px off the lesion", **SMALL)
         words.axis("off")
         wrong = bool(item.truth) and item.truth != item.predicted
         lines = [
@@ -91,9 +105,9 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         ]
         words.text(0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5)
         if wrong:
-            words.text(0, 0.25, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
+            words.text(0, 0.28, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
         if item.lesion is not None and item.lesion.any():
-            words.text(0, 0.1, "outline: known lesion", fontsize=7, va="center", color="dimgray")
+            words.text(0, 0.1, "outline: known lesion", **SMALL)
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=120)
     plt.close(figure)
