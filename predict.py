@@ -204,7 +204,8 @@ def predict(arguments: argparse.Namespace) -> None:
     if suffix == ".png":
         chosen, words = spread(predictions, arguments.num_images, names[-1])
         items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked)]
-        plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}")
+        limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
+        plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
     else:
         top = plot.shared_scale([said.map for said in predictions if said.map is not None])
         for said, name in zip(predictions, picture_names(predictions, Path(arguments.Path)), strict=True):

@@ -220,7 +220,7 @@ def main(argv: list[str]) -> None:
         for name in tqdm(given.methods, "sanity", leave=False)
     }
     counts = f"{len(images)} images of {len(set(groups))} groups"
-    print(f"{counts}; {len(some)} for faithfulness, {len(few)} for sanity; in brackets 95 % intervals")
+    print(f"{counts}; {len(some)} for faithfulness, {len(few)} for sanity; 95 % intervals")
     tables(rows, sane, dead)
     write(rows, sane, dead, given.OUTPUT / "localisation.csv")
     with (given.OUTPUT / "localisation_images.csv").open("w", newline="", encoding="utf-8") as file:

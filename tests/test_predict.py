@@ -17,7 +17,8 @@ import CONFIG
 import predict
 from data.inputs import gather
 from data.prepare import prepare
-from vit import checkpoint
+from vit import checkpoint, plot
+from vit.explain import METHODS, explain
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2)
@@ -234,6 +235,45 @@ def test_truth_is_known_from_another_word_for_the_class(
     path.parent.mkdir()
     cv2.imwrite(str(path), np.arange(1024, dtype=np.uint8).reshape(32, 32))
     assert [item.truth for item in gather([path], names, contents()["preprocessing"])] == [truth]
+
+
+def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
+    tmp_path: Path, folder: Path, ckpt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[plot.Explained] = []
+    monkeypatch.setattr(plot, "predictions", lambda items, *_: shown.extend(items))
+    file = str(next((folder / "val").rglob("*.npy")))
+    predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
+    asked = ["--method", "rollout", "--target", "normal", "--layer", "1", "--head", "0"]
+    predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "b.png"), *asked])
+    assert [item.method for item in shown] == ["relevance, for abnormal", "rollout, layer 1, head 0, for normal"]
+    (model,), _ = checkpoint.load(ckpt)
+    image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
+    for item, how in zip(shown, ({}, {"method": "rollout", "target": 0, "layer": 1, "head": 0}), strict=True):
+        assert np.allclose(item.map, explain(model, image, **how)[1][0], atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.parse(["--help"])
+    assert ",".join(METHODS) in "".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--method", "lime", "method: got lime, wanted one of attention, rollout"),
+        ("--target", "ill", "--target: got ill, wanted one of normal, abnormal"),
+        ("--layer", "2", "layer: got 2, wanted 0 to 1"),
+        ("--head", "2", "head: got 2, wanted 0 to 1"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_before_any_work(
+    tmp_path: Path, folder: Path, ckpt: Path, option: str, value: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        predict.main(["-p", str(folder), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), option, value])
+    assert not (tmp_path / "predictions.csv").exists()
 
 
 def test_predict_starts_without_lightning(tmp_path: Path, folder: Path, ckpt: Path) -> None:
