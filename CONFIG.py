@@ -27,9 +27,8 @@ class ConfigError(ValueError):
 
 def key(default: Any, about: str, low: float = -math.inf, high: float = math.inf, choices: Iterable[str] = ()) -> Any:
     """A field with what it is (its unit in brackets) and its range: numbers from low to high, or the choices."""
-    return dataclasses.field(
-        default=default, metadata={"about": about, "low": low, "high": high, "choices": tuple(choices)}
-    )
+    metadata = {"about": about, "low": low, "high": high, "choices": tuple(choices)}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,8 @@ class Config:
     border: float = key(0.0676, "share of height and width that data.prepare cuts from each edge of raw class folders, "
                         "where text is burned in; 0.0676 is 256 out of 296", 0, 0.45)  # fmt: skip
     stretch: bool = key(False, "fill the square by stretching instead of keeping the aspect ratio and padding")
-    window_centre: float = key(
-        0.0, "of the grey window for DICOM images [HU]; used if window_width is not 0", -5000, 5000
-    )
+    window_centre: float = key(0.0, "of the grey window for DICOM images [HU]; used if window_width is not 0",
+                               -5000, 5000)  # fmt: skip
     window_width: float = key(0.0, "of that window [HU]; 0: the window that the file itself brings", 0, 20000)
     frame: int = key(-1, "frame of a DICOM file of many, from 0; -1: the middle one", -1, 100000)
     val_share: float = key(0.2, "share of images for validation, where the data brings no split", 0.01, 0.9)
@@ -78,9 +76,8 @@ class Config:
     num_heads: int = key(4, "attention heads of a block", 1, 256)
     mlp_ratio: float = key(2.0, "hidden width of a block's MLP, in embedding_size", 0.1, 32)
     num_registers: int = key(0, "learned tokens beside CLS and patches", 0, 64)
-    representation_size: int = key(
-        0, "hidden width of the MLP head (linear, tanh, linear); 0: one linear layer", 0, 16384
-    )
+    representation_size: int = key(0, "hidden width of the MLP head (linear, tanh, linear); 0: one linear layer",
+                                   0, 16384)  # fmt: skip
     qkv_bias: bool = key(True, "bias in the query, key and value projections")
     hidden_dropout_prob: float = key(0.0, "dropout of embeddings, projections and MLPs", 0, 0.95)
     attention_dropout: float = key(0.0, "dropout of attention probabilities", 0, 0.95)
@@ -91,9 +88,8 @@ class Config:
     epochs: int = key(60, "passes over the training images", 1, 1000000)
     batch_size: int = key(16, "images of one step, all devices together", 1, 1000000)
     lr: float = key(1e-3, "highest learning rate", 1e-9, 10)
-    warmup_share: float = key(
-        0.1, "share of all steps over which the learning rate rises, before its cosine fall", 0, 0.9
-    )
+    warmup_share: float = key(0.1, "share of all steps over which the learning rate rises, before its cosine fall",
+                              0, 0.9)  # fmt: skip
     weight_decay: float = key(0.05, "AdamW's weight decay of weight matrices", 0, 10)
     label_smoothing: float = key(0.0, "share of each label spread evenly over the classes", 0, 0.9)
     lesion_loss: float = key(1.0, "weight of the loss that asks of each patch whether it holds lesion, "
@@ -111,14 +107,11 @@ class Config:
     def __post_init__(self) -> None:
         faults = [fault for field in fields(self) if (fault := _out_of_range(field, getattr(self, field.name)))]
         if not faults:
-            if self.image_size % self.patch_size:
-                near = max(1, round(self.image_size / self.patch_size)) * self.patch_size
-                faults.append(f"image_size: got {self.image_size}, wanted a multiple of patch_size {self.patch_size}, "
-                              f"such as {near}")  # fmt: skip
-            if self.embedding_size % self.num_heads:
-                near = max(1, round(self.embedding_size / self.num_heads)) * self.num_heads
-                faults.append(f"embedding_size: got {self.embedding_size}, wanted a multiple of num_heads "
-                              f"{self.num_heads}, such as {near}")  # fmt: skip
+            for name, part in (("image_size", "patch_size"), ("embedding_size", "num_heads")):
+                whole, divisor = getattr(self, name), getattr(self, part)
+                if whole % divisor:
+                    near = max(1, round(whole / divisor)) * divisor
+                    faults.append(f"{name}: got {whole}, wanted a multiple of {part} {divisor}, such as {near}")
             if self.val_share + self.test_share >= 1:
                 faults.append(f"val_share + test_share: got {self.val_share + self.test_share}, wanted less than 1, "
                               "so that images are left for training")  # fmt: skip
@@ -137,15 +130,19 @@ class Config:
 
 
 # python CONFIG.py --preset NAME writes one of these over the values above; README.md says what they gave, and how long
-SMALL: dict[str, Any] = {
+XRAY: dict[str, Any] = {
     "stem": "convolution", "num_hidden_layers": 4, "mlp_ratio": 4.0, "initializer_range": 0.1, "standardise": "image",
     "flip": "turns", "contrast": 0.2,
 }  # fmt: skip
-TINY = {**SMALL, "image_size": 32, "patch_size": 4, "embedding_size": 64, "num_heads": 2}
-WINDOWS = {**SMALL, "image_size": 64, "patch_size": 8, "embedding_size": 96, "num_heads": 3}
+TINY = {**XRAY, "image_size": 32, "patch_size": 4, "embedding_size": 64, "num_heads": 2}
+WINDOWS = {**XRAY, "image_size": 64, "patch_size": 8, "embedding_size": 96, "num_heads": 3}
 PHANTOMS: dict[str, Any] = {
     "phantoms": "xray", "phantom_count": 40000, "shift": 0.0, "batch_size": 64, "lr": 3e-3, "lesion_loss": 2.0,
     "num_workers": 1,
+}  # fmt: skip
+CT: dict[str, Any] = {
+    "image_size": 256, "patch_size": 16, "embedding_size": 256, "num_heads": 8, "num_hidden_layers": 4,
+    "mlp_ratio": 4.0, "kept_tokens": 0.5,
 }  # fmt: skip
 MOVED: dict[str, Any] = {"shift": 0.06, "zoom": 0.1, "rotate": 15.0}
 PRESETS: dict[str, dict[str, Any]] = {
@@ -154,6 +151,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {**TINY, **MOVED, "batch_size": 20, "lr": 3e-4, "epochs": 30},  # 100 patches: AUROC 0.978
     "windows-phantoms": {**WINDOWS, **PHANTOMS, "phantom_field": 36.0, "epochs": 5},  # 12 minutes
     "windows": {**WINDOWS, **MOVED, "batch_size": 32, "lr": 5e-4, "epochs": 25, "num_workers": 1},  # 1,650: 0.927
+    "small-phantoms": {**CT, "phantoms": "ct", "phantom_count": 4000, "batch_size": 32, "epochs": 8},
+    "small": {**CT, "lr": 3e-4, "epochs": 20},
 }
 FORMER_NAMES = {
     "num_Channle": "num_channels",
@@ -162,6 +161,7 @@ FORMER_NAMES = {
     "Data_Process": "data_folder",
 }
 FIELDS = {field.name: field for field in fields(Config)}
+TYPES: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -175,12 +175,11 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     faults: list[str] = []
     values = _typed(_read(path), str(path), faults)
     values |= _typed(overrides or {}, "command line", faults)
-    config = None
     try:
         config = Config(**values)
     except ConfigError as error:
         faults += str(error).splitlines()
-    if faults or config is None:
+    if faults:
         raise ConfigError("\n".join(faults))
     return config
 
@@ -194,13 +193,10 @@ def write(config: Config, path: Path) -> None:
 def add_arguments(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(FIELDS)) -> None:
     """Give the parser an option for each named key; ``overrides`` reads them back."""
     group = parser.add_argument_group("keys of config.yml, for this run alone")
-    former = {new: old for old, new in FORMER_NAMES.items()}
     for name in names:
-        options = [f"--{name}"] + ([f"--{former[name]}"] if name in former else [])
-        about = FIELDS[name].metadata["about"].replace("%", "%%")
-        group.add_argument(
-            *options, dest=name, metavar="V", default=argparse.SUPPRESS, help=f"{about} {_range(FIELDS[name])}"
-        )
+        options = [f"--{known}" for known in (name, *FORMER_NAMES) if FORMER_NAMES.get(known, known) == name]
+        about = f"{FIELDS[name].metadata['about']} {_range(FIELDS[name])}".replace("%", "%%")
+        group.add_argument(*options, dest=name, metavar="V", default=argparse.SUPPRESS, help=about)
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -229,12 +225,9 @@ def _typed(values: Mapping[str, Any], where: str, faults: list[str]) -> dict[str
         name = FORMER_NAMES.get(str(given), str(given))
         if name not in FIELDS:
             near = difflib.get_close_matches(name, [*FIELDS, *FORMER_NAMES], n=1)
-            hint = (
-                f"; did you mean {FORMER_NAMES.get(near[0], near[0])}?"
-                if near
-                else f"; the keys are: {', '.join(FIELDS)}"
-            )
-            faults.append(f"{where}: unknown key {given}{hint}")
+            choices = [f"did you mean {FORMER_NAMES.get(meant, meant)}?" for meant in near]
+            choices = choices or [f"the keys are: {', '.join(FIELDS)}"]
+            faults.append(f"{where}: unknown key {given}; {choices[0]}")
             continue
         if name != given:
             print(f"note: {where}: {given} is called {name} now", file=sys.stderr)
@@ -244,10 +237,8 @@ def _typed(values: Mapping[str, Any], where: str, faults: list[str]) -> dict[str
         try:
             typed[name] = _cast(value, FIELDS[name].type)
         except (TypeError, ValueError):
-            wanted = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-            faults.append(
-                f"{where}: {given}: got {value!r}, wanted {wanted[_type_name(FIELDS[name])]} {_range(FIELDS[name])}"
-            )
+            wanted = f"{TYPES[FIELDS[name].type]} {_range(FIELDS[name])}"
+            faults.append(f"{where}: {given}: got {value!r}, wanted {wanted}")
     return typed
 
 
@@ -261,10 +252,6 @@ def _cast(value: Any, kind: Any) -> Any:
     return kind(value)
 
 
-def _type_name(field: "dataclasses.Field[Any]") -> str:
-    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
-
-
 def _range(field: "dataclasses.Field[Any]") -> str:
     about = field.metadata
     if about["choices"]:
@@ -275,15 +262,11 @@ def _range(field: "dataclasses.Field[Any]") -> str:
 
 
 def _out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
-    about = field.metadata
-    if about["choices"]:
-        bad = value not in about["choices"]
-        near = difflib.get_close_matches(str(value), about["choices"], n=1)
-    else:
-        bad = not isinstance(value, str | bool) and not about["low"] <= value <= about["high"]
-        near = []
+    about, choices = field.metadata, field.metadata["choices"]
+    fits = value in choices if choices else isinstance(value, str | bool) or about["low"] <= value <= about["high"]
+    near = difflib.get_close_matches(str(value), choices, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{field.name}: got {value}, wanted one in {_range(field)}{hint}" if bad else None
+    return None if fits else f"{field.name}: got {value}, wanted one in {_range(field)}{hint}"
 
 
 def _as_yaml(config: Config) -> str:
@@ -296,7 +279,9 @@ def _as_yaml(config: Config) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser("python CONFIG.py", description="Write config.yml.")
-    about = "for X-ray patches or windows; -phantoms: what to train first"
+    about = (
+        "tiny, windows: for X-ray patches or windows; small: CT of the published size; -phantoms: what to train first"
+    )
     parser.add_argument("--preset", choices=PRESETS, help=about)
     parser.add_argument("--OUTPUT", "--output", "-o", dest="output", type=Path, default=Path("config.yml"))
     arguments = parser.parse_args()

@@ -70,11 +70,16 @@ def judge(
     batch_size: int,
     asked: dict[str, Any] | None = None,
 ) -> list[Prediction]:
-    """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain)."""
+    """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain).
+
+    Raises:
+        DataError: every image, or lesion to be drawn, that cannot be read, a line each.
+    """
     import torch
     from tqdm import tqdm
 
     from data.dataset import to_tensor
+    from data.readers import DataError
     from vit.explain import explain
     from vit.hooks import OUTLIER, token_outliers
 
@@ -82,14 +87,26 @@ def judge(
         return torch.stack(members).float().mean(dim=0).cpu()
 
     how, names = about["preprocessing"], about["class_names"]
-    predictions = []
+    predictions, faults = [], list[str]()
     for model in models:
         model.to(device)
     bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
     with bar as progress, token_outliers(models[0]) as ratios:
         for start in range(0, len(inputs), batch_size):
             part = inputs[start : start + batch_size]
-            tensors = [to_tensor(x.image(how), how["mean"], how["std"], about["config"]["num_channels"]) for x in part]
+            tensors = []
+            for item in part:
+                try:
+                    pixels = item.image(how)
+                    if asked is not None:
+                        item.lesion(how)
+                except ValueError as error:
+                    faults.append(str(error))
+                else:
+                    tensors.append(to_tensor(pixels, how["mean"], how["std"], about["config"]["num_channels"]))
+            progress.update(len(part))
+            if faults:
+                continue  # only the other faults are still of interest
             images = torch.stack(tensors).to(device)
             maps: list[Any] = [None] * len(part)
             if asked is None:
@@ -102,7 +119,9 @@ def judge(
             for item, row, map_ in zip(part, probabilities, maps, strict=True):
                 chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
                 predictions.append(Prediction(item, names[chosen], row.tolist(), map_))
-            progress.update(len(part))
+    if faults:
+        told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
+        raise DataError("\n".join([*faults, told]))
     if many := int((torch.cat(ratios) > OUTLIER).sum()):
         print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
               "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
@@ -189,7 +208,7 @@ def predict(arguments: argparse.Namespace) -> None:
     device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
     models, about = checkpoint.load(arguments.Path_Checkpoint)
     names = about["class_names"]
-    inputs = gather(find(arguments.Path), names, about["preprocessing"])
+    inputs = gather(find(arguments.Path), names)
     how = (models, about, device, arguments.batch_size)
     if arguments.target not in (None, *names):
         raise DataError(f"--target: got {arguments.target}, wanted one of {', '.join(names)}")
@@ -199,11 +218,15 @@ def predict(arguments: argparse.Namespace) -> None:
     parts = [f"{name} {asked[name]}" for name in ("layer", "head") if asked[name] is not None]
     title = f"{', '.join([arguments.method, *parts])}, for {names[asked['target']]}"
     predictions = judge(inputs, *how, None if suffix else asked)
+    size = about["preprocessing"]["image_size"]
+    if resized := sum(item.resized(size) for item in inputs):
+        print(f"note: {resized} images are resized to the model's {size} px", file=sys.stderr)
     beside = output if suffix == "" else output.parent
-    write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
         chosen, words = spread(predictions, arguments.num_images, names[-1])
         items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked)]
+    write_table(table(predictions, names), beside / "predictions.csv")
+    if suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
         plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
     else:

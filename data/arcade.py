@@ -6,7 +6,6 @@ frame and touches no box.
 """
 
 import argparse
-import csv
 import json
 import shutil
 import sys
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from data.duplicates import describe, near_duplicates
 from data.geometry import Box, format_boxes
+from data.processed import write_table
 from data.readers import DataError, read_grey
 from data.sources import SPLIT_NAMES
 from data.splits import join
@@ -74,9 +74,9 @@ def windows(image: NDArray, boxes: list[Box], size: int, rng: np.random.Generato
     found = {}
     small = [box for box in boxes if box[2] - box[0] <= size and box[3] - box[1] <= size]
     if small:
-        x0, y0, x1, y1 = small[rng.integers(len(small))]
-        low = np.array([max(0, np.ceil(x1 - size)), max(0, np.ceil(y1 - size))], int)
-        high = np.array([min(width - size, np.floor(x0)), min(height - size, np.floor(y0))], int)
+        start, end = np.reshape(small[rng.integers(len(small))], (2, 2))  # x, y each
+        low = np.maximum(np.ceil(end - size), 0).astype(int)
+        high = np.minimum(np.floor(start), [width - size, height - size]).astype(int)
         if (low <= high).all():
             x, y = rng.integers(low, high + 1)
             found["abnormal"] = (int(x), int(y))
@@ -112,10 +112,7 @@ def convert(root: Path, output: Path, size: int, seed: int) -> list[dict[str, An
             inside = [box for box in seen if box[0] < box[2] and box[1] < box[3]]
             rows.append({"path": name, "split": split, "label": label, "group": f"f{groups[number]:05d}",
                          "frame": f"{split}_{path.stem}", "lesion_boxes_xyxy": format_boxes(inside)})  # fmt: skip
-    with open(made / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+    write_table(made / "manifest.csv", rows)
     made.rename(output)
     return rows
 

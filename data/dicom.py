@@ -3,6 +3,7 @@
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,16 +40,14 @@ class Dicom:
         pixel_spacing_mm: distance of pixel centres, "0.3", or "0.3 0.4" where rows and columns differ; on the
             patient, else (angiography) on the detector; empty where unknown.
         patient: PatientID, or empty.
-        frames: how many frames the file holds.
     """
 
     pixels: NDArray
     pixel_spacing_mm: str
     patient: str
-    frames: int
 
 
-def read_dicom(path: Path, window: tuple[float, float] | None = None, frame: int | None = None) -> Dicom:
+def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Dicom:
     """One frame of a grey DICOM file: modality LUT or rescale, then window, then MONOCHROME1 turned over.
 
     Args:
@@ -56,7 +55,7 @@ def read_dicom(path: Path, window: tuple[float, float] | None = None, frame: int
         window: centre and width in the unit of the rescaled values (HU for CT), which become 0.5 and the span from
             0 to 1. None: the file's own VOI LUT, else its first window. Without either, whole numbers that were not
             rescaled are divided by the full scale of their bits, others run from their least to their greatest.
-        frame: from 0; None is the middle one.
+        frame: from 0; -1 is the middle one.
 
     Raises:
         DataError: one line: not DICOM, no image, colour (such pictures are mostly screen captures with text burned
@@ -73,14 +72,14 @@ def read_dicom(path: Path, window: tuple[float, float] | None = None, frame: int
         raise DataError(f"{path}: no readable DICOM image: {said}; convert it, or replace or remove it") from None
 
 
-def _read(path: Path, window: tuple[float, float] | None, frame: int | None) -> Dicom:
+def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     data = _open(path)
     photometric = data.get("PhotometricInterpretation", "no image")
     if photometric not in GREY:
         raise DataError(f"{path}: got {photometric}, wanted a grey DICOM image ({' or '.join(GREY)}); "
                         "export it as grey, or remove it")  # fmt: skip
     frames = int(data.get("NumberOfFrames") or 1)
-    index = frames // 2 if frame is None else frame
+    index = frames // 2 if frame == -1 else frame
     if not 0 <= index < frames:
         raise DataError(f"{path}: got frame {index}, wanted one from 0 to {frames - 1}")
     check_size(path, data.Rows, data.Columns)
@@ -97,7 +96,7 @@ def _read(path: Path, window: tuple[float, float] | None, frame: int | None) -> 
     if photometric == "MONOCHROME1":
         pixels = 1 - pixels
     spacing = [f"{float(value):g}" for value in data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []]
-    return Dicom(pixels, " ".join(dict.fromkeys(spacing)), str(data.get("PatientID") or ""), frames)
+    return Dicom(pixels, " ".join(dict.fromkeys(spacing)), str(data.get("PatientID") or ""))
 
 
 def _open(path: Path) -> pydicom.Dataset:
@@ -133,7 +132,7 @@ def _check_jpeg(frame: bytes, data: pydicom.Dataset) -> None:
         raise ValueError(f"its JPEG has {bits} bits and (H, W, channels) {tuple(shape)}, the file says otherwise")
 
 
-def _shown(values: NDArray, data: pydicom.Dataset, window: tuple[float, float] | None) -> NDArray:
+def _shown(values: NDArray, data: pydicom.Dataset, window: Sequence[float] | None) -> NDArray:
     """Stored values (H, W) to float32 from 0 to 1. DICOM PS3.3 C.11.1 and C.11.2."""
     values, low, high = apply_modality_lut(values, data), 0.0, 1.0
     if window is not None:

@@ -1,7 +1,6 @@
 """Where the pixels of a source image come to lie in the square that the model sees."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, x1 and y1 beyond the last pixel
 
 
-@dataclass(frozen=True)
 class Placement:
     """Cut the border, resize, and pad to a square with black.
 
@@ -22,56 +20,41 @@ class Placement:
         stretch: fill the square, giving up the aspect ratio, instead of padding.
     """
 
-    height: int
-    width: int
-    size: int
-    border: float = 0.0
-    stretch: bool = False
+    def __init__(self, height: int, width: int, size: int, border: float = 0.0, stretch: bool = False) -> None:
+        top, left = round(height * border), round(width * border)
+        self.kept = (width - 2 * left, height - 2 * top)
+        self.shape, self.size = (height, width), size
+        self.crop = (left, top, width - left, height - top)  # x0, y0, x1, y1
+        self.resized = tuple(size if stretch else max(1, round(edge * (size / max(self.kept)))) for edge in self.kept)
+        self.offset = tuple((size - edge) // 2 for edge in self.resized)  # left, top
 
-    @property
-    def _crop(self) -> tuple[int, int, int, int]:
-        top, left = round(self.height * self.border), round(self.width * self.border)
-        return left, top, self.width - left, self.height - top
-
-    @property
-    def _resized(self) -> tuple[int, int]:
-        """(width, height) after the resize."""
-        x0, y0, x1, y1 = self._crop
-        if self.stretch:
-            return self.size, self.size
-        scale = self.size / max(x1 - x0, y1 - y0)
-        return max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
-
-    @property
-    def _offset(self) -> tuple[int, int]:
-        width, height = self._resized
-        return (self.size - width) // 2, (self.size - height) // 2
-
-    def image(self, image: NDArray, nearest: bool = False) -> NDArray:
-        """(height, width) to (size, size), same type; ``nearest`` keeps the values of a mask."""
-        if image.shape != (self.height, self.width):
-            raise ValueError(f"got an array of shape {image.shape}, wanted {(self.height, self.width)}")
-        x0, y0, x1, y1 = self._crop
-        cropped, (width, height), (left, top) = image[y0:y1, x0:x1], self._resized, self._offset
-        shrinks = width < x1 - x0
-        how = cv2.INTER_NEAREST if nearest else cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    def image(self, image: NDArray) -> NDArray:
+        """(height, width) to (size, size), same type."""
+        if image.shape != self.shape:
+            raise ValueError(f"got an array of shape {image.shape}, wanted {self.shape}")
+        (x0, y0, x1, y1), (width, height), (left, top) = self.crop, self.resized, self.offset
+        cropped, square = image[y0:y1, x0:x1], np.zeros((self.size, self.size), image.dtype)
+        how = cv2.INTER_AREA if width < x1 - x0 else cv2.INTER_LINEAR
         same = cropped.shape == (height, width)
         resized = cropped if same else cv2.resize(np.ascontiguousarray(cropped), (width, height), interpolation=how)
-        square = np.zeros((self.size, self.size), image.dtype)
         square[top : top + height, left : left + width] = resized
         return square
 
+    def mask(self, mask: NDArray) -> NDArray:
+        """(height, width) to (size, size) uint8, 1 where half of a pixel is; where none is so full, where any is."""
+        share = self.image(mask.astype(np.float32))
+        return (share >= 0.5 if (share >= 0.5).any() else share > 0).astype(np.uint8)
+
     def boxes(self, boxes: list[Box]) -> list[Box]:
         """The boxes in the square; one that the crop cuts off altogether is left out."""
-        (cx0, cy0, cx1, cy1), (width, height), (left, top) = self._crop, self._resized, self._offset
-        scale = np.array([width / (cx1 - cx0), height / (cy1 - cy0)] * 2)
-        placed = []
+        placed, scale = [], np.array(self.resized) / self.kept
         for box in boxes:
-            inside = np.clip(box, [cx0, cy0, cx0, cy0], [cx1, cy1, cx1, cy1])
-            if inside[2] > inside[0] and inside[3] > inside[1]:
-                moved = (inside - [cx0, cy0, cx0, cy0]) * scale + [left, top, left, top]
-                placed.append(tuple(round(float(edge), 1) for edge in moved))
-        return placed  # type: ignore[return-value]
+            inside = np.clip(np.reshape(box, (2, 2)), self.crop[:2], self.crop[2:])
+            if (inside[0] < inside[1]).all():
+                moved = (inside - self.crop[:2]) * scale + self.offset
+                x0, y0, x1, y1 = (round(edge, 1) for edge in moved.ravel().tolist())
+                placed.append((x0, y0, x1, y1))
+        return placed
 
     def spacing(self, text: str) -> str:
         """Pixel spacing in the square from that of the source: mm, one number, or rows and columns; empty stays."""
@@ -81,8 +64,7 @@ class Placement:
             rows, columns = (float(number) for number in (text.split() * 2)[:2])
         except ValueError:
             raise ValueError(f"got the pixel spacing {text!r}, wanted one or two numbers in mm") from None
-        (x0, y0, x1, y1), (width, height) = self._crop, self._resized
-        rows, columns = rows * (y1 - y0) / height, columns * (x1 - x0) / width
+        rows, columns = rows * self.kept[1] / self.resized[1], columns * self.kept[0] / self.resized[0]
         return f"{rows:.6g}" if abs(rows - columns) < 1e-9 else f"{rows:.6g} {columns:.6g}"
 
 
@@ -101,10 +83,10 @@ def read_mask(path: Path, size: tuple[int, ...]) -> NDArray:
         ValueError: unreadable, or of another size than its image's (height, width).
     """
     try:
-        content = np.fromfile(path, np.uint8)
-        mask = (
-            np.load(path, allow_pickle=False) if path.suffix == ".npy" else cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
-        )
+        if path.suffix == ".npy":
+            mask = np.load(path, allow_pickle=False)
+        else:
+            mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
     except (OSError, ValueError, cv2.error) as error:
         raise ValueError(f"{path}: not readable as a mask: {error}") from None
     if mask is None or mask.shape != size:

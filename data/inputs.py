@@ -1,17 +1,19 @@
 """The images that predict.py is given, with what their folder knows of them."""
 
 import glob
-import sys
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset import as_float
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
-from data.processed import FIRST_VERSION_CLASSES, NORMAL_NAMES, POSITIVE_NAMES, read_table
+from data.processed import NORMAL_NAMES, POSITIVE_NAMES, read_table
 from data.readers import SUFFIXES, DataError, read_grey
+from data.sources import is_image
 
 
 @dataclass(frozen=True)
@@ -32,35 +34,30 @@ class Input:
     boxes: str = ""
     mask: Path | None = None
 
+    def resized(self, size: int) -> bool:
+        """Whether a prepared image is of another size."""
+        return self.path.suffix.lower() == ".npy" and np.load(self.path, mmap_mode="r").shape[:2] != (size, size)
+
     def image(self, how: dict[str, Any]) -> NDArray:
         """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared already."""
-        grey = _read(self.path, how)
-        size = how["image_size"]
-        return as_float(grey if self._prepared else self._place(grey, how).image(grey), size)
+        grey, place = self.placed(how)
+        return as_float(grey if self.path.suffix.lower() == ".npy" else place.image(grey), how["image_size"])
 
     def lesion(self, how: dict[str, Any]) -> NDArray | None:
         """(size, size) mask of the known lesions, or None where nothing is known."""
         if self.mask is None and not self.boxes:
             return None
-        grey = _read(self.path, how)
-        place = self._place(grey, how)
+        grey, place = self.placed(how)
         if self.mask is not None and self.mask.is_file():
-            return place.image(read_mask(self.mask, grey.shape), nearest=True)
+            return place.mask(read_mask(self.mask, grey.shape))
         return rasterise(place.boxes(parse_boxes(self.boxes)), (how["image_size"],) * 2)
 
-    @property
-    def _prepared(self) -> bool:
-        return self.path.suffix.lower() == ".npy"
-
-    def _place(self, grey: NDArray, how: dict[str, Any]) -> Placement:
-        border, stretch = (0.0, False) if self._prepared else (how["border"], how["stretch"])
-        return Placement(grey.shape[0], grey.shape[1], how["image_size"], border, stretch)
-
-
-def _read(path: Path, how: dict[str, Any]) -> NDArray:
-    """The grey image, DICOM in the window and the frame of the training images."""
-    window, frame = how.get("window"), how.get("frame", -1)
-    return read_grey(path, (window[0], window[1]) if window else None, None if frame < 0 else frame)
+    def placed(self, how: dict[str, Any]) -> tuple[NDArray, Placement]:
+        """The grey image, DICOM in the window and frame of the training images, and where it comes to lie."""
+        grey = read_grey(self.path, how.get("window"), how.get("frame", -1))
+        height, width = grey.shape
+        cut = (0.0, False) if self.path.suffix.lower() == ".npy" else (how["border"], how["stretch"])
+        return grey, Placement(height, width, how["image_size"], *cut)
 
 
 def find(path: str) -> list[Path]:
@@ -72,67 +69,34 @@ def find(path: str) -> list[Path]:
     root = Path(path)
     if root.is_file():
         return [root]
-    found = (
-        sorted(root.rglob("*")) if root.is_dir() else [Path(file) for file in sorted(glob.glob(path, recursive=True))]
-    )
-    start = len(root.parts) if root.is_dir() else 0
-    images = [
-        file
-        for file in found
-        if file.suffix.lower() in SUFFIXES
-        and file.is_file()
-        and file.name != "contact_sheet.png"
-        and not any(part == "masks" or part.startswith((".", "__MACOSX")) for part in file.parts[start:])
-    ]
+    if root.is_dir():
+        images = sorted(file for file in root.rglob("*") if is_image(file, root))
+    else:
+        fixed = Path(re.split(r"[^/\\]*[*?[]", path)[0])  # before the first part with a wildcard
+        images = [Path(file) for file in sorted(glob.glob(path, recursive=True)) if is_image(Path(file), fixed)]
     if not images:
-        raise DataError(
-            f"{path}: no image there; wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
-        )
+        wanted = f"wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
+        raise DataError(f"{path}: no image there; {wanted}")
     return images
 
 
-def gather(paths: list[Path], class_names: list[str], how: dict[str, Any]) -> list[Input]:
-    """An Input for each file, checked by reading it.
-
-    Truth and lesions come from the manifest.csv of a folder above, else truth from a folder's name.
-
-    Raises:
-        DataError: every image that cannot be used, a line each.
-    """
-    known = _known(paths)
-    inputs, faults, resized = [], [], 0
+def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
+    """An Input for each file; truth and lesions from the manifest.csv of a folder above, else truth from its folder."""
+    known, inputs = _known(paths), []
     for path in paths:
-        root, row = known.get(path.resolve(), (None, {}))
+        root, row = known.get(path.resolve(), (path.parent, {}))
         truth = _truth(row.get("label") or path.parent.name, class_names)
-        mask = root / row["mask"] if root is not None and row.get("mask") else None
-        item = Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask)
-        try:
-            shape = _read(path, how).shape
-            item.lesion(how)
-        except ValueError as error:
-            faults.append(str(error))
-            continue
-        resized += path.suffix.lower() == ".npy" and shape != (how["image_size"],) * 2
-        inputs.append(item)
-    if faults:
-        raise DataError(
-            "\n".join([*faults, f"{len(faults)} of {len(paths)} images cannot be used; mend or remove them"])
-        )
-    if resized:
-        print(f"note: {resized} images are resized to the model's {how['image_size']} px", file=sys.stderr)
+        mask = root / row["mask"] if row.get("mask") else None
+        inputs.append(Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask))
     return inputs
 
 
 def _truth(label: str, class_names: list[str]) -> str:
     """The class that a label or folder means: its name, or of two classes another word for normal or diseased."""
-    if label in class_names:
-        return label
-    if len(class_names) == 2:
-        for name, words in zip(class_names, (NORMAL_NAMES, POSITIVE_NAMES), strict=True):
-            if label.lower() in words:
-                return name
-    named = FIRST_VERSION_CLASSES.get(label, "")
-    return named if named in class_names else ""
+    meant = dict.fromkeys(NORMAL_NAMES, 0) | dict.fromkeys((*POSITIVE_NAMES, "1"), 1)
+    if label not in class_names and len(class_names) == 2 and label.lower() in meant:
+        return class_names[meant[label.lower()]]
+    return label if label in class_names else ""
 
 
 def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:

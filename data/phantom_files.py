@@ -24,7 +24,6 @@ def boxes_of(masks: Sequence[npt.NDArray[np.uint8]]) -> list[Box]:
 
 
 def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, ...]:
-    cv2.setNumThreads(1)  # the processes already fill the cores
     row, files = make(index)
     for name, pixels in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +45,7 @@ def write_folder(
     made = output.with_name(f".{output.name}.partial")
     shutil.rmtree(made, ignore_errors=True)
     task = partial(_save, make=make, folder=made)
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, cv2.setNumThreads, (1,)) as pool:
         rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit=" images", mininterval=1))
     with (made / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([columns, *rows])

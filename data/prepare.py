@@ -2,44 +2,41 @@
 
 import argparse
 import hashlib
-import multiprocessing
-import os
 import shutil
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import CONFIG
 from data import contact_sheet, duplicates, processed, sources, splits
 from data.geometry import Placement, format_boxes, read_mask
+from data.processed import Sample
 from data.readers import DataError, about_dicom, read_grey
 
 KEYS = ("image_size", "border", "stretch", "window_centre", "window_width", "frame",
         "val_share", "test_share", "folds", "seed")  # fmt: skip
-FEW = 300  # images for which starting processes takes longer than the work
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One image as it will be stored."""
+    """One image as it will be stored; ``sample`` holds boxes and spacing in its pixels, but the path of its source."""
 
+    sample: Sample
     image: NDArray
     mask: NDArray | None
-    boxes: str
-    sha256: str
     patient: str
-    spacing: str  # of the stored pixels in mm
     descriptor: NDArray
+
+
+Work = Callable[[Sample], Prepared | str]
 
 
 def prepare(
@@ -59,31 +56,36 @@ def prepare(
     """
     _refuse_foreign(output)
     notes: list[str] = []
-    found = sources.find(root, group, notes)
-    names = processed.order_classes({source.label for source in found}, positive)
+    folder, found, plain = sources.find(root, group, notes)
+    names = processed.order_classes({sample.label for sample in found}, positive)
     if positive is None and not {name.lower() for name in names} & {*processed.NORMAL_NAMES, *processed.POSITIVE_NAMES}:
         notes.append(f"no class has a known name, so {names[-1]} is taken as positive; --positive names another")
-    brings_split, brings_manifest = bool(found[0].split), root.suffix == ".csv" or (root / "manifest.csv").is_file()
-    border = 0.0 if brings_split or brings_manifest else config.border
+    border = config.border if plain else 0.0
     if resplit:
-        found, brings_split = [replace(source, split="") for source in found], False
-    found, images = _read_all(found, config, border, skip_damaged, notes)
+        found = [replace(sample, split="") for sample in found]
+    brings_split = bool(found[0].split)
+    images = _read_all(partial(_prepare_one, folder=folder, config=config, border=border), found, skip_damaged, notes)
 
     pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
     named = len({image.patient for image in images}) > 1  # a set that was made anonymous has one name for all
-    keys = [(s.group, image.patient if named else "", image.sha256) for s, image in zip(found, images, strict=True)]
+    keys = [(image.sample.group, image.patient if named else "", image.sample.sha256) for image in images]
     groups = splits.join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
-    sides = _split(found, groups, config, notes)
+    labels = np.array([image.sample.label for image in images])
+    sides = _split(np.array([image.sample.split for image in images]), labels, groups, config)
+    leaks = _leaks(sides, groups)
+    if leaks.any():
+        notes.append(f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that belong "
+                     "together on two sides; --drop_leaks leaves their images out of train, or out of val where the "
+                     "other side is test")  # fmt: skip
     if drop_leaks:
-        keep = _without_leaks(sides, groups)
-        notes.append(f"left out {len(found) - len(keep)} images that belong with images of val or test")
-        found, images = [found[i] for i in keep], [images[i] for i in keep]
-        sides, groups = [sides[i] for i in keep], [groups[i] for i in keep]
+        notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
+        images = [image for image, leak in zip(images, leaks, strict=True) if not leak]
+        labels, groups, sides = labels[~leaks], groups[~leaks], sides[~leaks]
 
     partial_folder = output.with_name(f".{output.name}.partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
-    samples = _store(partial_folder, found, images, sides, groups, _folds(found, groups, sides, config, notes))
+    samples = _store(partial_folder, images, sides, groups, _folds(labels, groups, sides, config, notes))
     train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
     mean, std = processed.statistics(train)
     info: dict[str, Any] = {
@@ -101,14 +103,14 @@ def prepare(
     }
     processed.write(partial_folder, samples, info)
     result = processed.load(partial_folder)
-    contact_sheet.draw(result, partial_folder / "contact_sheet.png", config.seed)
+    contact_sheet.of(result, partial_folder / "contact_sheet.png", config.seed)
     if output.exists():
         date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
         kept = output.with_name(f"{output.name}_{date}")
         output.rename(kept)
         notes.append(f"kept the former {output.name} as {kept.name}")
     partial_folder.rename(output)
-    return processed.Processed(output, result.samples, names, info)
+    return replace(result, folder=output, info=info)
 
 
 def _refuse_foreign(output: Path) -> None:
@@ -118,109 +120,84 @@ def _refuse_foreign(output: Path) -> None:
         raise DataError(f"{output}: is not empty and was not made by data.prepare; name another folder")
 
 
-def _read_all(found: list[sources.Source], config: CONFIG.Config, border: float, skip_damaged: bool,
-              notes: list[str]) -> tuple[list[sources.Source], list[Prepared]]:  # fmt: skip
-    work = partial(_prepare_one, config=config, border=border)
-    bar = partial(tqdm, desc="preparing", total=len(found), unit=" images", mininterval=1)
-    if len(found) < FEW:
-        results = list(bar(map(work, found)))
-    else:  # spawned, for a fork of a process whose libraries have started threads can hang
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(os.cpu_count(), spawn, cv2.setNumThreads, (1,)) as pool:
-            results = list(bar(pool.map(work, found, chunksize=16)))
+def _read_all(work: Work, found: list[Sample], skip_damaged: bool, notes: list[str]) -> list[Prepared]:
+    results = sources.each(work, found, "preparing")
     faults = [result for result in results if isinstance(result, str)]
     if faults and not skip_damaged:
         advice = "mend or remove them, or leave them out with --skip_damaged"
         raise DataError("\n".join([*faults, f"{len(faults)} of {len(found)} images cannot be used; {advice}"]))
-    notes += [f"left out: {fault}" for fault in faults]
-    good = [(source, result) for source, result in zip(found, results, strict=True) if isinstance(result, Prepared)]
-    if not good:
+    if len(faults) == len(found):
         raise DataError("no usable image is left")
-    return [source for source, _ in good], [result for _, result in good]
+    notes += [f"left out: {fault}" for fault in faults]
+    return [result for result in results if isinstance(result, Prepared)]
 
 
-def _prepare_one(source: sources.Source, config: CONFIG.Config, border: float) -> Prepared | str:
+def _prepare_one(sample: Sample, folder: Path, config: CONFIG.Config, border: float) -> Prepared | str:
     """The prepared image, or the fault as one line."""
+    path = folder / sample.path
     try:
-        image = read_grey(source.path, config.window, None if config.frame < 0 else config.frame)
-        patient, spacing = about_dicom(source.path)
+        image = read_grey(path, config.window, config.frame)
+        patient, spacing = about_dicom(path)
         place = Placement(image.shape[0], image.shape[1], config.image_size, border, config.stretch)
-        mask = None
-        if source.mask is not None:
-            share = place.image(read_mask(source.mask, image.shape).astype(np.float32))
-            mask = (share >= 0.5 if (share >= 0.5).any() else share > 0).astype(np.uint8)
-        spacing = place.spacing(source.pixel_spacing_mm or spacing)
+        mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
+        spacing = place.spacing(sample.pixel_spacing_mm or spacing)
     except ValueError as error:
         return str(error)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     pixels = place.image(image)
     stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
-    boxes = format_boxes(place.boxes(source.boxes))
-    return Prepared(stored, mask, boxes, digest, patient, spacing, duplicates.describe(pixels.astype(np.float32)))
+    boxes = format_boxes(place.boxes(sample.boxes))
+    sample = replace(sample, sha256=digest, pixel_spacing_mm=spacing, lesion_boxes_xyxy=boxes)
+    return Prepared(sample, stored, mask, patient, duplicates.describe(pixels.astype(np.float32)))
 
 
-def _split(found: list[sources.Source], groups: list[int], config: CONFIG.Config, notes: list[str]) -> list[str]:
+def _split(given: NDArray, labels: NDArray, groups: NDArray, config: CONFIG.Config) -> NDArray:
     """train, val or test for each image: as the data brings it, with what it lacks cut from train by group."""
-    sides = np.array([source.split or "train" for source in found])
-    brings_split = bool(found[0].split)
-    labels, numbers = np.array([source.label for source in found]), np.array(groups)
-    wanted = {"val": config.val_share} if brings_split else {"test": config.test_share, "val": config.val_share}
+    sides = np.where(given == "", "train", given)
+    wanted = {"val": config.val_share} if given[0] else {"test": config.test_share, "val": config.val_share}
     rest = 1.0
     for side, share in wanted.items():
         if share and side not in sides:
             pool = np.flatnonzero(sides == "train")
-            chosen = splits.grouped_split(labels[pool], numbers[pool], share / rest, config.seed)
+            chosen = splits.grouped_split(labels[pool], groups[pool], share / rest, config.seed)
             sides[pool[chosen]] = side
             rest -= share
-    across = [group for group in set(groups) if len(set(sides[numbers == group])) > 1]
-    if across:
-        notes.append(
-            f"the split that the data brings puts {len(across)} groups of images that belong together on two sides; "
-            "--drop_leaks leaves their images out of train, or out of val where the other side is test"
-        )
-    return [str(side) for side in sides]
+    return sides
 
 
-def _without_leaks(sides: list[str], groups: list[int]) -> list[int]:
-    """The images to keep so that no group is on two sides: those on its side nearest to the test."""
-    nearest: dict[int, int] = {}
-    for side, group in zip(sides, groups, strict=True):
-        nearest[group] = max(nearest.get(group, 0), processed.SPLITS.index(side))
-    return [i for i, (side, group) in enumerate(zip(sides, groups, strict=True))
-            if processed.SPLITS.index(side) == nearest[group]]  # fmt: skip
+def _leaks(sides: NDArray, groups: NDArray) -> NDArray:
+    """Whether an image belongs with others that are nearer to the test, on a later side of train, val, test."""
+    ranks = np.array([processed.SPLITS.index(side) for side in sides])
+    nearest = np.zeros(groups.max() + 1, int)
+    np.maximum.at(nearest, groups, ranks)
+    return ranks < nearest[groups]
 
 
-def _folds(found: list[sources.Source], groups: list[int], sides: list[str], config: CONFIG.Config,
-           notes: list[str]) -> list[str]:  # fmt: skip
+def _folds(labels: NDArray, groups: NDArray, sides: NDArray, config: CONFIG.Config, notes: list[str]) -> list[str]:
     """The fold of each image that is not for testing; none where there are too few groups."""
-    pool = [i for i, side in enumerate(sides) if side != "test"]
-    folds = [""] * len(found)
+    numbers, pool = np.full(len(labels), -1), sides != "test"
     try:
-        numbers = splits.folds([found[i].label for i in pool], [groups[i] for i in pool], config.folds, config.seed)
+        numbers[pool] = splits.folds(labels[pool], groups[pool], config.folds, config.seed)
     except DataError as error:
         notes.append(f"no folds for cross-validation: {error}")
-        return folds
-    for i, number in zip(pool, numbers, strict=True):
-        folds[i] = str(number)
-    return folds
+    return [str(number) if number >= 0 else "" for number in numbers]
 
 
-def _store(folder: Path, found: list[sources.Source], images: list[Prepared], sides: list[str],
-           groups: list[int], folds: list[str]) -> list[processed.Sample]:  # fmt: skip
+def _store(folder: Path, images: list[Prepared], sides: NDArray, groups: NDArray, folds: list[str]) -> list[Sample]:
     samples, taken = [], set()
-    for source, image, side, group, fold in zip(found, images, sides, groups, folds, strict=True):
-        stem = Path(source.name).with_suffix("")
-        path = f"{side}/{source.label}/{stem.name}.npy"
+    for item, side, group, fold in zip(images, sides.tolist(), groups, folds, strict=True):
+        source, label = Path(item.sample.path), item.sample.label
+        path = f"{side}/{label}/{source.stem}.npy"
         if path in taken:
-            path = f"{side}/{source.label}/{'__'.join(stem.parts)}{Path(source.name).suffix}.npy"
+            path = f"{side}/{label}/{'__'.join(source.with_suffix('').parts)}{source.suffix}.npy"
         taken.add(path)
-        mask = f"masks/{path}" if image.mask is not None else ""
-        for name, pixels in ((path, image.image), (mask, image.mask)):
+        mask = f"masks/{path}" if item.mask is not None else ""
+        for name, pixels in ((path, item.image), (mask, item.mask)):
             if pixels is not None:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(folder / name, pixels)
-        about = (source.name, image.sha256, image.spacing, image.boxes, mask, source.more)
-        samples.append(processed.Sample(path, side, source.label, f"g{group:05d}", fold, *about))
+        about = {"path": path, "split": side, "group": f"g{group:05d}", "fold": fold, "mask": mask}
+        samples.append(replace(item.sample, source=item.sample.path, **about))
     return samples
 
 
@@ -238,27 +215,17 @@ def summary(result: processed.Processed) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m data.prepare", description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--Path",
-        "--path",
-        "-p",
-        type=Path,
-        required=True,
-        help="folder of class folders, of split folders, or with a manifest.csv",
-    )
+    about = "folder of class folders, of split folders, or with a manifest.csv"
+    parser.add_argument("--Path", "--path", "-p", type=Path, required=True, help=about)
     parser.add_argument("--OUTPUT", "--output", "-o", type=Path, required=True, help="the ProcessedFolder to make")
-    parser.add_argument(
-        "--Config", "--config", "-c", type=Path, help="configuration (default: config.yml, if there is one)"
-    )
-    parser.add_argument(
-        "--group", help="manifest column, or regular expression over paths, that ties images of one vessel or patient"
-    )
-    parser.add_argument(
-        "--positive", help="name of the positive class; abnormal, diseased, positive and lesion are known"
-    )
-    parser.add_argument(
-        "--skip_damaged", action="store_true", help="leave out images that cannot be read, and list them"
-    )
+    about = "configuration (default: config.yml, if there is one)"
+    parser.add_argument("--Config", "--config", "-c", type=Path, help=about)
+    about = "manifest column, or regular expression over paths, that ties images of one vessel or patient"
+    parser.add_argument("--group", help=about)
+    about = "name of the positive class; abnormal, diseased, positive and lesion are known"
+    parser.add_argument("--positive", help=about)
+    about = "leave out images that cannot be read, and list them"
+    parser.add_argument("--skip_damaged", action="store_true", help=about)
     about = "leave out training images that belong with images of the val or test split that the data brings"
     parser.add_argument("--drop_leaks", action="store_true", help=about)
     about = "make a new, grouped split instead of the one that the data brings"

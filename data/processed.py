@@ -6,7 +6,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,6 @@ from data.geometry import Box, parse_boxes, rasterise
 from data.readers import DataError
 from files import written_whole
 
-COLUMNS = (
-    "path",
-    "split",
-    "label",
-    "group",
-    "fold",
-    "source",
-    "sha256",
-    "pixel_spacing_mm",
-    "lesion_boxes_xyxy",
-    "mask",
-)
 SPLITS = ("train", "val", "test")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
@@ -52,10 +40,19 @@ class Sample:
     mask: str = ""
     more: dict[str, str] = field(default_factory=dict)  # further columns that the source brought
 
+    @classmethod
+    def from_row(cls, row: dict[str, str]) -> "Sample":
+        """A row of a manifest.csv."""
+        fixed = {column: row.get(column, "") for column in COLUMNS}
+        return cls(**fixed, more={column: value for column, value in row.items() if column not in COLUMNS})
+
     @property
     def boxes(self) -> list[Box]:
         """Lesion boxes in pixels of the prepared image."""
         return parse_boxes(self.lesion_boxes_xyxy)
+
+
+COLUMNS = [column.name for column in fields(Sample) if column.name != "more"]
 
 
 @dataclass(frozen=True)
@@ -131,12 +128,8 @@ def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
     more = sorted({column for sample in samples for column in sample.more})
     with written_whole(folder / "dataset.json") as beside:
         beside.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    with written_whole(folder / "manifest.csv") as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow([*COLUMNS, *more])
-        for sample in samples:
-            fixed = [getattr(sample, column) for column in COLUMNS]
-            table.writerow(fixed + [sample.more.get(column, "") for column in more])
+    rows = [{column: getattr(sample, column) for column in COLUMNS} | sample.more for sample in samples]
+    write_table(folder / "manifest.csv", rows, [*COLUMNS, *more])
 
 
 def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
@@ -169,18 +162,23 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return [{str(name): value or "" for name, value in row.items()} for row in rows]
 
 
+def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first row."""
+    with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns or list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
 def load(folder: Path) -> Processed:
     """Read a ProcessedFolder, or one of the first published form (train/0, val/1, no manifest), and check it.
 
     Raises:
         DataError: every fault found, a line each: missing files and splits, classes, shapes, types, NaN, range.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; make one with: "
-                        f"python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")  # fmt: skip
     info: dict[str, Any] = {}
     if (folder / "manifest.csv").exists():
-        samples = [_from_row(row) for row in read_table(folder / "manifest.csv")]
+        samples = [Sample.from_row(row) for row in read_table(folder / "manifest.csv")]
         try:
             info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -196,24 +194,17 @@ def load(folder: Path) -> Processed:
     return processed
 
 
-def _from_row(row: dict[str, str]) -> Sample:
-    fixed = {column: row.get(column, "") for column in COLUMNS}
-    return Sample(**fixed, more={column: value for column, value in row.items() if column not in COLUMNS})
-
-
 def _scan(folder: Path) -> list[Sample]:
     samples = []
     for path in sorted(folder.glob("*/*/*.npy")):
         split, label = path.parts[-3], path.parts[-2]
         if split in SPLITS:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            relative = path.relative_to(folder).as_posix()
-            samples.append(
-                Sample(relative, split, FIRST_VERSION_CLASSES.get(label, label), group=relative, sha256=digest)
-            )
+            name, label = path.relative_to(folder).as_posix(), FIRST_VERSION_CLASSES.get(label, label)
+            samples.append(Sample(name, split, label, group=name, sha256=digest))
     if not samples:
-        raise DataError(f"{folder}: no images; wanted train/<class>/*.npy and val/<class>/*.npy, which this makes: "
-                        f"python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")  # fmt: skip
+        fault = "no images; wanted train/<class>/*.npy and val/<class>/*.npy" if folder.is_dir() else "no such folder"
+        raise DataError(f"{folder}: {fault}; make one with: python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")
     return samples
 
 
@@ -237,7 +228,7 @@ def _faults(processed: Processed) -> list[str]:
         except (OSError, ValueError, EOFError, IndexError) as error:
             faults.append(f"{path}: not readable: {error}")
             continue
-        if image.ndim != 2 or image.dtype.kind not in "uf" or (image.dtype.kind == "u" and image.dtype != np.uint8):
+        if image.ndim != 2 or (image.dtype != np.uint8 and image.dtype.kind != "f"):
             faults.append(f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)")
         elif image.dtype != np.uint8:
             low, high = float(image.min()), float(image.max())

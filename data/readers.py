@@ -1,6 +1,7 @@
 """Reading one image file as a grey picture."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -27,7 +28,7 @@ class DataError(ValueError):
     """One or more faults in images or their folders, a line each."""
 
 
-def read_grey(path: Path, window: tuple[float, float] | None = None, frame: int | None = None) -> NDArray:
+def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> NDArray:
     """The image at ``path``, colour turned grey. What a file is, its content decides, not its name.
 
     Whole numbers of more than 8 bits are divided by full_scale; floating ones are from 0 to 1 already. Size is
@@ -36,7 +37,7 @@ def read_grey(path: Path, window: tuple[float, float] | None = None, frame: int 
     Args:
         path: a JPEG, PNG, BMP, TIFF, .npy or DICOM file.
         window: centre and width, for DICOM only; see data.dicom.
-        frame: for DICOM only; None is the middle one.
+        frame: for DICOM only; -1 is the middle one.
 
     Returns:
         (H, W) array: uint8 (0 to 255) where the file holds 8 bits, else float32 from 0 to 1. DICOM is float32.
@@ -124,9 +125,8 @@ def _read_picture(path: Path, kind: str) -> NDArray:
     except DataError:
         raise
     except Exception as error:  # Pillow and OpenCV raise whatever a damaged byte leads to
-        raise DataError(
-            f"{path}: not readable as {kind}: {' '.join(str(error).split())}; replace or remove it"
-        ) from None
+        said = " ".join(str(error).split())
+        raise DataError(f"{path}: not readable as {kind}: {said}; replace or remove it") from None
     if pages > 1:
         raise DataError(f"{path}: got {pages} pages, wanted one; save each as a file of its own")
     # older OpenCV fills what a truncated JPEG lacks with grey: after the last start of a scan an end must follow
@@ -151,9 +151,8 @@ def _as_grey(image: NDArray, path: Path) -> NDArray:
     if image.ndim == 3 and image.shape[2] in (3, 4):
         image = image[:, :, :3]
     elif image.ndim != 2:
-        raise DataError(
-            f"{path}: got an array of shape {image.shape}, wanted (H, W), (H, W, 1) or (H, W, 3); save one image a file"
-        )
+        raise DataError(f"{path}: got an array of shape {image.shape}, wanted (H, W), (H, W, 1) or (H, W, 3); "
+                        "save one image a file")  # fmt: skip
     check_size(path, *image.shape[:2])
     if image.dtype.kind not in "uif":
         raise DataError(f"{path}: got pixels of type {image.dtype}, wanted whole or floating numbers; save it again")

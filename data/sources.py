@@ -1,12 +1,19 @@
 """Finding the images of a data set, with label, split, group, boxes and mask, as people keep them."""
 
+import multiprocessing
+import os
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from data.geometry import Box, parse_boxes
-from data.processed import COLUMNS, NORMAL_NAMES, POSITIVE_NAMES, read_table
+import cv2
+from tqdm import tqdm
+
+from data.processed import NORMAL_NAMES, POSITIVE_NAMES, Sample, read_table
 from data.readers import SUFFIXES, DataError
 
 SPLIT_NAMES = {
@@ -15,24 +22,10 @@ SPLIT_NAMES = {
 }  # fmt: skip
 CLASS_NAMES = {*NORMAL_NAMES, *POSITIVE_NAMES, "1"}  # a lone one is a class, not a folder around classes
 GROUP_COLUMNS = ("group", "patient", "patient_id", "vessel", "frame", "study")
+FEW = 300  # images for which starting processes takes longer than the work
 
 
-@dataclass(frozen=True)
-class Source:
-    """One image to prepare. ``group`` ties images that belong together; empty: nothing known."""
-
-    path: Path
-    name: str  # relative to the folder of the data set, with forward slashes
-    label: str
-    split: str = ""
-    group: str = ""
-    boxes: list[Box] = field(default_factory=list)
-    mask: Path | None = None
-    pixel_spacing_mm: str = ""
-    more: dict[str, str] = field(default_factory=dict)
-
-
-def find(root: Path, group: str | None, notes: list[str]) -> list[Source]:
+def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sample], bool]:
     """The images below ``root``: from its manifest.csv, else split folders of classes, else class folders.
 
     Args:
@@ -40,6 +33,10 @@ def find(root: Path, group: str | None, notes: list[str]) -> list[Source]:
         group: name of a manifest column, or a regular expression over relative paths (its first bracket, else
             the whole match, names the group).
         notes: takes lines that the user should read.
+
+    Returns:
+        the folder of the data set; its images by path, with masks and boxes as they are in the files; and whether
+        they lie in plain class folders, as exported, with text burned into their borders.
 
     Raises:
         DataError: nothing found, or every fault of the manifest, a line each.
@@ -53,77 +50,84 @@ def find(root: Path, group: str | None, notes: list[str]) -> list[Source]:
         raise DataError(f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into labelled windows: "
                         f"python -m data.arcade --Path {root} --OUTPUT windows")  # fmt: skip
     if manifest.is_file():
-        sources = _from_manifest(manifest, group, notes)
-        group = None if group in read_table(manifest)[0] else group
+        rows = read_table(manifest)
+        column = next((name for name in (group, *GROUP_COLUMNS) if name in rows[0]), "")
+        if column:
+            notes.append(f"images with the same {column} stay on one side of the split")
+        samples = _from_manifest(manifest, rows, column or "")
+        group = None if group == column else group
     else:
-        sources = _from_folders(root, notes)
+        samples = _from_folders(root, notes)
     if group is not None:
-        sources = _grouped_by_pattern(sources, group, notes)
-    return sorted(sources, key=lambda source: source.name)
+        samples = _grouped_by_pattern(samples, group, notes)
+    plain = not manifest.is_file() and not samples[0].split
+    return manifest.parent, sorted(samples, key=lambda sample: sample.path), plain
 
 
-def _from_manifest(manifest: Path, group: str | None, notes: list[str]) -> list[Source]:
-    root, rows, sources, faults = manifest.parent, read_table(manifest), [], []
+def each(work: Callable[[Sample], Any], samples: list[Sample], title: str) -> list[Any]:
+    """What ``work`` gives for each image, on all cores, under a progress bar."""
+    spawn = multiprocessing.get_context("spawn")  # a fork of a process whose libraries have started threads can hang
+    with ProcessPoolExecutor(os.cpu_count(), spawn, cv2.setNumThreads, (1,)) as pool:
+        done = map(work, samples) if len(samples) < FEW else pool.map(work, samples, chunksize=16)
+        return list(tqdm(done, title, len(samples), unit=" images", mininterval=1))
+
+
+def is_image(path: Path, folder: Path) -> bool:
+    """Whether a file below ``folder`` is an image of its own: not hidden, no mask, not what data.prepare draws."""
+    inside = path.parts[len(folder.parts) :]
+    left_out = any(part == "masks" or part.startswith((".", "__MACOSX")) for part in inside)
+    named = path.suffix.lower() in SUFFIXES and path.name != "contact_sheet.png"
+    return named and not left_out and path.is_file()
+
+
+def _from_manifest(manifest: Path, rows: list[dict[str, str]], column: str) -> list[Sample]:
+    root, samples, faults = manifest.parent, [], []
     missing = {"path", "label"} - set(rows[0])
     if missing:
         raise DataError(f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(rows[0])}")
-    column = group if group in rows[0] else next((name for name in GROUP_COLUMNS if name in rows[0]), "")
-    if column:
-        notes.append(f"images with the same {column} stay on one side of the split")
     for line, row in enumerate(rows, start=2):
-        path, given = root / row["path"], row.get("split", "")
+        given = row.get("split", "")
         split = SPLIT_NAMES.get(given.lower(), "")
-        mask = root / row["mask"] if row.get("mask") else None
+        sample = replace(Sample.from_row(row), split=split, group=row.get(column, ""))
+        samples.append(sample)
+        wrong = []
         try:
-            boxes = parse_boxes(row.get("lesion_boxes_xyxy", ""))
+            sample.boxes  # noqa: B018  its parser is the check
         except ValueError as error:
-            faults.append(f"{manifest}, line {line}: {error}")
-            continue
+            wrong.append(str(error))
         if bool(given) != bool(split):
-            faults.append(f"{manifest}, line {line}: got split {given!r}, wanted train, val or test")
-        for file in filter(None, (path, mask)):
+            wrong.append(f"got split {given!r}, wanted train, val or test")
+        for file in [root / sample.path] + [root / sample.mask] * bool(sample.mask):
             if not file.resolve().is_relative_to(root.resolve()):
-                faults.append(f"{manifest}, line {line}: {file} lies outside {root}; nothing there is read")
+                wrong.append(f"{file} lies outside {root}; nothing there is read")
             elif not file.is_file():
-                faults.append(f"{manifest}, line {line}: no such file {file}")
-        if not re.fullmatch(r"[^/\\.][^/\\]*", row["label"]):
-            faults.append(f"{manifest}, line {line}: got label {row['label']!r}, wanted a name that a folder can have")
-        more = {name: value for name, value in row.items() if name not in COLUMNS}
-        tie, spacing = row.get(column, ""), row.get("pixel_spacing_mm", "")
-        sources.append(Source(path, row["path"], row["label"], split, tie, boxes, mask, spacing, more))
-    if any(source.split for source in sources) and not all(source.split for source in sources):
+                wrong.append(f"no such file {file}")
+        if not re.fullmatch(r"[^/\\.][^/\\]*", sample.label):
+            wrong.append(f"got label {sample.label!r}, wanted a name that a folder can have")
+        faults += [f"{manifest}, line {line}: {fault}" for fault in wrong]
+    if len({bool(sample.split) for sample in samples}) > 1:
         faults.append(f"{manifest}: some rows have a split and others have none; fill in all or none")
-    doubled = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
-    faults += [f"{manifest}: {name} is listed more than once" for name in doubled]
+    counts = Counter(sample.path for sample in samples)
+    faults += [f"{manifest}: {name} is listed more than once" for name, count in counts.items() if count > 1]
     if faults:
         raise DataError("\n".join(faults))
-    return sources
+    return samples
 
 
-def _images(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [
-        path
-        for path in files
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
-    ]
-
-
-def _from_folders(root: Path, notes: list[str]) -> list[Source]:
-    splits = {
-        child: SPLIT_NAMES[child.name.lower()] for child in _with_images(root) if child.name.lower() in SPLIT_NAMES
-    }
-    if "train" in splits.values():
-        return [source for folder, split in splits.items() for source in _from_classes(folder, split, root, notes)]
-    return _from_classes(root, "", root, notes)
+def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
+    splits = {child: SPLIT_NAMES.get(child.name.lower(), "") for child in _with_images(root)}
+    if "train" not in splits.values():
+        return _from_classes(root, "", root, notes)
+    return [sample for child, split in splits.items() if split for sample in _from_classes(child, split, root, notes)]
 
 
 def _with_images(folder: Path) -> list[Path]:
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and _images(child)]
+    """The folders right in this one that hold images at any depth."""
+    folders = [child for child in sorted(folder.iterdir()) if child.is_dir()]
+    return [child for child in folders if any(is_image(path, folder) for path in child.rglob("*"))]
 
 
-def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> list[Source]:
+def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> list[Sample]:
     classes = _with_images(folder)
     while len(classes) == 1 and classes[0].name.lower() not in CLASS_NAMES and _with_images(classes[0]):
         classes = _with_images(classes[0])
@@ -131,31 +135,23 @@ def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> lis
         found = f"only {classes[0].name}/" if classes else "none"
         raise DataError(f"{folder}: wanted a folder with images for each class, such as normal/ and abnormal/; "
                         f"got {found}. Image files end in {', '.join(SUFFIXES)}")  # fmt: skip
-    loose = [path for path in classes[0].parent.iterdir() if path.suffix.lower() in SUFFIXES]
-    if loose:
-        notes.append(
-            f"{classes[0].parent}: {len(loose)} images beside the class folders have no label and are left out"
-        )
-    return [
-        Source(path, path.relative_to(root).as_posix(), child.name, split)
-        for child in classes
-        for path in _images(child)
-    ]
+    around = classes[0].parent
+    if loose := sum(is_image(path, around) for path in around.iterdir()):
+        notes.append(f"{around}: {loose} images beside the class folders have no label and are left out")
+    images = [(path, child.name) for child in classes for path in child.rglob("*") if is_image(path, child)]
+    return [Sample(path.relative_to(root).as_posix(), split, label) for path, label in images]
 
 
-def _grouped_by_pattern(sources: list[Source], pattern: str, notes: list[str]) -> list[Source]:
+def _grouped_by_pattern(samples: list[Sample], pattern: str, notes: list[str]) -> list[Sample]:
     try:
         regex = re.compile(pattern)
     except re.error as error:
         raise DataError(f"--group: {pattern!r} is no manifest column and no regular expression: {error}") from None
-    grouped, unmatched = [], 0
-    for source in sources:
-        match = regex.search(source.name)
-        unmatched += match is None
-        tie = (match.group(1) if regex.groups else match.group(0)) if match else ""
-        grouped.append(Source(**{**vars(source), "group": tie or source.group}))
-    if unmatched == len(sources):
-        raise DataError(f"--group: {pattern!r} matches no path, such as {sources[0].name}")
+    matches = [regex.search(sample.path) for sample in samples]
+    unmatched = matches.count(None)
+    if unmatched == len(samples):
+        raise DataError(f"--group: {pattern!r} matches no path, such as {samples[0].path}")
     if unmatched:
-        notes.append(f"--group: {unmatched} of {len(sources)} paths do not match {pattern!r}; each stands alone")
-    return grouped
+        notes.append(f"--group: {unmatched} of {len(samples)} paths do not match {pattern!r}; each stands alone")
+    ties = [match[1 if regex.groups else 0] if match else "" for match in matches]
+    return [replace(sample, group=tie or sample.group) for sample, tie in zip(samples, ties, strict=True)]

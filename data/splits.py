@@ -1,6 +1,6 @@
 """Groups of images that belong together, and splits that keep them together."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +10,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from data.processed import shared
 from data.readers import DataError
 
 ROUNDING = 100.0  # what an image off the share weighs, where all groups off the share of their kind weigh 1
 NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
+ADVICE = "add images, or bring a split of your own"
 
 
-def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> list[int]:
+def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
     """Number the groups of images that share a key (its position counts; an empty one ties nothing) or are a pair.
 
     Args:
@@ -24,15 +26,12 @@ def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> list[int]:
         pairs: (pairs, 2) indices of further images that belong together.
 
     Returns:
-        for each image the number of its group.
+        (n,) for each image the number of its group.
     """
-    first: dict[tuple[int, str], int] = {}
-    links = [(i, int(j)) for i, j in pairs]
-    for i, own in enumerate(keys):
-        links += [(i, first.setdefault((place, key), i)) for place, key in enumerate(own) if key]
-    a, b = np.array(links or [(0, 0)]).T
+    links = [(tied[0], i) for tied in shared(keys) for i in tied]
+    a, b = np.concatenate([np.array(links, int).reshape(-1, 2), pairs]).T
     graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(keys), len(keys)))
-    return [int(number) for number in connected_components(graph, directed=False)[1]]
+    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, count: int, seed: int) -> NDArray:
@@ -41,15 +40,11 @@ def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, coun
     Raises:
         DataError: a class has fewer groups than folds are wanted.
     """
-    members = defaultdict(set)
-    for label, group in zip(labels, groups, strict=True):
-        members[label].add(group)
-    scarce = min(members, key=lambda label: len(members[label]))
-    if len(members[scarce]) < count:
-        raise DataError(
-            f"class {scarce} has {len(members[scarce])} group(s) of images that belong together, too few for {count} "
-            "parts without putting views of one vessel on two sides; add images, or bring a split of your own"
-        )
+    held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
+    scarce, least = min(held.items(), key=lambda item: item[1])
+    if least < count:
+        raise DataError(f"class {scarce} has {least} group(s) of images that belong together, too few for {count} "
+                        f"parts without putting views of one vessel on two sides; {ADVICE}")  # fmt: skip
     numbers = np.zeros(len(labels), int)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for number, (_, chosen) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
@@ -91,10 +86,8 @@ def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArr
         options={"mip_rel_gap": 0, "node_limit": NODES, "presolve": False},  # presolving loses solutions (1.17)
     )
     if best.x is None:
-        raise DataError(
-            "the groups of images that belong together are too few or too large for both sides to hold every class; "
-            "add images, or bring a split of your own"
-        )
+        raise DataError("the groups of images that belong together are too few or too large for both sides to hold "
+                        f"every class; {ADVICE}")  # fmt: skip
     rng, chosen = np.random.default_rng(seed), np.zeros(len(images), bool)
     for number, wanted in enumerate(np.round(best.x[:types]).astype(int)):
         chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True

@@ -168,7 +168,7 @@ def subject_of(path: str | None, checkpoint_path: Path) -> Subject:
         first, *more = find(path)
         if more:
             print(f"{path}: the first of {1 + len(more)} images is shown, {first}")
-        (item,) = gather([first], names, how)
+        (item,) = gather([first], names)
         image, lesion = item.image(how), item.lesion(how)
         name, truth = first.stem[-30:], item.truth
     batch = to_tensor(image, how["mean"], how["std"], about["config"]["num_channels"])[None]

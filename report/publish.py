@@ -1,6 +1,5 @@
 """From finished runs to ViT.ckpt: temperature and threshold from validation, figures, the folds as one."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from data.dataset import CoronaryDataset
-from files import keep_aside, written_whole
+from data.processed import read_table, write_table
+from files import keep_aside
 from report.evaluate import evaluate, fit_temperature, fit_threshold
 from vit import checkpoint
 
@@ -18,11 +18,12 @@ def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> N
     """A run's predictions of the images that it did not learn from, in the form of predictions.csv and with groups."""
     names = dataset.processed.class_names
     probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
-    with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["path", "truth", *(f"probability_{name}" for name in names), "predicted", "group"])
-        for sample, row in zip(dataset.samples, probabilities, strict=True):
-            table.writerow([sample.path, sample.label, *row, names[int(row.argmax())], sample.group])
+    rows: list[dict[str, Any]] = []
+    for sample, row in zip(dataset.samples, probabilities, strict=True):
+        said = {f"probability_{name}": share for name, share in zip(names, row, strict=True)}
+        predicted = names[int(row.argmax())]
+        rows.append({"path": sample.path, "truth": sample.label, **said, "predicted": predicted, "group": sample.group})
+    write_table(path, rows)
 
 
 def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
@@ -38,8 +39,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
         sensitivity: that the threshold shall reach on validation; 0: most sensitivity + specificity (Youden).
     """
     members = [torch.load(run / "best.ckpt", map_location="cpu", weights_only=True) for run in runs]
-    tables = [list(csv.DictReader((run / "validation.csv").open(encoding="utf-8"))) for run in runs]
-    rows = [row for table in tables for row in table]
+    rows = [row for run in runs for row in read_table(run / "validation.csv")]
     names = members[0]["class_names"]
     labels = np.array([names.index(row["truth"]) for row in rows])
     probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
@@ -47,25 +47,23 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     groups = [row["group"] for row in rows]
     temperature = fit_temperature(labels, logits)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
+    scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
     if len(names) == 2:
-        scores = torch.from_numpy(logits / temperature).softmax(dim=1)[:, 1].numpy()
-        result["threshold"] = fit_threshold(labels, scores, sensitivity or None)
-        figures = evaluate(labels, scores, groups, result["threshold"])
-        result["figures"] = {name: [figure.value, figure.low, figure.high] for name, figure in figures.items()}
+        result["threshold"] = fit_threshold(labels, scores[:, 1], sensitivity or None)
+        figures = evaluate(labels, scores[:, 1], groups, result["threshold"])
     else:
-        scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
         areas = [evaluate(labels == k, scores[:, k], groups)["auroc"] for k in range(len(names))]
-        result["figures"] = {
-            f"auroc, {name} or not": [area.value, area.low, area.high] for name, area in zip(names, areas, strict=True)
-        }
+        figures = {f"auroc, {name} or not": area for name, area in zip(names, areas, strict=True)}
+    result["figures"] = {name: [figure.value, figure.low, figure.high] for name, figure in figures.items()}
     result["epoch_chosen_on_validation"] = len(runs) == 1
-    result["history"] = [_history(run) for run in runs]
+    histories = [read_table(run / "metrics.csv") for run in runs]
+    result["history"] = [[{name: float(row[name]) for name in row} for row in history] for history in histories]
     if len(runs) > 1:
         states = [torch.load(run / "last.ckpt", map_location="cpu", weights_only=True)["state_dict"] for run in runs]
         result["state_dict"], *result["members"] = states
         images = {digest for member in members for digest in member["training_images_sha256"]}
         result["training_images_sha256"] = sorted(images)
-        _join(runs, target.parent / "out_of_fold.csv")
+        write_table(target.parent / "out_of_fold.csv", rows)
     kept = keep_aside(target)
     checkpoint.save(result, target)
     if kept:
@@ -79,23 +77,9 @@ def summary(result: dict[str, Any], images: int, runs: int) -> str:
     how = "out-of-fold predictions, weights of each last epoch"
     if runs == 1:
         epoch = result["validation"]["epoch"]
-        how = (
-            f"validation images, weights of epoch {epoch}, which was chosen on them (--folds gives unflattered figures)"
-        )
+        chosen = "which was chosen on them (--folds gives unflattered figures)"
+        how = f"validation images, weights of epoch {epoch}, {chosen}"
     lines = [f"{images} {how}; temperature {result['temperature']:.2f}, threshold {result['threshold']:.3f}"]
     for name, (value, low, high) in result.get("figures", {}).items():
         lines.append(f"  {name:<24}{value:7.3f}   95 % interval {low:.3f} to {high:.3f}")
     return "\n".join(lines)
-
-
-def _history(run: Path) -> list[dict[str, float]]:
-    with open(run / "metrics.csv", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-
-
-def _join(runs: list[Path], path: Path) -> None:
-    texts = [(run / "validation.csv").read_text(encoding="utf-8").splitlines() for run in runs]
-    with written_whole(path) as beside:
-        beside.write_text(
-            "\n".join([texts[0][0], *(line for text in texts for line in text[1:])]) + "\n", encoding="utf-8"
-        )

@@ -186,7 +186,7 @@ def test_spawned_reading_finds_the_same(pictures: Pictures, monkeypatch: pytest.
     raw = pictures(count=6)
     (raw / "normal" / "empty.png").write_bytes(b"")
     alone = audit.audit(raw)
-    monkeypatch.setattr(audit, "FEW", 1)
+    monkeypatch.setattr("data.sources.FEW", 1)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert audit.audit(raw) == alone
 

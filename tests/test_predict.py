@@ -211,7 +211,7 @@ def test_known_lesions_reach_the_picture(tmp_path: Path, pictures: Callable[...,
     ]
     (raw / "manifest.csv").write_text("path,label,lesion_boxes_xyxy\n" + "\n".join(lines) + "\n")
     how = contents()["preprocessing"]
-    items = gather([raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"], how)
+    items = gather([raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"])
     lesion = items[0].lesion(how)
     assert lesion is not None
     assert (int(lesion.sum()), items[1].lesion(how)) == (64, None)
@@ -234,7 +234,7 @@ def test_truth_is_known_from_another_word_for_the_class(
     path = tmp_path / folder_name / "a.png"
     path.parent.mkdir()
     cv2.imwrite(str(path), np.arange(1024, dtype=np.uint8).reshape(32, 32))
-    assert [item.truth for item in gather([path], names, contents()["preprocessing"])] == [truth]
+    assert [item.truth for item in gather([path], names)] == [truth]
 
 
 def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
@@ -251,6 +251,15 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
     for item, how in zip(shown, ({}, {"method": "rollout", "target": 0, "layer": 1, "head": 0}), strict=True):
         assert np.allclose(item.map, explain(model, image, **how)[1][0], atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_prepared_images_of_another_size_are_resized_with_a_note(
+    tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in (("a", 32), ("b", 48)):
+        np.save(tmp_path / f"{name}.npy", np.arange(size * size, dtype=np.uint8).reshape(size, size))
+    predict.main(["-p", str(tmp_path / "*.npy"), "-k", str(ckpt), "-o", str(tmp_path / "x.png")])
+    assert "note: 1 images are resized to the model's 32 px" in capsys.readouterr().err
 
 
 def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import CONFIG
 from data import prepare as command
 from data import processed
 from data.geometry import Placement, format_boxes, parse_boxes
+from data.inputs import find
 from data.prepare import prepare
 from data.readers import DataError, read_grey
 
@@ -339,3 +340,23 @@ def test_arcade_as_downloaded_is_sent_to_its_importer(tmp_path: Path) -> None:
 def test_a_picture_is_no_data_set(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match=r"p00.png: is a file; --Path is a folder"):
         prepare(pictures() / "normal" / "p00.png", tmp_path / "out", CONFIGURATION)
+
+
+def test_masks_and_hidden_folders_are_no_classes(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    raw = pictures()
+    for name in ("masks", ".thumbnails", "__MACOSX"):
+        (raw / name).mkdir()
+        (raw / name / "p00.png").write_bytes((raw / "normal" / "p00.png").read_bytes())
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    assert result.class_names == ["normal", "abnormal"]
+    assert len(result.samples) == 24
+
+
+def test_a_glob_finds_images_above_and_below_hidden_folders(
+    tmp_path: Path, pictures: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = pictures(name=".data/raw")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert len(find("../.data/raw/*normal/p0*.png")) == len(find(f"{raw}/*/p0*.png")) == 20
+    assert len(find("../.data/raw")) == 24

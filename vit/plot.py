@@ -1,5 +1,6 @@
 """The pictures: predictions with attention maps, and the curves of a training."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     top = top or shared_scale([item.map for item in items])
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(textwrap.fill(title, 95), fontsize=9)
     grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.2, 0.72])
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
