@@ -232,6 +232,8 @@ def test_log_odds_are_the_difference_of_two_logits() -> None:
         ({"layer": 3}, "layer: got 3, wanted 0 to 2"),
         ({"head": 4}, "head: got 4, wanted 0 to 3"),
         ({"target": 5}, "target: got 5, wanted 0 to 4"),
+        ({"method": "grad-cam", "head": 0}, "head: got 0, but grad-cam has none to choose"),
+        ({"method": "occlusion", "layer": 0}, "layer: got 0, but occlusion has none to choose"),
     ],
 )
 def test_what_is_not_there_is_said(asked: dict[str, Any], message: str) -> None:

@@ -147,6 +147,9 @@ METHODS: dict[str, Callable[[_Asked], Answer]] = {
 }  # fmt: skip
 
 
+WITHOUT = {"grad-cam": ("head",), "occlusion": ("layer", "head")}  # what a method does not tell apart
+
+
 def explain(
     model: VisionTransformer,
     images: Tensor,
@@ -171,7 +174,7 @@ def explain(
         for the class). Patches that the model leaves out are NaN: not seen.
 
     Raises:
-        ExplanationError: no such method, class, block or head.
+        ExplanationError: no such method, class, block or head, or one that the method does not tell apart.
     """
     target = model.num_classes - 1 if target is None else target
     check(model, method, target, layer, head)
@@ -197,6 +200,8 @@ def check(
     for name, value, count in (
         ("target", highest, model.num_classes), ("layer", layer, len(model.blocks)), ("head", head, model.num_heads)
     ):  # fmt: skip
+        if value is not None and name in WITHOUT.get(method, ()):
+            raise ExplanationError(f"{name}: got {value}, but {method} has none to choose; leave --{name} out")
         if value is not None and not 0 <= value < count:
             raise ExplanationError(f"{name}: got {value}, wanted 0 to {count - 1}")
 

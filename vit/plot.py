@@ -81,7 +81,9 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         strength = np.clip(evidence / top, 0, 1)
         colours = right.imshow(evidence, cmap="inferno", vmin=0, vmax=top, alpha=0.65 * strength**0.7)
         peak = np.unravel_index(int(evidence.argmax()), evidence.shape)
-        right.plot(peak[1], peak[0], "+", color="white", markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
+        found = bool(evidence[peak] > 0)
+        if found:
+            right.plot(peak[1], peak[0], "+", color="white", markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
         bar = figure.colorbar(colours, ax=right, fraction=0.05, pad=0.02)
         assert bar.solids is not None
         bar.solids.set_alpha(1)
@@ -96,7 +98,8 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         if item.lesion is not None and item.lesion.any():
             right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
             off = cv2.distanceTransform((item.lesion == 0).astype(np.uint8), cv2.DIST_L2, 5)[peak]
-            words.text(0, 0.18, "peak on the lesion" if off == 0 else f"peak {off:.0f} px off the lesion", **SMALL)
+            where = "on the lesion" if off == 0 else f"{off:.0f} px off the lesion"
+            words.text(0, 0.18, f"peak {where}" if found else "no evidence anywhere", **SMALL)
         words.axis("off")
         wrong = bool(item.truth) and item.truth != item.predicted
         lines = [

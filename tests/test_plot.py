@@ -1,0 +1,55 @@
+"""What the picture of a prediction says in words and marks."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from vit import plot
+
+SHAPE = (24, 40)  # 3 x 5 patches of 8 px
+
+
+def words_and_crosses(
+    map_: np.ndarray, lesion: np.ndarray | None, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, list[tuple[float, float]]]:
+    drawn: list[Any] = []
+    monkeypatch.setattr(plt, "close", drawn.append)
+    said = ("relevance, for b", "b", "b", ["a", "b"], [0.4, 0.6])
+    plot.predictions([plot.Explained("x.png", np.full(SHAPE, 0.5), map_, *said, lesion)], path, "title")
+    axes = drawn[0].axes
+    words = " | ".join(text.get_text() for axis in axes for text in axis.texts)
+    crosses = [line.get_xydata()[0] for axis in axes for line in axis.lines if line.get_marker() == "+"]
+    return words, [(float(x), float(y)) for x, y in crosses]
+
+
+@pytest.mark.parametrize(("row", "column", "said"), [(1, 3, "peak on the lesion"), (1, 1, r"peak 1[23] px off the lesion")])
+def test_the_peak_is_marked_and_measured(
+    row: int, column: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    map_ = np.full((3, 5), 0.2, np.float32)
+    map_[row, column] = 12
+    lesion = np.zeros(SHAPE, np.uint8)
+    lesion[8:16, 24:32] = 1
+    words, crosses = words_and_crosses(map_, lesion, tmp_path / "x.png", monkeypatch)
+    assert re.search(said, words)
+    ((x, y),) = crosses
+    assert abs(x - (8 * column + 3.5)) < 4.5
+    assert abs(y - (8 * row + 3.5)) < 2
+
+
+def test_an_empty_map_has_no_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lesion = np.zeros(SHAPE, np.uint8)
+    lesion[8:16, 24:32] = 1
+    words, crosses = words_and_crosses(np.zeros((3, 5), np.float32), lesion, tmp_path / "x.png", monkeypatch)
+    assert "no evidence anywhere" in words
+    assert crosses == []
+
+
+def test_without_a_known_lesion_nothing_is_said_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, crosses = words_and_crosses(np.ones((3, 5), np.float32), None, tmp_path / "x.png", monkeypatch)
+    assert "lesion" not in words
+    assert len(crosses) == 1
