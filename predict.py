@@ -34,8 +34,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--method", default="relevance", help="how the map is made (default relevance): attention, "
                         "rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion")  # fmt: skip
     parser.add_argument("--target", help="class whose evidence the map shows (default: the positive one)")
-    parser.add_argument("--layer", type=int, help="encoder block, from 0, that alone is asked (default: as the method)")
-    parser.add_argument("--head", type=int, help="attention head, from 0, that alone is asked (default: all)")
+    parser.add_argument(
+        "--layer",
+        type=int,
+        help="encoder block that alone is asked, from 0; pictures count from 1 (default: as the method)",
+    )
+    parser.add_argument(
+        "--head", type=int, help="attention head that alone is asked, from 0; pictures count from 1 (default: all)"
+    )
     parser.add_argument("--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     arguments = parser.parse_args(_joined(argv))
     for name in ("num_images", "batch_size"):
@@ -69,6 +75,7 @@ def judge(
     device: "torch.device",
     batch_size: int,
     asked: dict[str, Any] | None = None,
+    tell: bool = True,
 ) -> list[Prediction]:
     """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain).
 
@@ -87,7 +94,7 @@ def judge(
         return torch.stack(members).float().mean(dim=0).cpu()
 
     how, names = about["preprocessing"], about["class_names"]
-    predictions, faults = [], list[str]()
+    predictions, faults, longest = [], list[str](), list[torch.Tensor]()
     for model in models:
         model.to(device)
     bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
@@ -115,6 +122,8 @@ def judge(
             else:
                 both = [explain(model, images, **asked) for model in models]
                 logits, maps = mean([said for said, _ in both]), list(mean([map_ for _, map_ in both]).numpy())
+            longest.append(ratios[0])  # occlusion makes more passes, of painted images
+            ratios.clear()
             probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
             for item, row, map_ in zip(part, probabilities, maps, strict=True):
                 chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
@@ -122,7 +131,7 @@ def judge(
     if faults:
         told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
         raise DataError("\n".join([*faults, told]))
-    if many := int((torch.cat(ratios) > OUTLIER).sum()):
+    if tell and (many := int((torch.cat(longest) > OUTLIER).sum())):
         print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
               "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
               "registers, as num_registers: 4", file=sys.stderr)  # fmt: skip
@@ -150,7 +159,7 @@ def table(predictions: list[Prediction], class_names: list[str]) -> str:
 
 
 def write_table(text: str, path: Path) -> None:
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and path.read_bytes() != text.encode():
         print(f"kept the former {path} as {keep_aside(path)}")
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
@@ -175,13 +184,11 @@ def spread(predictions: list[Prediction], count: int, positive: str) -> tuple[li
     return sorted(chosen, key=lambda said: -said.probabilities[-1]), words
 
 
-def picture_names(predictions: list[Prediction], root: Path) -> list[str]:
+def picture_names(paths: list[Path], root: Path) -> list[str]:
     """A file name for the picture of each image: its path below ``root``, the suffix only where two would be alike."""
-    stems = [
-        said.item.path.relative_to(root) if said.item.path.is_relative_to(root) else said.item.path
-        for said in predictions
-    ]
-    short = ["__".join(path.with_suffix("").parts[-4:]) for path in stems]
+    root = root.parent if root.is_file() else root
+    stems = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
+    short = ["__".join([part for part in path.with_suffix("").parts if part != path.anchor][-4:]) for path in stems]
     many = {name for name, count in Counter(short).items() if count > 1}
     return [
         f"{f'{name}_{path.suffix[1:]}_{i}' if name in many else name}.png"
@@ -209,6 +216,10 @@ def predict(arguments: argparse.Namespace) -> None:
     models, about = checkpoint.load(arguments.Path_Checkpoint)
     names = about["class_names"]
     inputs = gather(find(arguments.Path), names)
+    paths = [item.path for item in inputs]
+    pictures = [output] if suffix else [output / name for name in picture_names(paths, Path(arguments.Path))]
+    if lost := {path.resolve() for path in paths} & {path.resolve() for path in pictures}:
+        raise DataError(f"--OUTPUT: got {arguments.OUTPUT}, which would overwrite the image {min(lost)}; name another")
     how = (models, about, device, arguments.batch_size)
     if arguments.target not in (None, *names):
         raise DataError(f"--target: got {arguments.target}, wanted one of {', '.join(names)}")
@@ -224,15 +235,20 @@ def predict(arguments: argparse.Namespace) -> None:
     beside = output if suffix == "" else output.parent
     if suffix == ".png":
         chosen, words = spread(predictions, arguments.num_images, names[-1])
-        items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked)]
+        items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked, False)]
     write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
+        former = keep_aside(output) if output.exists() else None
         plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
+        if former and former.read_bytes() == output.read_bytes():
+            former.unlink()
+        elif former:
+            print(f"kept the former {output} as {former}")
     else:
         top = plot.shared_scale([said.map for said in predictions if said.map is not None])
-        for said, name in zip(predictions, picture_names(predictions, Path(arguments.Path)), strict=True):
-            plot.predictions([drawn(said, about, title)], output / name, arguments.Path_Checkpoint.name, top)
+        for said, picture in zip(predictions, pictures, strict=True):
+            plot.predictions([drawn(said, about, title)], picture, arguments.Path_Checkpoint.name, top)
     known = [said for said in predictions if said.item.truth]
     right = sum(said.item.truth == said.predicted for said in known)
     print(f"{len(predictions)} images" + (f", {right} of {len(known)} with known truth right" if known else ""))
@@ -250,6 +266,8 @@ def main(argv: list[str]) -> None:
         predict(arguments)
     except (DataError, CheckpointError, DeviceError, ExplanationError) as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}; --OUTPUT is a .png, or a folder, where you may write")
 
 
 if __name__ == "__main__":

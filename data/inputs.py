@@ -48,7 +48,7 @@ class Input:
         if self.mask is None and not self.boxes:
             return None
         grey, place = self.placed(how)
-        if self.mask is not None and self.mask.is_file():
+        if self.mask is not None and (self.mask.is_file() or not self.boxes):
             return place.mask(read_mask(self.mask, grey.shape))
         return rasterise(place.boxes(parse_boxes(self.boxes)), (how["image_size"],) * 2)
 

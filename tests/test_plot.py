@@ -26,7 +26,7 @@ def words_and_crosses(
     return words, [(float(x), float(y)) for x, y in crosses]
 
 
-@pytest.mark.parametrize(("row", "column", "said"), [(1, 3, "peak on the"), (1, 1, r"peak 1[23] px off the")])
+@pytest.mark.parametrize(("row", "column", "said"), [(1, 3, "peak on the"), (1, 1, r"peak 1[23] of 24 px off the")])
 def test_the_peak_is_marked_and_measured(
     row: int, column: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

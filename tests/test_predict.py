@@ -262,6 +262,48 @@ def test_prepared_images_of_another_size_are_resized_with_a_note(
     assert "note: 1 images are resized to the model's 32 px" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("output", ["", "i.png"])
+def test_an_image_is_not_overwritten_by_its_picture(tmp_path: Path, ckpt: Path, output: str) -> None:
+    image = tmp_path / "in" / "i.png"
+    image.parent.mkdir()
+    cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
+    before = image.read_bytes()
+    with pytest.raises(SystemExit, match=r"--OUTPUT: got .*, which would overwrite the image .*i\.png; name another"):
+        predict.main(["-p", str(image.parent), "-k", str(ckpt), "-o", f"{image.parent}/{output}"])
+    assert image.read_bytes() == before
+
+
+def test_a_former_picture_is_kept_unless_it_is_the_same(
+    tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "i$_$.png"
+    cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
+    command = ["-p", str(image), "-k", str(ckpt), "-o", str(tmp_path / "out" / "x.png")]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.png").write_bytes(b"mine")
+    predict.main(command)
+    predict.main(command)
+    assert capsys.readouterr().out.count("kept the former") == 1
+    kept = [path for path in (tmp_path / "out").iterdir() if path.name.startswith("x_")]
+    assert [path.read_bytes() for path in kept] == [b"mine"]
+
+
+def test_one_file_and_far_globs_are_drawn_into_the_folder(tmp_path: Path, ckpt: Path) -> None:
+    image = tmp_path / "i.png"
+    cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
+    predict.main(["-p", str(image), "-k", str(ckpt), "-o", f"{tmp_path}/one/"])
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["i.png", "predictions.csv"]
+    assert predict.picture_names([Path("/a.png")], Path("/*.png")) == ["a.png"]
+
+
+def test_a_place_where_nothing_can_be_written_is_one_line(tmp_path: Path, ckpt: Path) -> None:
+    image = tmp_path / "i.png"
+    cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="--OUTPUT is a .png, or a folder, where"):
+        predict.main(["-p", str(image), "-k", str(ckpt), "-o", f"{tmp_path}/file/"])
+
+
 def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         predict.parse(["--help"])

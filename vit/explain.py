@@ -196,9 +196,10 @@ def check(
     """Raise ExplanationError unless ``explain`` can answer this."""
     if method not in METHODS:
         raise ExplanationError(f"method: got {method}, wanted one of {', '.join(METHODS)}")
-    highest = int(torch.as_tensor(target).max())
+    classes = torch.as_tensor(target)
     for name, value, count in (
-        ("target", highest, model.num_classes), ("layer", layer, len(model.blocks)), ("head", head, model.num_heads)
+        *(("target", int(each), model.num_classes) for each in (classes.min(), classes.max())),
+        ("layer", layer, len(model.blocks)), ("head", head, model.num_heads)
     ):  # fmt: skip
         if value is not None and name in WITHOUT.get(method, ()):
             raise ExplanationError(f"{name}: got {value}, but {method} has none to choose; leave --{name} out")

@@ -69,14 +69,14 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     top = top or shared_scale([item.map for item in items])
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
-    figure.suptitle(textwrap.fill(title, 95), fontsize=9)
+    figure.suptitle(textwrap.fill(title, 95), fontsize=9, parse_math=False)
     grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.2, 0.72])
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        left.set_title(Path(item.name).stem[-40:], fontsize=7)
+        left.set_title(Path(item.name).stem[-40:], fontsize=7, parse_math=False)  # a name may hold a $
         right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        right.set_title(item.method, fontsize=7)
+        right.set_title(item.method, fontsize=7, parse_math=False)
         evidence, unseen = upsampled(item.map, item.image.shape), np.isnan(item.map)
         strength = np.clip(evidence / top, 0, 1)
         colours = right.imshow(evidence, cmap="inferno", vmin=0, vmax=top, alpha=0.65 * strength**0.7)
@@ -98,7 +98,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         if item.lesion is not None and item.lesion.any():
             right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
             off = cv2.distanceTransform((item.lesion == 0).astype(np.uint8), cv2.DIST_L2, 5)[peak]
-            where = "on the lesion" if off == 0 else f"{off:.0f} px off the lesion"
+            where = "on the lesion" if off == 0 else f"{off:.0f} of {len(item.image)} px off the lesion"
             words.text(0, 0.18, f"peak {where}" if found else "no evidence anywhere", **SMALL)
         words.axis("off")
         wrong = bool(item.truth) and item.truth != item.predicted
@@ -107,7 +107,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
             f"predicted: {item.predicted}",
             *(f"P({name}) = {p:.2f}" for name, p in zip(item.class_names, item.probabilities, strict=True)),
         ]
-        words.text(0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5)
+        words.text(0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5, parse_math=False)
         if wrong:
             words.text(0, 0.28, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
         if item.lesion is not None and item.lesion.any():
