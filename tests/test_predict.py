@@ -300,7 +300,7 @@ def test_a_place_where_nothing_can_be_written_is_one_line(tmp_path: Path, ckpt: 
     image = tmp_path / "i.png"
     cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit, match="--OUTPUT is a .png, or a folder, where"):
+    with pytest.raises(SystemExit, match=r"--OUTPUT is a \.png, or a folder, where you may write"):
         predict.main(["-p", str(image), "-k", str(ckpt), "-o", f"{tmp_path}/file/"])
 
 
