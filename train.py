@@ -82,6 +82,7 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     import pytorch_lightning as pl
     from torch import nn
 
+    from data.readers import DataError
     from report.publish import write_validation
     from vit import checkpoint
     from vit.device import accelerator, precision
@@ -112,6 +113,10 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     kept = contents(config, data, folder.name)
     if arguments.init:
         first = checkpoint.load(arguments.init)[1]
+        known = {sample.sha256 for sample in data.val.samples} & set(first.get("training_images_sha256", []))
+        if known and not config.allow_leaks:
+            raise DataError(f"{arguments.init}: learned from {len(known)} of the {len(data.val)} validation images, "
+                            "which flatters; give weights that did not, or set allow_leaks: true")  # fmt: skip
         kept["init"] = {name: first[name] for name in ("run", "config", "split_sha256")}
     head = nn.Linear(config.embedding_size, 2) if data.train.patch_size else None
     recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)

@@ -95,3 +95,17 @@ def test_a_wrong_file_to_begin_with_is_said_in_one_line(tmp_path: Path, pictures
     places = ["--Config", str(tmp_path / "config.yml"), "--data_folder", str(tmp_path / "real")]
     with pytest.raises(SystemExit, match=r"x.ckpt: is damaged, or no checkpoint"):
         train.main([*places, *SMALL, "--device", "cpu", "--init", str(tmp_path / "x.ckpt")])
+
+
+def test_weights_that_learned_from_validation_images_are_refused(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    common = ["--Config", str(tmp_path / "config.yml"), "--device", "cpu", *SMALL, "--epochs", "1"]
+    made, small = pictures(height=32, width=32), {"image_size": 32, "patch_size": 8}
+    for name, seed in (("one", 0), ("two", 5)):
+        prepare(made, tmp_path / name, CONFIG.Config(**small, seed=seed, val_share=0.5))  # type: ignore[arg-type]
+    train.main([*common, "--data_folder", str(tmp_path / "one"), "--OUTPUT", str(tmp_path / "first")])
+    again = [*common, "--data_folder", str(tmp_path / "two"), "--init", str(tmp_path / "first" / "ViT.ckpt")]
+    with pytest.raises(SystemExit, match=r"ViT\.ckpt: learned from \d+ of the \d+ validation images"):
+        train.main([*again, "--OUTPUT", str(tmp_path / "second")])
+    with pytest.raises(SystemExit, match=r"is of another architecture; .*num_heads 2"):
+        train.main([*again, "--OUTPUT", str(tmp_path / "third"), "--num_heads", "4"])

@@ -85,12 +85,13 @@ def initialise(model: VisionTransformer, path: Path) -> None:
         state |= {name: value for name, value in own.items() if name.startswith(f"head.{len(model.head) - 1}.")}
     unlike = [name for name in own.keys() | state.keys() if name not in own or name not in state
               or own[name].shape != state[name].shape]  # fmt: skip
-    if unlike:
+    if unlike or source.num_heads != model.num_heads:
         keys = (
             "patch_size",
             "num_channels",
             "embedding_size",
             "num_hidden_layers",
+            "num_heads",
             "mlp_ratio",
             "num_registers",
             "stem",
