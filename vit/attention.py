@@ -67,7 +67,7 @@ class SelfAttention(nn.Module):
             dropout = self.dropout.p if self.training else 0.0
             heads = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         else:
-            scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5  # (B, heads, M, N)
+            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)  # (B, heads, M, N)
             probabilities = self.probabilities(scores.softmax(dim=-1))
             heads = self.dropout(probabilities) @ value
         return self.projection_dropout(self.projection(heads.transpose(1, 2).flatten(2)))  # (B, M, D)

@@ -215,7 +215,7 @@ def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
         gradients = torch.autograd.grad(log_odds(logits, asked.target).sum(), wanted)
         pairs = zip(gradients, wanted, strict=True)
         with torch.no_grad():
-            return logits, [slope.mul_(each)[:, asked.heads].clamp_(min=0).mean(dim=1) for slope, each in pairs]
+            return logits, [slope.mul_(each)[:, asked.heads].relu_().mean(dim=1) for slope, each in pairs]
 
 
 def _step(row: Tensor, mixing: Tensor) -> Tensor:
