@@ -22,6 +22,7 @@ from report.evaluate import RESAMPLES, TAIL, Figure
 from vit.checkpoint import build_model
 from vit.explain import explain
 from vit.model import VisionTransformer
+from vit.plot import upsampled
 
 Array = NDArray[Any]
 Probability = Callable[[Tensor], Array]  # (B, C, H, W) images to (B,)
@@ -64,12 +65,6 @@ def interval(values: Array, groups: Sequence[str]) -> Figure:
     drawn = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
     low, high = np.quantile(drawn @ sums / (drawn @ counts), [TAIL, 1 - TAIL])
     return Figure(float(values.mean()), float(low), float(high))
-
-
-def upsampled(map_: Array, size: int) -> Array:
-    """(h, w) map to (size, size) as the picture shows it; a patch that was not seen counts as no evidence."""
-    seen = np.nan_to_num(map_, nan=0).astype(np.float32)
-    return np.clip(cv2.resize(seen, (size, size), interpolation=cv2.INTER_CUBIC), 0, None)
 
 
 def curves(probability: Probability, image: Tensor, map_: Array, rng: np.random.Generator) -> Array:
@@ -175,7 +170,7 @@ def sanity(
     """
 
     def pictures(members: list[VisionTransformer]) -> list[Array]:
-        big = [upsampled(map_, images.shape[-1]) for map_ in explainer(members, images)]
+        big = [upsampled(map_, images.shape[-2:]) for map_ in explainer(members, images)]
         return [(each - each.min()) / max(float(np.ptp(each)), 1e-12) for each in big]
 
     def alike(one: Array, two: Array) -> float:

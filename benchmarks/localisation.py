@@ -39,6 +39,7 @@ from data.readers import DataError
 from vit import checkpoint
 from vit.device import DeviceError, accelerator
 from vit.explain import METHODS
+from vit.plot import upsampled
 
 METRICS = {"hit": "hits", "energy": "energy in the lesion", "ap": "average precision of pixels"}
 REFERENCES = ("centre", "vesselness", "attention")
@@ -89,7 +90,7 @@ def localised(map_: Array, lesion: Array, tolerance: float) -> tuple[float, floa
     tolerance: how far from the lesion a peak may lie, a share of the edge. Of several equal peaks a hit is the share of
     them that lie there.
     """
-    big = faithfulness.upsampled(map_, len(lesion))
+    big = upsampled(map_, lesion.shape)
     big = big if big.any() else np.ones_like(big)
     near = distance_transform_edt(~lesion) <= tolerance * len(lesion)
     precision = average_precision_score(lesion.ravel(), big.ravel())

@@ -24,11 +24,11 @@ from data.dataset import as_float, to_tensor
 from data.inputs import find, gather
 from data.phantom_ct import SMALLEST, phantom
 from files import written_whole
-from report.overlay import STRIPE, Subject, colour_bar, striped, tile
+from report.overlay import STRIPE, Subject, striped, tile
 from report.structure import diagram, filters, mosaic, numbered, positions
 from vit import checkpoint
 from vit.explain import METHODS, explain
-from vit.plot import shared_scale
+from vit.plot import colour_bar, shared_scale
 
 SEED = 2021  # of the phantom; make demo trains on seed 0
 GAP = 12  # px between images

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks import localisation
-from benchmarks.faithfulness import RANDOM, explained, faithful, interval, positive, sanity, scores, upsampled
+from benchmarks.faithfulness import RANDOM, explained, faithful, interval, positive, sanity, scores
 from benchmarks.localisation import figures, localised
 from data import processed
 from data.dataset import CoronaryDataset
@@ -19,6 +19,7 @@ from data.processed import Sample
 from vit import checkpoint
 from vit.explain import METHODS, explain
 from vit.model import VisionTransformer
+from vit.plot import upsampled
 
 SIZE, PATCH = 32, 8
 CONFIG = {
@@ -79,7 +80,7 @@ def test_maps_are_judged_as_large_as_the_picture_shows_them() -> None:
     hit, energy, _ = localised(patches, LESION, tolerance=1 / 16)
     assert hit == 1
     assert 0.1 < energy < 0.4
-    assert upsampled(patches, SIZE).min() == 0
+    assert upsampled(patches, (SIZE, SIZE)).min() == 0
 
 
 def test_identical_maps_do_not_differ() -> None:

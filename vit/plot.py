@@ -11,12 +11,16 @@ matplotlib.use("Agg")
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from files import written_whole
 
 SMALL: dict[str, Any] = {"fontsize": 7, "va": "center", "color": "dimgray"}
+COVER = 0.6  # share of the map's colours where it lies over a picture
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 
 
@@ -54,7 +58,26 @@ def shared_scale(maps: list[NDArray]) -> float:
 
 def upsampled(map_: NDArray, shape: tuple[int, ...]) -> NDArray:
     """A map, (grid height, grid width), as it is drawn over a picture of this shape: smooth; what was not seen is 0."""
-    return cv2.resize(np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(smooth, 0, None)
+
+
+def blend(grey: NDArray, strength: NDArray) -> NDArray:
+    """(...) grey and strength from 0 to 1 to (..., 3) colours: at each grey the lighter, the stronger.
+
+    The share of each is the same everywhere, so that the vessel keeps its contrast under the strongest evidence, and
+    a picture without colours still shows where that is.
+    """
+    return (1 - COVER) * grey[..., None] + COVER * matplotlib.colormaps["inferno"](strength)[..., :3]
+
+
+def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 10) -> None:
+    """A colour bar of what ``blend`` does to middle grey; the scale ends at ``top``."""
+    colours = ListedColormap(blend(np.full(256, 0.4), np.linspace(0, 1, 256)))
+    shown = ScalarMappable(Normalize(0, top), colours)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.05, pad=0.02, extend="max")
+    bar.ax.tick_params(labelsize=size)
+    bar.set_label(label, fontsize=size)
 
 
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
@@ -75,20 +98,14 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         left.set_title(Path(item.name).stem[-40:], fontsize=7, parse_math=False)  # a name may hold a $
-        right.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         right.set_title(item.method, fontsize=7, parse_math=False)
         evidence, unseen = upsampled(item.map, item.image.shape), np.isnan(item.map)
-        strength = np.clip(evidence / top, 0, 1)
-        colours = right.imshow(evidence, cmap="inferno", vmin=0, vmax=top, alpha=0.65 * strength**0.7)
+        right.imshow(blend(np.clip(item.image, 0, 1), np.clip(evidence / top, 0, 1)))
         peak = np.unravel_index(int(evidence.argmax()), evidence.shape)
         found = bool(evidence[peak] > 0)
         if found:
             right.plot(peak[1], peak[0], "+", color="white", markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
-        bar = figure.colorbar(colours, ax=right, fraction=0.05, pad=0.02)
-        assert bar.solids is not None
-        bar.solids.set_alpha(1)
-        bar.ax.tick_params(labelsize=6)
-        bar.set_label("evidence (1 = even share)", fontsize=6)
+        colour_bar(figure, right, top, "evidence (1 = even share)", 6)
         for axis in (left, right):
             axis.axis("off")
         if unseen.any():
