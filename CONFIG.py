@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from files import keep_aside, written_whole
+from files import keeping_former, written_whole
 
 
 class ConfigError(ValueError):
@@ -287,9 +287,8 @@ def main() -> None:
     parser.add_argument("--OUTPUT", "--output", "-o", dest="output", type=Path, default=Path("config.yml"))
     arguments = parser.parse_args()
     config, target = Config(**PRESETS.get(arguments.preset, {})), arguments.output
-    if target.exists() and target.read_text(encoding="utf-8") != _as_yaml(config):
-        print(f"kept the former {target} as {keep_aside(target)}")
-    write(config, target)
+    with keeping_former(target):
+        write(config, target)
     print(f"wrote {target}; train with: python train.py --Config {target} --device auto")
 
 

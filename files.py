@@ -26,7 +26,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def keep_aside(path: Path) -> Path | None:
+def _keep_aside(path: Path) -> Path | None:
     """Keep a copy of the file at ``path``, if there is one, under a name that holds its date; return that name."""
     if not path.exists():
         return None
@@ -38,3 +38,16 @@ def keep_aside(path: Path) -> Path | None:
     with written_whole(kept) as beside:
         shutil.copy2(path, beside)
     return kept
+
+
+@contextmanager
+def keeping_former(path: Path) -> Iterator[None]:
+    """Keep the file at ``path`` under a dated name, and say so, unless the block leaves the same file there."""
+    former = _keep_aside(path)
+    try:
+        yield
+    finally:
+        if former and former.read_bytes() == path.read_bytes():
+            former.unlink()
+        elif former:
+            print(f"kept the former {path} as {former}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from files import keep_aside, written_whole
+from files import keeping_former, written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -159,9 +159,7 @@ def table(predictions: list[Prediction], class_names: list[str]) -> str:
 
 
 def write_table(text: str, path: Path) -> None:
-    if path.exists() and path.read_bytes() != text.encode():
-        print(f"kept the former {path} as {keep_aside(path)}")
-    with written_whole(path) as beside:
+    with keeping_former(path), written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
@@ -239,12 +237,8 @@ def predict(arguments: argparse.Namespace) -> None:
     write_table(table(predictions, names), beside / "predictions.csv")
     if suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
-        former = keep_aside(output) if output.exists() else None
-        plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
-        if former and former.read_bytes() == output.read_bytes():
-            former.unlink()
-        elif former:
-            print(f"kept the former {output} as {former}")
+        with keeping_former(output):
+            plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
     else:
         top = plot.shared_scale([said.map for said in predictions if said.map is not None])
         for said, picture in zip(predictions, pictures, strict=True):

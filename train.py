@@ -117,7 +117,7 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         if known and not config.allow_leaks:
             raise DataError(f"{arguments.init}: learned from {len(known)} of the {len(data.val)} validation images, "
                             "which flatters; give weights that did not, or set allow_leaks: true")  # fmt: skip
-        kept["init"] = {name: first[name] for name in ("run", "config", "split_sha256")}
+        kept["init"] = {name: first.get(name, "") for name in ("run", "config", "split_sha256")}
     head = nn.Linear(config.embedding_size, 2) if data.train.patch_size else None
     recipe = (config.lr, config.weight_decay, config.warmup_share, config.label_smoothing)
     classifier = Classifier(model, *recipe, balance, kept, head, config.lesion_loss, config.seed)
@@ -153,13 +153,14 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     accelerator(arguments.device)  # a device that is not there is said before any work
     if is_first_process():
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
+    if arguments.init:
+        checkpoint.load(arguments.init)  # a wrong file is said before any work
+    if arguments.cross_validate and config.phantoms != "none":
+        raise CONFIG.ConfigError("--folds: phantoms have no folds; leave out --folds, or set phantoms: none")
     folder = make(config) if config.phantoms != "none" else load(Path(config.data_folder))
     name = f"{config.fingerprint()}-{folder.split_hash()[:6]}"
     if arguments.init:
-        checkpoint.load(arguments.init)  # a wrong file is said before any work
         name += f"-{hashlib.sha256(arguments.init.read_bytes()).hexdigest()[:6]}"
-    if arguments.cross_validate and config.phantoms != "none":
-        raise CONFIG.ConfigError("--folds: phantoms have no folds; leave out --folds, or set phantoms: none")
     base = run_folder(arguments.OUTPUT, name, arguments.cross_validate)
     if arguments.cross_validate == 0:
         fit(config, arguments, CoronaryData(config, folder), base, "best")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.dataset import CoronaryDataset
 from data.processed import read_table, write_table
-from files import keep_aside
+from files import keeping_former
 from report.evaluate import evaluate, fit_temperature, fit_threshold
 from vit import checkpoint
 
@@ -63,11 +63,10 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
         result["state_dict"], *result["members"] = states
         images = {digest for member in members for digest in member["training_images_sha256"]}
         result["training_images_sha256"] = sorted(images)
-        write_table(target.parent / "out_of_fold.csv", rows)
-    kept = keep_aside(target)
-    checkpoint.save(result, target)
-    if kept:
-        print(f"kept the former {target} as {kept}")
+        with keeping_former(joined := target.parent / "out_of_fold.csv"):
+            write_table(joined, rows)
+    with keeping_former(target):
+        checkpoint.save(result, target)
     print(summary(result, len(rows), len(runs)))
     print(f"wrote {target}; curves and logs in {runs[0] if len(runs) == 1 else runs[0].parent}")
 

@@ -133,25 +133,33 @@ def test_a_method_is_what_its_paper_says(method: str) -> None:
     torch.testing.assert_close(maps, wanted, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["attention", "occlusion"])
-def test_evidence_lands_on_the_patches_that_are_kept(method: str) -> None:
+def test_attention_lands_on_the_patches_that_are_kept() -> None:
     model, images = vit(kept_tokens=0.4), pictures()
     kept = model.embeddings.kept(images)
     assert kept is not None
-    _, maps = explain(model, images, method, target=TARGET)
-    if method == "occlusion":  # the loss of the hottest patch costs log odds
-        painted = images.clone()
-        row, column = divmod(int(kept[0, int(maps[0].flatten()[kept[0]].argmax())]), GRID[1])
-        painted[0, :, row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = 0
-        target = torch.full((2,), TARGET)
-        falls = log_odds(model(images), target) - log_odds(model(painted), target)
-        assert falls[0] > 0
-    else:
-        with attention_maps(model) as all_maps, torch.no_grad():
-            model(images)
-        rows = all_maps[-1].mean(dim=1)[:, 0, 3:]
-        for one, numbers, values in zip(maps, kept, rows, strict=True):
-            torch.testing.assert_close(one.flatten()[numbers], values / values.mean(), atol=1e-5, rtol=1e-4)
+    with attention_maps(model) as maps, torch.no_grad():
+        model(images)
+    rows = maps[-1].mean(dim=1)[:, 0, 3:]
+    for one, numbers, values in zip(explain(model, images, "attention")[1], kept, rows, strict=True):
+        torch.testing.assert_close(one.flatten()[numbers], values / values.mean(), atol=1e-5, rtol=1e-4)
+
+
+def test_occlusion_lands_on_the_patches_that_are_kept() -> None:
+    model, images = vit(kept_tokens=0.4), pictures()
+    kept = model.embeddings.kept(images)
+    assert kept is not None
+    falls = occlusion(model, images)[:, 3:].detach()  # by Captum, of all patches
+    for one, numbers, values in zip(explain(model, images, "occlusion", TARGET)[1], kept, falls, strict=True):
+        wanted = values[numbers].clamp(min=0)
+        torch.testing.assert_close(one.flatten()[numbers], wanted / wanted.mean(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_frozen_weight_stays_frozen() -> None:
+    model = vit()
+    model.norm.weight.requires_grad_(False)
+    explain(model, pictures(), "relevance")
+    assert not model.norm.weight.requires_grad
+    assert model.norm.bias.requires_grad
 
 
 @pytest.mark.parametrize("method", METHODS)

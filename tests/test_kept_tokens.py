@@ -46,6 +46,29 @@ def test_the_patches_with_most_contrast_stay() -> None:
     assert kept.tolist() == [[3, 8, 9], [0, 2, 14]]
 
 
+def test_flat_patches_have_no_contrast_however_bright_and_the_first_of_equals_stay() -> None:
+    flat = torch.tensor([0.0, 2.1, 4.1, 10.7])[:, None, None, None].expand(-1, 1, 24, 40)
+    assert contrast(flat, 8).max() < 1e-9  # the difference of two large means would leave 1e-4
+    kept = vit(kept_tokens=0.4).embeddings.kept(flat[:1])
+    assert kept is not None
+    assert kept.tolist() == [list(range(6))]
+
+
+@pytest.mark.parametrize(("share", "dropout", "count", "in_training"), [(0.55, 0.0, 8, 8), (1.0, 0.3, 15, 10)])
+def test_the_share_that_stays_is_rounded(share: float, dropout: float, count: int, in_training: int) -> None:
+    model, images = vit(kept_tokens=share, patch_dropout=dropout), torch.rand(2, 1, 24, 40)
+    assert model.embeddings(images, model.embeddings.kept(images)).shape[1] == 1 + count
+    model.train()
+    assert model.embeddings(images, model.embeddings.kept(images)).shape[1] == 1 + in_training
+
+
+def test_each_image_drops_patches_of_its_own() -> None:
+    model = vit(patch_dropout=0.5).train()
+    kept = model.embeddings.kept(torch.rand(20, 1, 24, 40))
+    assert kept is not None
+    assert len({tuple(numbers.tolist()) for numbers in kept}) > 10
+
+
 def test_what_is_left_out_changes_nothing() -> None:
     model, images = vit(kept_tokens=0.2), pictures([[3, 8, 9]])
     other = images.clone()

@@ -18,7 +18,7 @@ import predict
 from data.inputs import gather
 from data.prepare import prepare
 from vit import checkpoint, plot
-from vit.explain import METHODS, explain
+from vit.explain import DEFAULT, METHODS, explain
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2)
@@ -304,9 +304,45 @@ def test_a_place_where_nothing_can_be_written_is_one_line(tmp_path: Path, ckpt: 
         predict.main(["-p", str(image), "-k", str(ckpt), "-o", f"{tmp_path}/file/"])
 
 
+def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = checkpoint.build_model(asdict(CONFIGURATION))
+        states.append({f"model.{name}": 3 * value for name, value in model.state_dict().items()})
+    checkpoint.save(contents(state_dict=states[0], members=[states[1]]), tmp_path / "two.ckpt")
+    shown: list[plot.Explained] = []
+    monkeypatch.setattr(plot, "predictions", lambda items, *_: shown.extend(items))
+    file = str(next((folder / "val").rglob("*.npy")))
+    image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
+    members, _ = checkpoint.load(tmp_path / "two.ckpt")
+    said, maps = (torch.stack(each).mean(dim=0)[0] for each in zip(*(explain(m, image) for m in members), strict=True))
+    for output in ("a.png", "folder/"):
+        predict.main(["-p", file, "-k", str(tmp_path / "two.ckpt"), "-o", f"{tmp_path}/{output}"])
+        (row,) = table(tmp_path / output.rstrip("a.png") / "predictions.csv")
+        assert float(row["probability_abnormal"]) == pytest.approx(float(said.softmax(dim=0)[1]), abs=1e-5)
+    assert len(shown) == 2
+    assert all(np.allclose(item.map, maps, atol=1e-5) for item in shown)
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0.0, 1), (1e9, 0)])
+def test_tokens_that_stand_out_are_told_once(
+    tmp_path: Path, folder: Path, ckpt: Path, limit: float, count: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("vit.hooks.OUTLIER", limit)
+    where = ["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), "--method", "occlusion"]
+    predict.main([*where, "--num_images", "1"])
+    images = len(list((folder / "val").rglob("*.npy")))
+    assert capsys.readouterr().err.count(f"note: in {images} of {images} images a patch token") == count
+
+
 def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         predict.parse(["--help"])
+    assert predict.parse(["-p", "x"]).method == DEFAULT
     assert ",".join(METHODS) in "".join(capsys.readouterr().out.split())
 
 

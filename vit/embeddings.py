@@ -1,10 +1,8 @@
 """From pixels to tokens: patch projection or convolutions, CLS token, registers and position embedding."""
 
-import math
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 
 def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) -> nn.Sequential:
@@ -38,7 +36,8 @@ def sine_positions(grid: tuple[int, int], embedding_size: int) -> Tensor:
 def contrast(images: Tensor, patch_size: int) -> Tensor:
     """(B, C, H, W) images to (B, N) variances of the grey values within each patch, row by row."""
     grey = images.mean(dim=1, keepdim=True)  # (B, 1, H, W)
-    return (avg_pool2d(grey**2, patch_size) - avg_pool2d(grey, patch_size) ** 2).flatten(1)
+    mean = interpolate(avg_pool2d(grey, patch_size), scale_factor=patch_size)  # nearest: the same in all of a patch
+    return avg_pool2d((grey - mean) ** 2, patch_size).flatten(1)
 
 
 class PatchEmbedding(nn.Module):
@@ -124,11 +123,11 @@ class Embeddings(nn.Module):
         if self.kept_tokens == 1 and not dropout:
             return None
         variances = contrast(images, self.patch_embedding.patch_size)  # (B, N)
-        count = math.ceil(self.kept_tokens * variances.shape[1])
+        count = max(1, round(self.kept_tokens * variances.shape[1]))
         numbers = variances.argsort(dim=1, descending=True, stable=True)[:, :count]
         if dropout:
             chance = torch.rand(numbers.shape, device=numbers.device).argsort(dim=1)
-            numbers = numbers.gather(1, chance[:, : math.ceil((1 - dropout) * count)])
+            numbers = numbers.gather(1, chance[:, : max(1, round((1 - dropout) * count))])
         return numbers.sort(dim=1).values
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> Tensor:

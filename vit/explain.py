@@ -145,8 +145,6 @@ METHODS: dict[str, Callable[[_Asked], Answer]] = {
     "attention": _cls_attention, "rollout": _rollout, "gradient-rollout": _gradient_rollout, "relevance": _relevance,
     "legrad": _legrad, "grad-cam": _grad_cam, "occlusion": _occlusion,
 }  # fmt: skip
-
-
 WITHOUT = {"grad-cam": ("head",), "occlusion": ("layer", "head")}  # what a method does not tell apart
 
 
@@ -223,17 +221,10 @@ def _step(row: Tensor, mixing: Tensor) -> Tensor:
 
 
 def _down(fused: list[Tensor], step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The CLS row of the product of all blocks: (B, N), from matrices (B, N, N) of which only that row is followed.
-
-    Of the last block's, and so of a block asked alone, only the CLS row is used, (B, 1, N).
-    """
-    batch, _, count = fused[-1].shape
-    row = fused[-1].new_zeros(batch, 1, count)
-    row[:, :, 0] = 1  # CLS
+    """The CLS row of the product of all blocks: (B, N), from their (B, N, N) or, of the last block, (B, 1, N)."""
     *body, last = fused
-    whole = last.new_zeros(batch, count, count) if last.shape[1] == 1 else last
-    if last.shape[1] == 1:
-        whole[:, :1] = last
-    for mixing in [whole, *reversed(body)]:
+    count = last.shape[2]
+    row = nn.functional.one_hot(torch.zeros_like(last[:, :1, 0], dtype=torch.long), count).to(last)  # (B, 1, N): CLS
+    for mixing in [nn.functional.pad(last, (0, 0, 0, count - last.shape[1])), *reversed(body)]:
         row = step(row, mixing)
     return row[:, 0]
