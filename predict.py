@@ -37,11 +37,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--layer",
         type=int,
-        help="encoder block that alone is asked, from 0; pictures count from 1 (default: as the method)",
+        help="encoder block that alone is asked, from 0 (default: as the method)",
     )
-    parser.add_argument(
-        "--head", type=int, help="attention head that alone is asked, from 0; pictures count from 1 (default: all)"
-    )
+    parser.add_argument("--head", type=int, help="attention head that alone is asked, from 0 (default: all)")
     parser.add_argument("--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     arguments = parser.parse_args(_joined(argv))
     for name in ("num_images", "batch_size"):

@@ -134,7 +134,7 @@ class Sanity:
 
 def _parts(model: VisionTransformer) -> dict[str, nn.Module]:
     """From the answer down to the pixels."""
-    blocks = {f"block {i + 1}": model.blocks[i] for i in reversed(range(len(model.blocks)))}
+    blocks = {f"block {i}": model.blocks[i] for i in reversed(range(len(model.blocks)))}
     return {"head": nn.ModuleList([model.norm, model.head]), **blocks, "embeddings": model.embeddings}
 
 

@@ -75,7 +75,7 @@ def heads(subject: Subject, maps: NDArray) -> Figure:
     size = max(6.0, panel * (count + 1) + 1.6), panel * depth * height / width + 0.8
     figure, axis = plt.subplots(figsize=size, layout="compressed")
     axis.imshow(mosaic(tiles, GAP, 1.0))
-    names = ["mean", *(f"head {i + 1}" for i in range(count))], [f"block {i + 1}" for i in range(depth)]
+    names = ["mean", *(f"head {i}" for i in range(count))], [f"block {i}" for i in range(depth)]
     numbered(axis, names, (height, width), GAP)
     axis.xaxis.tick_top()
     axis.set_title(subject.title, fontsize=11)
@@ -103,7 +103,7 @@ def frames(subject: Subject, maps: NDArray) -> list[Image.Image]:
     for block, head in np.ndindex(depth, count):
         if depth - block <= max(1, FRAMES // count):
             shown.set_data(tile(subject, maps[block, head], top))
-            right.set_title(f"CLS: block {block + 1} of {depth}, head {head + 1} of {count}", fontsize=9)
+            right.set_title(f"CLS: block {block}, head {head}", fontsize=9)
             images.append(drawn(figure, dpi=90))
     return images
 

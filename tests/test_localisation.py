@@ -157,7 +157,7 @@ def test_sanity_fails_for_edges_which_know_no_model() -> None:
     assert not found.passed
 
 
-READ = {"head": "head.0.weight", "block 2": "blocks.1.mlp.fc1.weight", "block 1": "blocks.0.mlp.fc1.weight",
+READ = {"head": "head.0.weight", "block 1": "blocks.1.mlp.fc1.weight", "block 0": "blocks.0.mlp.fc1.weight",
         "embeddings": "embeddings.patch_embedding.projection.weight"}  # fmt: skip
 
 

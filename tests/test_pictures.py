@@ -102,7 +102,7 @@ def test_a_panel_for_each_block_and_head(monkeypatch: pytest.MonkeyPatch) -> Non
     alike = [[np.allclose(panel, tiles[0, 1]) for panel in row] for row in tiles]
     assert np.argwhere(~np.array(alike)).tolist() == [[2, 0], [2, 2]]  # the mean of the block, and the head
     names = [label.get_text() for label in (*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels())]
-    assert names == ["mean", "head 1", "head 2", "head 3", "head 4", "block 1", "block 2", "block 3"]
+    assert names == ["mean", "head 0", "head 1", "head 2", "head 3", "block 0", "block 1", "block 2"]
 
 
 def test_frames_are_those_of_the_last_blocks_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
