@@ -6,6 +6,7 @@ leaves svm.csv, ResNet-18.csv and timm ViT.csv in the form of out_of_fold.csv, f
 
 import argparse
 import csv
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import CONFIG
 from benchmarks.time_to_quality import PEERS, learn, network
 from data import processed
 from data.dataset import CoronaryDataset
+from data.readers import DataError
 from report.publish import write_validation
 
 SIDES = ("train", "val")
@@ -51,7 +53,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2, help="training of a network on one fold")
     parser.add_argument("--peers", nargs="+", default=["svm", *PEERS])
     arguments = parser.parse_args()
-    whole = processed.load(arguments.Path)
+    try:
+        whole = processed.load(arguments.Path)
+    except DataError as error:
+        sys.exit(str(error))
+    if not whole.folds:
+        sys.exit(f"{arguments.Path}: got no folds; prepare it with: python -m data.prepare --folds 5 ...")
     arguments.OUTPUT.mkdir(parents=True, exist_ok=True)
     config = CONFIG.load(given) if (given := arguments.Config) else CONFIG.Config(**CONFIG.PRESETS["tiny"])
     for name in arguments.peers:

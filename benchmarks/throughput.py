@@ -85,6 +85,8 @@ def build(image_size: int, patch_size: int, device: torch.device) -> dict[str, n
         except ImportError as error:
             print(f"{name}: left out, {error}")
             continue
+        if builder not in (ours, half):
+            print(f"{name} {version(name)}")
         parameters = sum(parameter.numel() for parameter in models[name].parameters())
         wanted = sum(parameter.numel() for parameter in models["ours"].parameters())
         if abs(parameters - wanted) > 0.01 * wanted:
@@ -143,10 +145,15 @@ def memory(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float
         before = torch.cuda.memory_allocated()
         STEPS[mode](model, images, labels)
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+    return added_memory(lambda: STEPS[mode](model, images, labels))
+
+
+def added_memory(step: Callable[[], object]) -> float:
+    """Megabytes that a step on the CPU adds at its peak to the resident process (Linux)."""
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = _resident("VmRSS")
-    STEPS[mode](model, images, labels)
+    step()
     return (_resident("VmHWM") - before) / 1e3
 
 
@@ -213,14 +220,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--OUTPUT", type=Path, default=Path("throughput.csv"))
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    parser.add_argument("--sizes", type=int, nargs="+", default=[size for size, _ in CELLS])
+    sizes = [size for size, _ in CELLS]
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes, choices=sizes)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     given = parser.parse_args()
     torch.manual_seed(0)
     top, rows, ratios = peak(given.device), list[dict[str, Any]](), list[float]()
     print(f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; a matrix product "
           f"reaches {top / 1e9:.0f} GFLOP/s")  # fmt: skip
-    print("  ".join(f"{peer.__name__} {version(peer.__name__)}" for peer in BUILDERS[2:]))
     print(f"{'px':>4}{'batch':>6} {'mode':<10}{'network':<14}{'images/s':>10}{'peer/ours':>10}{'MB':>9}{'of peak':>8}")
     for size, patch in CELLS:
         models = build(size, patch, given.device) if size in given.sizes else {}
@@ -231,7 +238,8 @@ def main() -> None:
                 print("{:>4}{:>6} {:<10}{:<14}{:>10}{:>10}{:>9}{:>8}".format(*values), flush=True)
                 if row["network"] not in ("ours", "half"):
                     ratios.append(float(row["peer / ours"]))
-    print(f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}")
+    if ratios:
+        print(f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}")
     with given.OUTPUT.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()

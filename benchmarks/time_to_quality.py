@@ -11,6 +11,7 @@ the folder and not done again. Leaves time_to_quality.csv and .png.
 import argparse
 import csv
 import dataclasses
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,11 @@ def main() -> None:
     given = parser.parse_args()
     config, folder = CONFIG.load(given.Config), processed.load(given.Path)
     given.OUTPUT.mkdir(parents=True, exist_ok=True)
+    asked = f"{config.fingerprint()} {CONFIG.load(given.phantoms).fingerprint()} {folder.split_hash()} {given.minutes}"
+    about = given.OUTPUT / "asked.txt"
+    if about.exists() and about.read_text() != asked:
+        sys.exit(f"{given.OUTPUT}: holds runs of another configuration, data or time; name another folder")
+    about.write_text(asked)
     cells = [(seed, after, name) for seed in range(given.seeds) for after in (False, True) for name in given.networks]
     for seed, after, name in cells:
         cell = given.OUTPUT / f"{name}-{after}-{seed}.csv"
@@ -176,7 +182,7 @@ def reached(rows: list[dict[str, str]], auroc: float) -> float:
 
 def summarise(output: Path) -> None:
     """Join the cells into time_to_quality.csv, print when each run was best and when ours was as good, draw curves."""
-    cells = [list(csv.DictReader(cell.open())) for cell in sorted(output.glob("*-*-[0-9].csv"))]
+    cells = [list(csv.DictReader(cell.open())) for cell in sorted(output.glob("*-*-[0-9]*.csv"))]
     with (output / "time_to_quality.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
@@ -190,8 +196,8 @@ def summarise(output: Path) -> None:
         label = f"{name}, after phantoms" if after else name
         best = max(float(row["auroc"]) for row in rows)
         own, ours = reached(rows, best), float(np.median([reached(run, best) for run in mine]))
-        print(f"{label:<32}seed {rows[0]['seed']}: best AUROC {best:.3f} after {own:.0f} s; ours after phantoms is as "
-              f"good after {ours:.0f} s: {own / ours:.1f} times sooner")  # fmt: skip
+        said = f"is as good after {ours:.0f} s: {own / ours:.1f} times sooner" if ours < np.inf else "never is as good"
+        print(f"{label:<32}seed {rows[0]['seed']}: best AUROC {best:.3f} after {own:.0f} s; ours after phantoms {said}")
         points = [(float(row["seconds"]), float(row["auroc"])) for row in rows]
         axis.plot(*zip(*points, strict=True), "-" if after else "--", color=f"C{names.index(name)}", alpha=0.7,
                   label=None if label in labelled else label)  # fmt: skip
