@@ -1,14 +1,25 @@
 """Tiny made data for the tests: class folders of grey pictures whose class a model can learn."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
+
+
+import csv
+import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+import CONFIG
+from data.prepare import prepare
+from vit import checkpoint
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "datasets"
 
@@ -31,3 +42,36 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2)
+
+
+def contents(**changes: Any) -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = checkpoint.build_model(asdict(CONFIGURATION))
+    return {
+        "format_version": checkpoint.FORMAT,
+        "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
+        "config": asdict(CONFIGURATION),
+        "class_names": ["normal", "abnormal"],
+        "preprocessing": {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False},
+        "threshold": 0.5,
+        "temperature": 1.0,
+    } | changes
+
+
+@pytest.fixture
+def ckpt(tmp_path: Path) -> Path:
+    checkpoint.save(contents(), tmp_path / "ViT.ckpt")
+    return tmp_path / "ViT.ckpt"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
+    prepare(pictures(), tmp_path / "processed", CONFIGURATION)
+    return tmp_path / "processed"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open()))

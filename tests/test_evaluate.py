@@ -1,6 +1,4 @@
-import csv
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from report import evaluate as module
-from report.evaluate import Figure, compare, evaluate, fit_temperature, fit_threshold, main
+from report.evaluate import Figure, compare, evaluate, fit_temperature, fit_threshold
 
 # DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837: albumin, total protein, K-G score and benefit of surgery of
 # the 43 patients without missing values, as printed in the SAS/STAT User's Guide, PROC LOGISTIC, "Comparing ROC Curves"
@@ -275,92 +273,3 @@ def test_two_faultless_models_of_few_images_may_differ() -> None:
 def test_models_are_not_compared_on_one_positive_patient() -> None:
     change, p = compare([0, 0, 0, 0, 1], [0.1, 0.2, 0.3, 0.7, 0.8], [0.3, 0.9, 0.1, 0.7, 0.8])
     assert change.value == -0.25 and math.isnan(change.low) and math.isnan(p)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """predictions.csv, other.csv and manifest.csv of 40 images, two of a group; lesions of two kinds."""
-    y, s = made(40)
-    names = np.array(["normal", "sick"])
-    columns = ["path", "truth", "probability_normal", "probability_sick", "predicted"]
-    for file, scores in (("predictions.csv", s), ("other.csv", 1 - s)):
-        rows = [
-            [f"/x/Folder/val/{names[k]}/{i}.npy", names[k], f"{1 - p:.6f}", f"{p:.6f}", names[int(p >= 0.3)]]
-            for i, (k, p) in enumerate(zip(y, scores, strict=True))
-        ]
-        write(tmp_path / file, [columns, *rows])
-    about = [
-        [f"val/{names[k]}/{i}.npy", names[k], f"g{i // 6}", ("soft;hard" if i % 2 else "hard") if k else ""]
-        for i, k in enumerate(y)
-    ]
-    write(tmp_path / "manifest.csv", [["path", "label", "group", "lesion_type"], *about])
-    return tmp_path
-
-
-def write(path: Path, rows: list[list[str]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-
-
-def test_the_command_prints_every_figure_with_the_groups_of_the_manifest(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv", "--prevalence", "0.1"])
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("40 of 40 images, 14 sick; 7 groups of the manifest; positive from 0.3")
-    y, s = made(40)
-    figures = evaluate(y, s.round(6), np.arange(40) // 6, 0.3, 0.1)
-    assert [line[20:] for line in lines[1:]] == [str(figure) for figure in figures.values()]
-
-
-def test_without_a_manifest_the_command_says_that_each_image_is_its_own_group(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(["--predictions", f"{folder}/predictions.csv"])
-    assert "each image its own group" in capsys.readouterr().out
-
-
-def test_the_command_splits_positives_by_a_column_against_all_negatives(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"]
-    main([*arguments, "--column", "lesion_type"])
-    y, s = made(40)
-    soft = (y == 0) | (np.arange(40) % 2 == 1)
-    area = metrics.roc_auc_score(y[soft], s[soft])
-    assert f"soft: 7 sick against 26, AUROC {area:.3f}" in capsys.readouterr().out
-
-
-def test_the_command_compares_two_models(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])
-    area = metrics.roc_auc_score(*made(40))
-    assert f"other.csv minus that of {folder}/predictions.csv: {1 - 2 * area:.3f} (" in capsys.readouterr().out
-
-
-def test_predictions_of_three_classes_are_refused(folder: Path) -> None:
-    columns = ["path", "truth", "probability_a", "probability_b", "probability_c", "predicted"]
-    write(folder / "three.csv", [columns, ["x", "a", "0.2", "0.3", "0.5", "c"]])
-    with pytest.raises(ValueError, match="probability_c, predicted; wanted path, truth, predicted, 2 of probability_"):
-        main(["--predictions", f"{folder}/three.csv"])
-
-
-def test_a_manifest_of_other_images_is_refused(folder: Path) -> None:
-    write(folder / "else.csv", [["path", "group"], ["val/normal/else.npy", "g"]])
-    with pytest.raises(ValueError, match="no image of known truth that --manifest lists"):
-        main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/else.csv"])
-
-
-def test_an_unknown_column_is_refused_with_those_there_are(folder: Path) -> None:
-    with pytest.raises(
-        ValueError, match="--column: got vessel, wanted a column of --manifest: path, label, group, les"
-    ):
-        main([
-            "--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv", "--column", "vessel"
-        ])  # fmt: skip
-
-
-def test_predictions_of_other_images_are_not_compared(folder: Path) -> None:
-    text = (folder / "other.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "other.csv").write_text("".join(text[:-1]), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"other\.csv: wanted images and classes of"):
-        main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])

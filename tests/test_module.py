@@ -15,7 +15,7 @@ import train
 from data.prepare import prepare
 from tests.test_train import command
 from vit import checkpoint
-from vit.module import PRESENT, Classifier
+from vit.module import PRESENT, Classifier, classification_metrics
 
 
 def classifier(class_weights: list[float] | None) -> Classifier:
@@ -57,3 +57,17 @@ def test_masks_train_a_head_that_prediction_does_not_need(tmp_path: Path, pictur
     first, last = (float(row["train_lesion_loss"]) for row in csv.DictReader(table_with.open()))
     assert np.isfinite([first, last]).all()
     assert last < first
+
+
+def test_metrics_of_a_worked_example() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 3.0], [0.0, 0.5]])
+    labels = torch.tensor([0, 0, 1, 1, 1])
+    found = {name: round(float(value), 4) for name, value in classification_metrics(logits, labels).items()}
+    # positives score -1, 3, 0.5 and negatives -2, 1: four of the six pairs are in order
+    assert found == {"val_auroc": 0.6667, "val_accuracy": 0.6, "val_sensitivity": 0.6667, "val_specificity": 0.5,
+                     "val_f1": 0.6667}  # fmt: skip
+
+
+def test_three_classes_have_metrics_too() -> None:
+    logits = torch.eye(3).repeat(2, 1) * 4
+    assert all(float(value) == 1 for value in classification_metrics(logits, torch.arange(3).repeat(2)).values())

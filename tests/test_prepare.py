@@ -11,9 +11,6 @@ import pytest
 
 import CONFIG
 from data import prepare as command
-from data import processed
-from data.geometry import Placement, format_boxes, parse_boxes
-from data.inputs import find
 from data.prepare import prepare
 from data.readers import DataError, read_grey
 
@@ -85,16 +82,6 @@ def test_boxes_and_mask_follow_resize_and_padding(tmp_path: Path, pictures: Call
     mask = np.load(tmp_path / "out" / sample.mask)
     assert (np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()) == ([10, 12], [19, 19])
     assert sample.more == {"site": "north"}
-
-
-def test_placement_crops_boxes_and_drops_those_cut_off() -> None:
-    place = Placement(height=100, width=200, size=80, border=0.1)
-    assert place.boxes([(100, 50, 110, 60), (0, 0, 15, 8)]) == [(40, 40, 45, 45)]
-
-
-def test_boxes_survive_their_text() -> None:
-    boxes = [(1.0, 2.0, 3.5, 4.0), (5.0, 6.0, 7.0, 8.0)]
-    assert parse_boxes(format_boxes(boxes)) == boxes
 
 
 def test_group_pattern_keeps_images_on_one_side(tmp_path: Path, pictures: Callable[..., Path]) -> None:
@@ -214,43 +201,6 @@ def test_colour_becomes_grey_and_depth_is_scaled(tmp_path: Path, dtype: type) ->
     assert float(grey[0, -1]) == (255 if dtype == np.uint8 else 1)
 
 
-def test_first_published_folder_loads_as_it_is(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for split in ("train", "val"):
-        for label in ("0", "1"):
-            (tmp_path / split / label).mkdir(parents=True)
-            np.save(tmp_path / split / label / "a.npy", rng.random((16, 16, 1)).astype(np.float16))
-    loaded = processed.load(tmp_path)
-    assert loaded.class_names == ["normal", "abnormal"]
-    assert loaded.image(loaded.of("val")[0]).shape == (16, 16)
-
-
-def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
-    first, second = result.samples[0].path, result.samples[1].path
-    (tmp_path / "out" / first).unlink()
-    np.save(tmp_path / "out" / second, np.full((4, 4), np.nan, np.float16))
-    with pytest.raises(DataError, match=r"2 faults(.|\n)*not readable(.|\n)*without NaN"):
-        processed.load(tmp_path / "out")
-
-
-def test_empty_masks_of_normal_images_are_no_fault(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    raw = pictures()
-    with (raw / "manifest.csv").open("w") as file:
-        file.write("path,label,mask\n")
-        for path in sorted(raw.rglob("p*.png")):
-            mask = np.zeros((40, 32), bool)
-            mask[3:9, 4:9] = path.parent.name == "abnormal"
-            np.save(raw / f"mask_{path.parent.name}_{path.stem}.npy", mask)
-            file.write(
-                f"{path.relative_to(raw).as_posix()},{path.parent.name},mask_{path.parent.name}_{path.stem}.npy\n"
-            )
-    result = prepare(raw, tmp_path / "out", CONFIGURATION)
-    sums = {sample.label: int(np.load(tmp_path / "out" / sample.mask).sum()) for sample in result.samples}
-    assert sums["normal"] == 0
-    assert sums["abnormal"] > 0
-
-
 def test_a_label_cannot_name_a_place_outside(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     raw = pictures()
     (raw / "manifest.csv").write_text("path,label\nnormal/p00.png,../../escaped\nabnormal/p00.png,abnormal\n")
@@ -264,19 +214,6 @@ def test_a_prepared_folder_can_be_prepared_again(tmp_path: Path, pictures: Calla
     header = (tmp_path / "smaller" / "manifest.csv").read_text().splitlines()[0].split(",")
     assert len(header) == len(set(header))
     assert again.samples[0].source.endswith(".npy")
-
-
-@pytest.mark.parametrize(
-    ("names", "ordered"),
-    [
-        ({"disease", "normal"}, ["normal", "disease"]),
-        ({"calcified", "normal", "soft"}, ["normal", "calcified", "soft"]),
-        ({"positive", "negative"}, ["negative", "positive"]),
-        ({"0", "1"}, ["0", "1"]),
-    ],
-)
-def test_normal_is_first_and_positive_last(names: set[str], ordered: list[str]) -> None:
-    assert processed.order_classes(names, None) == ordered
 
 
 def test_images_that_belong_with_validation_can_be_left_out_of_training(
@@ -350,13 +287,3 @@ def test_masks_and_hidden_folders_are_no_classes(tmp_path: Path, pictures: Calla
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
     assert result.class_names == ["normal", "abnormal"]
     assert len(result.samples) == 24
-
-
-def test_a_glob_finds_images_above_and_below_hidden_folders(
-    tmp_path: Path, pictures: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = pictures(name=".data/raw")
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    assert len(find("../.data/raw/*normal/p0*.png")) == len(find(f"{raw}/*/p0*.png")) == 20
-    assert len(find("../.data/raw")) == 24

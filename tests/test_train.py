@@ -16,11 +16,10 @@ import train
 from data import processed
 from data.augment import Augment
 from data.datamodule import CoronaryData
-from data.dataset import CoronaryDataset, SeededSampler, to_tensor
+from data.dataset import CoronaryDataset
 from data.prepare import prepare
 from data.readers import DataError
 from vit import checkpoint
-from vit.module import classification_metrics
 from vit.progress import History
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -165,29 +164,6 @@ def test_views_of_one_vessel_on_both_sides_are_refused(folder: Path) -> None:
     train.main(command(folder, "out", "--epochs", "1", "--allow_leaks", "true"))
 
 
-def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:
-    """A folder of the first published form, 2 images a class and split; ``copies``: files that equal another one."""
-    rng = np.random.default_rng(0)
-    for split, label, i in ((split, label, i) for split in ("train", "val") for label in ("0", "1") for i in range(2)):
-        (tmp_path / split / label).mkdir(parents=True, exist_ok=True)
-        np.save(tmp_path / split / label / f"{i}.npy", rng.random((32, 32, 1)).astype(np.float16))
-    for copy, original in copies.items():
-        (tmp_path / copy).write_bytes((tmp_path / original).read_bytes())
-    return CONFIG.Config(data_folder=str(tmp_path), image_size=32, patch_size=8)
-
-
-def test_the_same_file_in_train_and_val_is_refused_without_a_manifest(tmp_path: Path) -> None:
-    config = first_form(tmp_path, {"val/1/0.npy": "train/1/1.npy"})
-    with pytest.raises(DataError, match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would flatter"):
-        CoronaryData(config, processed.load(tmp_path))
-
-
-def test_one_image_under_two_labels_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = first_form(tmp_path, {"train/1/0.npy": "train/0/1.npy"})
-    CoronaryData(config, processed.load(tmp_path))
-    assert "1 images are there under more than one label, as train/0/1.npy, train/1/0.npy" in capsys.readouterr().err
-
-
 def test_patience_stops_early(folder: Path) -> None:
     train.main(command(folder, "out", "--epochs", "30", "--patience", "2", "--lr", "1e-9"))
     assert len(metrics(folder.parent / "out")) <= 4
@@ -217,9 +193,8 @@ def test_first_version_configuration_and_folder_train_as_they_are(tmp_path: Path
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
-    with pytest.raises(SystemExit, match=r"--device gpu: this machine has no GPU") as error:
+    with pytest.raises(SystemExit, match=r"\A--device gpu: this machine has no GPU.*\Z"):  # a dot is no end of line
         train.main([*command(folder), "--device", "gpu"])
-    assert len(str(error.value).splitlines()) == 1
 
 
 def test_a_missing_folder_says_how_to_make_one(folder: Path) -> None:
@@ -256,35 +231,7 @@ def test_two_processes_validate_as_one_does(folder: Path) -> None:
         assert float(two[name]) == pytest.approx(float(one[name]), abs=1e-6), name
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
-def test_every_process_count_sees_the_same_batches(world_size: int) -> None:
-    parts = []
-    for rank in range(world_size):
-        sampler = SeededSampler(50, 12, rank, world_size, seed=3, shuffle=True)
-        sampler.set_epoch(2)
-        parts.append(list(sampler))
-    local = 12 // world_size
-    batches = [{key for part in parts for key in part[i * local : (i + 1) * local]} for i in range(4)]
-    whole = SeededSampler(50, 12, 0, 1, seed=3, shuffle=True)
-    whole.set_epoch(2)
-    order = list(whole)
-    assert batches == [set(order[i * 12 : (i + 1) * 12]) for i in range(4)]
-
-
-def test_validation_counts_every_image_once() -> None:
-    parts = [list(SeededSampler(9, 4, rank, 2, seed=0, shuffle=False)) for rank in range(2)]
-    assert sorted(index for part in parts for _, index in part) == list(range(9))
-
-
-def test_each_epoch_has_its_own_order() -> None:
-    sampler = SeededSampler(20, 4, 0, 1, seed=0, shuffle=True)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    assert [index for _, index in first] != [index for _, index in sampler]
-
-
 def test_augmentation_depends_on_seed_epoch_and_image_alone(folder: Path) -> None:
-    from data import processed
 
     loaded = processed.load(folder)
     augment = Augment("both", 10, 0.1, 0.1, 0.2, 0.05)
@@ -292,51 +239,6 @@ def test_augmentation_depends_on_seed_epoch_and_image_alone(folder: Path) -> Non
     _ = a[(0, 3)], a[(7, 1)]
     assert torch.equal(a[(4, 5)][0], b[(4, 5)][0])
     assert not torch.equal(a[(4, 5)][0], a[(5, 5)][0])
-
-
-def test_augmentation_keeps_shape_and_range() -> None:
-    rng = np.random.default_rng(0)
-    image = rng.random((24, 32), np.float32)
-    changed, _ = Augment("both", 20, 0.2, 0.3, 0.5, 0.2)(image, rng)
-    assert changed.shape == (24, 32)
-    assert changed.dtype == np.float32
-    assert 0 <= changed.min() <= changed.max() <= 1
-
-
-def test_no_augmentation_leaves_the_image() -> None:
-    image = np.random.default_rng(0).random((24, 32), np.float32)
-    np.testing.assert_array_equal(Augment()(image, np.random.default_rng(1))[0], image)
-
-
-def test_mask_moves_with_the_image() -> None:
-    image = np.zeros((40, 32), np.float32)
-    image[8:14, 20:28] = 1
-    augment = Augment("both", 15, 0.1, 0.2)
-    for seed in range(5):
-        changed, (mask,) = augment(image, np.random.default_rng(seed), [image.copy()])
-        assert mask is not None
-        np.testing.assert_array_equal(changed, mask)
-
-
-def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
-    from data import processed
-
-    for split, label in ((split, label) for split in ("train", "val") for label in ("normal", "abnormal")):
-        (tmp_path / split / label).mkdir(parents=True)
-        np.save(tmp_path / split / label / "a.npy", np.random.default_rng(0).random((16, 16)).astype(np.float16))
-    boxes = {"normal": "", "abnormal": "4,8,8,12"}
-    samples = [
-        processed.Sample(f"{split}/{label}/a.npy", split, label, lesion_boxes_xyxy=boxes[label])
-        for split in ("train", "val")
-        for label in boxes
-    ]
-    loaded = processed.Processed(tmp_path, samples, ["normal", "abnormal"], {})
-    dataset = CoronaryDataset(loaded, "train", 16, 0.5, 0.3, patch_size=4)
-    lesion = {dataset.samples[i].label: dataset[(0, i)][3].reshape(4, 4, 2) for i in range(2)}
-    assert all(targets[..., 1].isnan().all() for targets in lesion.values())  # of vessels nothing is known
-    lesion = {label: targets[..., 0] for label, targets in lesion.items()}
-    assert lesion["normal"].sum() == 0
-    assert lesion["abnormal"].nonzero().tolist() == [[2, 1]]
 
 
 def test_images_of_another_size_are_resized_on_load(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -347,36 +249,10 @@ def test_images_of_another_size_are_resized_on_load(folder: Path, capsys: pytest
 def test_batch_must_divide_among_processes(folder: Path) -> None:
     from types import SimpleNamespace
 
-    from data import processed
-    from data.datamodule import CoronaryData
-
     data = CoronaryData(CONFIG.Config(image_size=32, patch_size=8, batch_size=8), processed.load(folder))
     data.trainer = SimpleNamespace(global_rank=0, world_size=3)  # type: ignore[assignment]
     with pytest.raises(DataError, match=r"batch_size: got 8, wanted a multiple of 3 processes, as 6"):
         data.train_dataloader()
-
-
-def test_metrics_of_a_worked_example() -> None:
-    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 3.0], [0.0, 0.5]])
-    labels = torch.tensor([0, 0, 1, 1, 1])
-    found = {name: round(float(value), 4) for name, value in classification_metrics(logits, labels).items()}
-    # positives score -1, 3, 0.5 and negatives -2, 1: four of the six pairs are in order
-    assert found == {"val_auroc": 0.6667, "val_accuracy": 0.6, "val_sensitivity": 0.6667, "val_specificity": 0.5,
-                     "val_f1": 0.6667}  # fmt: skip
-
-
-def test_three_classes_have_metrics_too() -> None:
-    logits = torch.eye(3).repeat(2, 1) * 4
-    assert all(float(value) == 1 for value in classification_metrics(logits, torch.arange(3).repeat(2)).values())
-
-
-def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
-    code = "import sys, train; train.parse(['--help'])"
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert "usage: train.py" in result.stdout
-    assert not {"torch", "numpy", "matplotlib"} & {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
 
 
 @pytest.mark.gpu
@@ -403,21 +279,6 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
     assert sum(name.startswith("probability_") for name in rows[0]) == 3
 
 
-def test_an_image_standardised_by_itself_does_not_depend_on_exposure_and_black_frame() -> None:
-    rng = np.random.default_rng(0)
-    image = rng.uniform(0.4, 0.6, (32, 32)).astype(np.float32)
-    framed = image.copy()
-    framed[:, :10] = 0.02
-    alone, brighter, beside = (to_tensor(x, None, None, 2) for x in (image, 1.3 * image, framed))
-    assert alone.shape == (2, 32, 32)
-    assert abs(float(alone.mean())) < 1e-3
-    assert 0.8 < float(alone.std()) < 1.01
-    assert torch.allclose(alone, brighter, atol=0.1)
-    assert torch.allclose(alone[:, :, 10:], beside[:, :, 10:], atol=0.1)
-    assert float(beside[:, :, :10].max()) == pytest.approx(-4, abs=1e-3)
-    assert torch.isfinite(to_tensor(np.zeros((8, 8), np.float32), None, None, 1)).all()
-
-
 def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Path) -> None:
     import predict
 
@@ -437,14 +298,3 @@ def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Pa
             / about["temperature"]
         )
         assert float(row["probability_abnormal"]) == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
-
-
-def test_turns_give_all_eight_orientations_and_the_mask_goes_along() -> None:
-    image = np.random.default_rng(0).random((8, 8), np.float32)
-    seen = set()
-    for seed in range(60):
-        changed, (mask,) = Augment(flip="turns")(image, np.random.default_rng(seed), [image.copy()])
-        assert mask is not None
-        assert np.array_equal(changed, mask)
-        seen.add(changed.tobytes())
-    assert seen == {np.ascontiguousarray(np.rot90(way, k)).tobytes() for way in (image, image.T) for k in range(4)}
