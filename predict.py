@@ -1,21 +1,15 @@
 """Predictions and why: python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT predictions.png"""
 
 import argparse
-import csv
-import io
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from files import keeping_former, written_whole
+from files import keeping_former
 
 if TYPE_CHECKING:
-    import torch
-    from numpy.typing import NDArray
-
-    from data.inputs import Input
+    from report.predictions import Prediction
     from vit.plot import Explained
 
 
@@ -56,87 +50,7 @@ def _joined(argv: list[str]) -> list[str]:
     return words
 
 
-@dataclass
-class Prediction:
-    """What the model says of one image; the image itself is read again where it is drawn."""
-
-    item: "Input"
-    predicted: str
-    probabilities: list[float]  # of each class
-    map: "NDArray[Any] | None" = None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
-
-
-def judge(
-    inputs: "list[Input]",
-    models: list[Any],
-    about: dict[str, Any],
-    device: "torch.device",
-    batch_size: int,
-    asked: dict[str, Any] | None = None,
-    tell: bool = True,
-) -> list[Prediction]:
-    """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain).
-
-    Raises:
-        DataError: every image, or lesion to be drawn, that cannot be read, a line each.
-    """
-    import torch
-    from tqdm import tqdm
-
-    from data.dataset import to_tensor
-    from data.readers import DataError
-    from vit.explain import explain
-    from vit.hooks import OUTLIER, token_outliers
-
-    def mean(members: "list[torch.Tensor]") -> "torch.Tensor":
-        return torch.stack(members).float().mean(dim=0).cpu()
-
-    how, names = about["preprocessing"], about["class_names"]
-    predictions, faults, longest = [], list[str](), list[torch.Tensor]()
-    for model in models:
-        model.to(device)
-    bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
-    with bar as progress, token_outliers(models[0]) as ratios:
-        for start in range(0, len(inputs), batch_size):
-            part = inputs[start : start + batch_size]
-            tensors = []
-            for item in part:
-                try:
-                    pixels = item.image(how)
-                    if asked is not None:
-                        item.lesion(how)
-                except ValueError as error:
-                    faults.append(str(error))
-                else:
-                    tensors.append(to_tensor(pixels, how["mean"], how["std"], about["config"]["num_channels"]))
-            progress.update(len(part))
-            if faults:
-                continue  # only the other faults are still of interest
-            images = torch.stack(tensors).to(device)
-            maps: list[Any] = [None] * len(part)
-            if asked is None:
-                with torch.inference_mode():
-                    logits = mean([model(images) for model in models])  # several are the folds of a cross-validation
-            else:
-                both = [explain(model, images, **asked) for model in models]
-                logits, maps = mean([said for said, _ in both]), list(mean([map_ for _, map_ in both]).numpy())
-            longest.append(ratios[0])  # occlusion makes more passes, of painted images
-            ratios.clear()
-            probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
-            for item, row, map_ in zip(part, probabilities, maps, strict=True):
-                chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
-                predictions.append(Prediction(item, names[chosen], row.tolist(), map_))
-    if faults:
-        told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
-        raise DataError("\n".join([*faults, told]))
-    if tell and (many := int((torch.cat(longest) > OUTLIER).sum())):
-        print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
-              "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
-              "registers, as num_registers: 4", file=sys.stderr)  # fmt: skip
-    return predictions
-
-
-def drawn(prediction: Prediction, about: dict[str, Any], title: str) -> "Explained":
+def drawn(prediction: "Prediction", about: dict[str, Any], title: str) -> "Explained":
     """The prediction with its pixels, ready to be drawn."""
     from vit.plot import Explained
 
@@ -146,22 +60,7 @@ def drawn(prediction: Prediction, about: dict[str, Any], title: str) -> "Explain
     return Explained(item.name, item.image(how), prediction.map, title, *said, item.lesion(how))
 
 
-def table(predictions: list[Prediction], class_names: list[str]) -> str:
-    """predictions.csv: path, truth, probability of each class, predicted class."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "truth", *(f"probability_{name}" for name in class_names), "predicted"])
-    for said in predictions:
-        rows.writerow([said.item.name, said.item.truth, *(f"{p:.6f}" for p in said.probabilities), said.predicted])
-    return text.getvalue()
-
-
-def write_table(text: str, path: Path) -> None:
-    with keeping_former(path), written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-
-
-def spread(predictions: list[Prediction], count: int, positive: str) -> tuple[list[Prediction], str]:
+def spread(predictions: "list[Prediction]", count: int, positive: str) -> "tuple[list[Prediction], str]":
     """At most ``count`` images, positive probability falling, and words that say how they were chosen.
 
     Evenly spaced in that order, and where the truth is known among the images of each class alike.
@@ -198,6 +97,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
     from data.inputs import find, gather
     from data.readers import DataError
+    from report.predictions import judge, write
     from vit import checkpoint, plot
     from vit.device import accelerator
     from vit.explain import check
@@ -232,7 +132,7 @@ def predict(arguments: argparse.Namespace) -> None:
     if suffix == ".png":
         chosen, words = spread(predictions, arguments.num_images, names[-1])
         items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked, False)]
-    write_table(table(predictions, names), beside / "predictions.csv")
+    write(predictions, names, beside / "predictions.csv")
     if suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
         with keeping_former(output):

@@ -142,7 +142,7 @@ def main() -> None:
     if about.exists() and about.read_text() != asked:
         sys.exit(f"{given.OUTPUT}: holds runs of another configuration, data or time; name another folder")
     about.write_text(asked)
-    cells = [(seed, after, name) for seed in range(given.seeds) for after in (False, True) for name in given.networks]
+    cells = [(seed, after, name) for after in (False, True) for seed in range(given.seeds) for name in given.networks]
     for seed, after, name in cells:
         cell = given.OUTPUT / f"{name}-{after}-{seed}.csv"
         if cell.exists():

@@ -165,7 +165,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first row."""
     with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns or list(rows[0]))
+        table = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 

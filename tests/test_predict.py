@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import predict
+from data.inputs import Input
+from report.predictions import Prediction
 from tests.conftest import contents, table
 from vit import checkpoint
 
@@ -83,24 +85,15 @@ def test_a_former_table_is_kept(tmp_path: Path, folder: Path, ckpt: Path) -> Non
 
 
 def test_chosen_images_span_the_probabilities() -> None:
-    from data.inputs import Input
-
-    said = [
-        predict.Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2)))
-        for i in range(11)
-    ]
+    said = [Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2))) for i in range(11)]
     chosen, words = predict.spread(said, 3, "a")
     assert [prediction.item.name for prediction in chosen] == ["10", "5", "0"]
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
 
 
 def test_chosen_images_are_of_each_true_class() -> None:
-    from data.inputs import Input
-
     said = [
-        predict.Prediction(
-            Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"), "a", [1 - i / 12, i / 12], np.ones((2, 2))
-        )
+        Prediction(Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"), "a", [1 - i / 12, i / 12], np.ones((2, 2)))
         for i in range(12)
     ]
     chosen, words = predict.spread(said, 4, "a")

@@ -110,7 +110,7 @@ def test_tokens_that_stand_out_are_told_once(
     tmp_path: Path, folder: Path, ckpt: Path, limit: float, count: int, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("vit.hooks.OUTLIER", limit)
+    monkeypatch.setattr("report.predictions.OUTLIER", limit)
     where = ["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), "--method", "occlusion"]
     predict.main([*where, "--num_images", "1"])
     images = len(list((folder / "val").rglob("*.npy")))
