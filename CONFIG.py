@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 import math
+import reprlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -102,6 +103,8 @@ class Config:
     patience: int = key(0, "stop after so many epochs without a better validation AUROC; 0: never", 0, 1000000)
     precision: str = key("auto", "number format; auto: bf16 or 16 bit mixed on a GPU, 32 bit elsewhere",
                          choices=("auto", "32", "bf16-mixed", "16-mixed"))  # fmt: skip
+    keep_seconds: float = key(30.0, "longest time between two kept states of a run, which the same command goes on "
+                              "from [s]", 0, 86400)  # fmt: skip
     seed: int = key(0, "start of all randomness", 0, 2**32 - 1)
 
     def __post_init__(self) -> None:
@@ -125,7 +128,8 @@ class Config:
 
     def fingerprint(self) -> str:
         """Eight hex digits that change with any key that can change a run's result."""
-        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in ("num_workers", "data_folder", "folds")}
+        harmless = ("num_workers", "data_folder", "folds", "keep_seconds")
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name not in harmless}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -162,6 +166,7 @@ FORMER_NAMES = {
     "Data_Process": "data_folder",
 }
 FIELDS = {field.name: field for field in fields(Config)}
+MOST, LARGEST = 100_000, 2**64  # characters of a configuration, whole number in it
 TYPES: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -209,12 +214,16 @@ def _read(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MOST)
+        if len(text) == MOST or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise ValueError(f"wanted less than {MOST} characters, and no aliases, whose few lines can mean billions")
+        values = yaml.safe_load(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; write one with: python CONFIG.py") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
-    if values is not None and not isinstance(values, dict):
+    except Exception as error:  # PyYAML raises whatever an odd number, date or depth leads to
+        raise ConfigError(f"{path}: not readable as YAML: {' '.join(str(error).split())[:300]}") from None
+    if values is not None and not (isinstance(values, dict) and all(isinstance(name, str) for name in values)):
         raise ConfigError(f"{path}: got a {type(values).__name__}, wanted lines of the form 'key: value'")
     return values or {}
 
@@ -228,7 +237,7 @@ def _typed(values: Mapping[str, Any], where: str, faults: list[str]) -> dict[str
             near = difflib.get_close_matches(name, [*FIELDS, *FORMER_NAMES], n=1)
             choices = [f"did you mean {FORMER_NAMES.get(meant, meant)}?" for meant in near]
             choices = choices or [f"the keys are: {', '.join(FIELDS)}"]
-            faults.append(f"{where}: unknown key {given}; {choices[0]}")
+            faults.append(f"{where}: unknown key {reprlib.repr(given)[1:-1]}; {choices[0]}")
             continue
         if name != given:
             print(f"note: {where}: {given} is called {name} now", file=sys.stderr)
@@ -237,9 +246,10 @@ def _typed(values: Mapping[str, Any], where: str, faults: list[str]) -> dict[str
             continue
         try:
             typed[name] = _cast(value, FIELDS[name].type)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             wanted = f"{TYPES[FIELDS[name].type]} {_range(FIELDS[name])}"
-            faults.append(f"{where}: {given}: got {value!r}, wanted {wanted}")
+            got = "a huge number" if isinstance(value, int) and abs(value) > LARGEST else reprlib.repr(value)
+            faults.append(f"{where}: {given}: got {got}, wanted {wanted}")
     return typed
 
 
@@ -250,7 +260,9 @@ def _cast(value: Any, kind: Any) -> Any:
     fitting = {bool: (bool,), str: (str, int, float), int: (int, str), float: (int, float, str)}[kind]
     if not isinstance(value, fitting) or (isinstance(value, bool) and kind is not bool):
         raise TypeError
-    return kind(value)
+    if isinstance(result := kind(value), int) and abs(result) > LARGEST:
+        raise OverflowError
+    return result
 
 
 def _range(field: "dataclasses.Field[Any]") -> str:

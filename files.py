@@ -1,11 +1,18 @@
 """Writing files so that a reader meets the old one or the new one, never half of one."""
 
 import os
+import re
 import shutil
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+class FolderInUse(ValueError):
+    """Another process writes to a folder, with who it is in one line."""
 
 
 @contextmanager
@@ -15,15 +22,76 @@ def written_whole(path: Path) -> Iterator[Path]:
     Missing parent folders are made. If the block raises, ``path`` is as it was and the other name is gone.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        with open(beside, "rb+") as file:
-            os.fsync(file.fileno())
+        _sync(beside)
         os.replace(beside, path)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say for which file
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.exists():
+            beside.unlink()
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep every other process that asks for it out of a folder.
+
+    The lock is the kernel's, of this process alone: it goes with the process however that ends, and loader workers
+    that outlive it for a moment do not hold it.
+
+    Raises:
+        FolderInUse: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":  # has no such lock
+        yield
+        return
+    import fcntl
+
+    with open(folder / "lock", "a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            raise FolderInUse(f"{folder}: is in use by {file.read().strip()}; wait for it, or stop it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what ``written_whole`` could not, in processes that were killed."""
+    for path in folder.glob(".*"):
+        writer = re.fullmatch(r"\..+\.(\d{1,9})(\.\w+)?", path.name)
+        if writer and not _runs(int(writer[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":  # elsewhere os.kill would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, as another user
+        pass
+    return True
 
 
 def _keep_aside(path: Path) -> Path | None:

@@ -21,10 +21,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--Path_Checkpoint", "--path_checkpoint", "-k", type=Path, default=Path("ViT.ckpt"), help="ViT.ckpt"
     )
-    about = "x.png: one figure; folder/: a PNG for each image. predictions.csv lies beside it, or in it"
+    about = (
+        "x.png: one figure; x.html: the report; folder/: a PNG for each image. predictions.csv lies beside it, or in it"
+    )
     parser.add_argument("--OUTPUT", "--output", "-o", default="predictions.png", help=about)
     parser.add_argument("--num_images", type=int, default=12, help="images at most in one figure (default 12)")
     parser.add_argument("--batch_size", type=int, default=16, help="images at a time (default 16)")
+    parser.add_argument("--level", type=float, default=0.9, help="share of the images of each class whose set of "
+                        "classes shall hold it (default 0.9)")  # fmt: skip
     parser.add_argument("--method", default="relevance", help="how the map is made (default relevance): attention, "
                         "rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion")  # fmt: skip
     parser.add_argument("--target", help="class whose evidence the map shows (default: the positive one)")
@@ -39,6 +43,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     for name in ("num_images", "batch_size"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name}: got {getattr(arguments, name)}, wanted 1 or more")
+    if not 0 < arguments.level < 1:
+        parser.error(f"--level: got {arguments.level}, wanted more than 0 and less than 1")
     return arguments
 
 
@@ -104,13 +110,13 @@ def predict(arguments: argparse.Namespace) -> None:
 
     output = Path(arguments.OUTPUT)
     suffix = "" if arguments.OUTPUT.endswith(("/", "\\")) or output.is_dir() else output.suffix.lower()
-    if suffix not in ("", ".png"):
+    if suffix not in ("", ".png", ".html"):
         raise DataError(
-            f"--OUTPUT: got {arguments.OUTPUT}, wanted a name that ends in .png, or a folder that ends in /"
+            f"--OUTPUT: got {arguments.OUTPUT}, wanted a name that ends in .png or .html, or a folder that ends in /"
         )
     device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
     models, about = checkpoint.load(arguments.Path_Checkpoint)
-    names = about["class_names"]
+    names, about["level"] = about["class_names"], arguments.level
     inputs = gather(find(arguments.Path), names)
     paths = [item.path for item in inputs]
     pictures = [output] if suffix else [output / name for name in picture_names(paths, Path(arguments.Path))]
@@ -133,7 +139,11 @@ def predict(arguments: argparse.Namespace) -> None:
         chosen, words = spread(predictions, arguments.num_images, names[-1])
         items = [drawn(said, about, title) for said in judge([said.item for said in chosen], *how, asked, False)]
     write(predictions, names, beside / "predictions.csv")
-    if suffix == ".png":
+    if suffix == ".html":
+        from report import html
+
+        html.write(output, [(predictions, models)], about, device, arguments.batch_size, arguments.Path_Checkpoint)
+    elif suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
         with keeping_former(output):
             plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")

@@ -7,14 +7,16 @@ import json
 import logging
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import CONFIG
-from files import written_whole
+from files import FolderInUse, held, remove_leftovers, written_whole
 
 if TYPE_CHECKING:
     from data.datamodule import CoronaryData
+    from data.processed import Processed
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -39,12 +41,25 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run_folder(output: Path, name: str, folds: int) -> Path:
+def quieten() -> None:
+    """Keep back what libraries say that tells the user nothing."""
+    noise = "does not have many workers|exists and is not empty|logging interval|srun|LeafSpec|val_dataloader"
+    noise += "|not resumable"  # the order of the images does go on, see SeededSampler
+    warnings.filterwarnings("ignore", message=f".*({noise}).*")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+
+
+def run_folder(config: CONFIG.Config, arguments: argparse.Namespace, folder: "Processed") -> Path:
     """The folder of the unfinished run of this configuration and data, or of its next new run."""
-    number, kind = 1, f"{name}-{folds}folds" if folds else name
-    while (output / "runs" / f"{kind}-{number}" / "finished.json").exists():
+    number, kind = 1, f"{config.fingerprint()}-{folder.split_hash()[:6]}"
+    if arguments.init:
+        kind += f"-{hashlib.sha256(arguments.init.read_bytes()).hexdigest()[:6]}"
+    if arguments.cross_validate:
+        kind += f"-{arguments.cross_validate}folds"
+    runs = arguments.OUTPUT / "runs"
+    while (runs / f"{kind}-{number}" / "finished.json").exists():
         number += 1
-    return output / "runs" / f"{kind}-{number}"
+    return Path(runs / f"{kind}-{number}")
 
 
 def contents(config: CONFIG.Config, data: "CoronaryData", run: str) -> dict[str, Any]:
@@ -83,19 +98,22 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     from torch import nn
 
     from data.readers import DataError
-    from report.publish import write_validation
+    from report.publish import write_familiarity, write_validation
     from vit import checkpoint
     from vit.device import accelerator, precision
     from vit.module import Classifier
     from vit.progress import History, trainer_for
+    from vit.resume import Keeper
 
     if (folder / "validation.csv").exists():
         return
     history, last = History(folder), folder / "last.ckpt"
+    keeper = Keeper(folder, config.keep_seconds, [sample.path for sample in data.train.samples])
     device = accelerator(arguments.device)
     trainer = trainer_for(
         folder,
         history,
+        keeper,
         config.epochs,
         config.gradient_clip,
         config.patience,
@@ -128,28 +146,34 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         print(f"{'going on with' if last.exists() else 'new'} run {folder}")
     try:
         trainer.fit(classifier, data, ckpt_path=last if last.exists() else None, weights_only=True)
+        if trainer.is_global_zero:
+            history.write()  # now, for last.ckpt is of before the last validation and takes its row back
         trainer.validate(classifier, data, ckpt_path=folder / f"{weights}.ckpt", weights_only=True, verbose=False)
-    except SystemExit:  # Lightning's answer to Ctrl-C
-        sys.exit(f"\nstopped; the same command goes on from {last}, the best weights so far are in {folder}/best.ckpt")
+    except RuntimeError:
+        if keeper.signal:  # the first process has kept the state and left
+            raise keeper.stopped() from None
+        raise
     if trainer.is_global_zero:
-        history.write()
+        (plain,), _ = checkpoint.load(folder / f"{weights}.ckpt")  # whole, however the strategy spreads the model
+        write_familiarity(folder / "familiarity.ckpt", plain, data.train, data.val)
         write_validation(folder / "validation.csv", data.val, classifier.predictions[:, 2:].numpy(force=True))
     trainer.strategy.barrier()
 
 
-def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
+def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack) -> None:
     """Train, or go on with an unfinished run of the same configuration and data, and leave ViT.ckpt."""
+    import torch
+
     from data.datamodule import CoronaryData
     from data.phantom_stream import make
     from data.processed import load
+    from report import html
     from report.publish import publish
     from vit import checkpoint
     from vit.device import accelerator
-    from vit.progress import is_first_process
+    from vit.resume import is_first_process
 
-    noise = "does not have many workers|exists and is not empty|logging interval|srun|LeafSpec|val_dataloader"
-    warnings.filterwarnings("ignore", message=f".*({noise}).*")
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    quieten()
     accelerator(arguments.device)  # a device that is not there is said before any work
     if is_first_process():
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
@@ -158,10 +182,11 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
     if arguments.cross_validate and config.phantoms != "none":
         raise CONFIG.ConfigError("--folds: phantoms have no folds; leave out --folds, or set phantoms: none")
     folder = make(config) if config.phantoms != "none" else load(Path(config.data_folder))
-    name = f"{config.fingerprint()}-{folder.split_hash()[:6]}"
-    if arguments.init:
-        name += f"-{hashlib.sha256(arguments.init.read_bytes()).hexdigest()[:6]}"
-    base = run_folder(arguments.OUTPUT, name, arguments.cross_validate)
+    base = run_folder(config, arguments, folder)
+    if is_first_process():
+        lock.enter_context(held(base))
+        for written in (arguments.OUTPUT, base, *base.glob("fold_*")):
+            remove_leftovers(written)
     if arguments.cross_validate == 0:
         fit(config, arguments, CoronaryData(config, folder), base, "best")
         runs = [base]
@@ -176,6 +201,10 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace) -> None:
             fit(config, arguments, CoronaryData(config, folder.with_fold(number)), run, "last")
     if is_first_process():
         publish(runs, arguments.OUTPUT / "ViT.ckpt", config.sensitivity)
+        if config.phantoms == "none":
+            device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
+            html.of_validation(arguments.OUTPUT / "ViT.ckpt", folder, arguments.cross_validate, device)
+            print(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
         with written_whole(base / "finished.json") as beside:
             beside.write_text(json.dumps({"ViT.ckpt": "written"}), encoding="utf-8")
 
@@ -189,10 +218,12 @@ def main(argv: list[str]) -> None:
     from data.readers import DataError
     from vit.checkpoint import CheckpointError
     from vit.device import DeviceError
+    from vit.resume import ending_in_one_line
 
     try:
-        train(config, arguments)
-    except (CONFIG.ConfigError, DataError, DeviceError, CheckpointError) as error:
+        with ending_in_one_line(config.batch_size), ExitStack() as lock:
+            train(config, arguments, lock)
+    except (CONFIG.ConfigError, DataError, DeviceError, CheckpointError, FolderInUse) as error:
         sys.exit(str(error))
 
 

@@ -103,7 +103,7 @@ def learn(
                 share = max(share, (epoch + step / len(loader)) / passes)
             for group in optimizer.param_groups:
                 group["lr"] = rate[0] * min(1, share / 0.1 + 0.01) * 0.5 * (1 + np.cos(np.pi * share))
-            loss = module.training_step(batch, 0)
+            loss = module.training_step(batch, 0)["loss"]
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(module.parameters(), 1.0)

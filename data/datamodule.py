@@ -1,7 +1,7 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
 import sys
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -49,6 +49,7 @@ class CoronaryData(pl.LightningDataModule):
         if others := sum(size != (config.image_size,) * 2 for size in sizes):
             print(f"note: {others} images are resized to {config.image_size} px on load", file=sys.stderr)
         self.batch_size = min(config.batch_size, len(self.train))
+        self.start = (0, 0)  # epoch and step that training begins with
 
     def _check_leaks(self, folder: processed.Processed) -> None:
         """The cheap part of data.audit: what the manifest alone tells."""
@@ -72,6 +73,15 @@ class CoronaryData(pl.LightningDataModule):
         counts = np.bincount(self.train.labels, minlength=self.config.num_classes)
         return [float(len(self.train) / (len(counts) * count)) for count in counts]
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands, which Lightning keeps with everything else."""
+        assert self.trainer is not None
+        return {"start": [self.trainer.current_epoch, self.trainer.fit_loop.batch_idx + 1]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        epoch, steps = state_dict["start"]
+        self.start = (epoch, steps)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.train, shuffle=True)
 
@@ -85,11 +95,13 @@ class CoronaryData(pl.LightningDataModule):
             raise DataError(
                 f"batch_size: got {self.batch_size}, wanted a multiple of {world_size} processes, as {near}"
             )
-        sampler = SeededSampler(len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle)
+        own, (epoch, steps) = self.batch_size // world_size, self.start if shuffle else (0, 0)
+        start = (epoch, steps * own)
+        sampler = SeededSampler(len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle, start)
         workers = self.config.num_workers
         return DataLoader(
             cast(Dataset[Batch], dataset),
-            batch_size=self.batch_size // world_size,
+            batch_size=own,
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,

@@ -1,5 +1,6 @@
 """One split of a ProcessedFolder as a torch Dataset, and the order in which training draws from it."""
 
+import signal
 from collections.abc import Iterator
 
 import cv2
@@ -15,6 +16,7 @@ from data.processed import Processed
 
 Key = tuple[int, int]  # (epoch, index)
 BLACK, FLAT, FARTHEST = 0.12, 0.01, 4.0  # of the grey range: what is not seen, least spread; in spreads: the limit
+GRACE = 20  # seconds that a loader worker goes on after SIGTERM
 SHARES = (0.1, 0.25)  # of a patch that is lesion, and vessel, from which on it counts as such
 
 
@@ -107,16 +109,28 @@ class SeededSampler(Sampler[Key]):
         seed: of the order.
         shuffle: a new order each epoch, with the images beyond the last full batch left to other epochs;
             otherwise every image once, in order, with parts whose length may differ by one.
+        start: epoch to begin with, and how many of this process's images of it to pass over.
     """
 
-    def __init__(self, length: int, batch_size: int, rank: int, world_size: int, seed: int, shuffle: bool) -> None:
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        seed: int,
+        shuffle: bool,
+        start: tuple[int, int] = (0, 0),
+    ) -> None:
         self.length, self.seed, self.shuffle = length, seed, shuffle
-        self.rank, self.world_size, self.epoch = rank, world_size, 0
+        self.rank, self.world_size = rank, world_size
+        self.epoch, self.passed_over = start
         self.used = length // batch_size * batch_size if shuffle else length
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch, after a resume too."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.epoch, self.passed_over = epoch, 0
 
     def __len__(self) -> int:
         return len(range(self.rank, self.used, self.world_size))
@@ -125,10 +139,17 @@ class SeededSampler(Sampler[Key]):
         order = np.arange(self.length)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        for index in order[self.rank : self.used : self.world_size]:
+        own = order[self.rank : self.used : self.world_size][self.passed_over :]
+        for index in own:
             yield self.epoch, int(index)
 
 
 def start_worker(_: int) -> None:
-    """One thread for each loader worker: several would fight for the same cores."""
+    """One thread for each loader worker: several would fight for the same cores.
+
+    Ctrl-C and schedulers signal every process, but the one that trains needs its workers until its step is done.
+    """
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.readers import read_pixels
+
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, x1 and y1 beyond the last pixel
 
 
@@ -82,17 +84,11 @@ def read_mask(path: Path, size: tuple[int, ...]) -> NDArray:
     Raises:
         ValueError: unreadable, or of another size than its image's (height, width).
     """
-    try:
-        if path.suffix == ".npy":
-            mask = np.load(path, allow_pickle=False)
-        else:
-            mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except (OSError, ValueError, cv2.error) as error:
-        raise ValueError(f"{path}: not readable as a mask: {error}") from None
-    if mask is None or mask.shape != size:
-        got = "no image" if mask is None else f"shape {mask.shape}"
-        raise ValueError(f"{path}: got {got}, wanted a mask of its image's shape {size}")
-    return (mask != 0).astype(np.uint8)
+    mask = read_pixels(path)
+    if mask.shape[:2] != size or mask.ndim > 3 or mask.dtype.kind not in "buif":
+        raise ValueError(f"{path}: got shape {mask.shape}, wanted a mask of its image's shape {size}")
+    marked = mask != 0 if mask.ndim == 2 else (mask[:, :, :3] != 0).any(axis=2)  # a fourth channel is transparency
+    return marked.astype(np.uint8)
 
 
 def parse_boxes(text: str) -> list[Box]:
@@ -103,7 +99,7 @@ def parse_boxes(text: str) -> list[Box]:
             x0, y0, x1, y1 = (float(number) for number in part.split(","))
         except ValueError:
             raise ValueError(f"got the box {part!r}, wanted x0,y0,x1,y1") from None
-        if not (x0 < x1 and y0 < y1):
+        if not (-1e9 < x0 < x1 < 1e9 and -1e9 < y0 < y1 < 1e9):
             raise ValueError(f"got the box {part!r}, wanted x0 < x1 and y0 < y1")
         boxes.append((x0, y0, x1, y1))
     return boxes

@@ -1,18 +1,19 @@
 """The images that predict.py is given, with what their folder knows of them."""
 
 import glob
+import hashlib
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset import as_float
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
 from data.processed import NORMAL_NAMES, POSITIVE_NAMES, read_table
-from data.readers import SUFFIXES, DataError, read_grey
+from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.sources import is_image
 
 
@@ -26,6 +27,7 @@ class Input:
         truth: its class name, or empty where unknown.
         boxes: known lesion boxes as text, in pixels of the file.
         mask: file of the known lesion mask, or None.
+        row: of the manifest.csv above it; empty if none lists it.
     """
 
     path: Path
@@ -33,15 +35,24 @@ class Input:
     truth: str = ""
     boxes: str = ""
     mask: Path | None = None
+    row: dict[str, str] = field(default_factory=dict, hash=False)
 
     def resized(self, size: int) -> bool:
         """Whether a prepared image is of another size."""
-        return self.path.suffix.lower() == ".npy" and np.load(self.path, mmap_mode="r").shape[:2] != (size, size)
+        return self.path.suffix.lower() == ".npy" and read_grey(self.path).shape != (size, size)
 
     def image(self, how: dict[str, Any]) -> NDArray:
         """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared already."""
         grey, place = self.placed(how)
         return as_float(grey if self.path.suffix.lower() == ".npy" else place.image(grey), how["image_size"])
+
+    def digests(self, how: dict[str, Any]) -> set[str]:
+        """The sha256 by which training may have known it: of its pixels as read from the source, or of its file.
+
+        data.prepare takes the first and writes it to the manifest; a folder without a manifest has the second.
+        """
+        contents = (self.path.read_bytes(), self.placed(how)[0].tobytes())
+        return {self.row.get("sha256", ""), *(hashlib.sha256(each).hexdigest() for each in contents)} - {""}
 
     def lesion(self, how: dict[str, Any]) -> NDArray | None:
         """(size, size) mask of the known lesions, or None where nothing is known."""
@@ -72,8 +83,10 @@ def find(path: str) -> list[Path]:
     if root.is_dir():
         images = sorted(file for file in root.rglob("*") if is_image(file, root))
     else:
-        fixed = Path(re.split(r"[^/\\]*[*?[]", path)[0])  # before the first part with a wildcard
-        images = [Path(file) for file in sorted(glob.glob(path, recursive=True)) if is_image(Path(file), fixed)]
+        root = Path(re.split(r"[^/\\]*[*?[]", path)[0])  # before the first part with a wildcard
+        images = [Path(file) for file in sorted(glob.glob(path, recursive=True)) if is_image(Path(file), root)]
+    if faults := [fault for file in images if (fault := fault_of(file, root))]:
+        raise DataError("\n".join(faults))
     if not images:
         wanted = f"wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
         raise DataError(f"{path}: no image there; {wanted}")
@@ -87,7 +100,11 @@ def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
         root, row = known.get(path.resolve(), (path.parent, {}))
         truth = _truth(row.get("label") or path.parent.name, class_names)
         mask = root / row["mask"] if row.get("mask") else None
-        inputs.append(Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask))
+        if mask and (fault := fault_of(mask, root)):
+            if not row.get("lesion_boxes_xyxy"):
+                raise DataError(f"{root / 'manifest.csv'}: {fault}")
+            mask = None
+        inputs.append(Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row))
     return inputs
 
 
@@ -106,5 +123,7 @@ def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
         manifest = folder / "manifest.csv"
         if manifest.is_file():
             rows = read_table(manifest)
-            known.update({(folder / row["path"]).resolve(): (folder, row) for row in rows if row.get("path")})
+            for row in rows:
+                with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
+                    known[(folder / row.get("path", "")).resolve()] = (folder, row)
     return known

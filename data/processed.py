@@ -15,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.geometry import Box, parse_boxes, rasterise
-from data.readers import DataError
+from data.readers import DataError, check_size, fault_of
 from files import written_whole
 
 SPLITS = ("train", "val", "test")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
+INFO: dict[str, Any] = {
+    "class_names": list, "mean": float | int, "std": float | int, "border": float | int, "stretch": bool,
+    "window": list | None, "frame": int, "split": str, "notes": list,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,10 @@ class Processed:
 
     def image(self, sample: Sample) -> NDArray:
         """(H, W) pixels, mapped from the file: uint8 from 0 to 255 or float16 from 0 to 1."""
-        image = np.load(self.folder / sample.path, mmap_mode="r", allow_pickle=False)
+        return self._mapped(sample.path)
+
+    def _mapped(self, name: str) -> NDArray:
+        image = np.lib.format.open_memmap(self.folder / name, mode="r")  # opens .npy alone, and no pickled objects
         return image[:, :, 0] if image.ndim == 3 else image
 
     def with_fold(self, number: int) -> "Processed":
@@ -92,7 +99,7 @@ class Processed:
     def lesion(self, sample: Sample) -> NDArray | None:
         """(H, W) uint8 mask of the lesions, all zero in the first, normal class; None where nothing is known."""
         if sample.mask:
-            return np.asarray(np.load(self.folder / sample.mask, allow_pickle=False))
+            return np.asarray(self._mapped(sample.mask))
         if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.class_names[0]):
             return rasterise(sample.boxes, self.image(sample).shape)
         return None
@@ -159,7 +166,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise DataError(f"{path}: not readable as CSV: {error}") from None
     if not rows:
         raise DataError(f"{path}: no rows")
-    return [{str(name): value or "" for name, value in row.items()} for row in rows]
+    return [{name: value or "" for name, value in row.items() if name is not None} for row in rows]
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
@@ -179,10 +186,7 @@ def load(folder: Path) -> Processed:
     info: dict[str, Any] = {}
     if (folder / "manifest.csv").exists():
         samples = [Sample.from_row(row) for row in read_table(folder / "manifest.csv")]
-        try:
-            info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder / 'dataset.json'}: not readable: {error}; prepare the folder again") from None
+        info = _info(folder / "dataset.json")
     else:
         samples = _scan(folder)
     samples.sort(key=lambda sample: sample.path)
@@ -194,12 +198,28 @@ def load(folder: Path) -> Processed:
     return processed
 
 
+def _info(path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+        wrong = [name for name, kind in INFO.items() if name in info and not isinstance(info[name], kind)]
+        names, window = info.get("class_names", []), info.get("window") or (0.0, 1.0)
+        wrong += [name for name in ("class_names", "notes") if not all(isinstance(t, str) for t in info.get(name, []))]
+        wrong += ["class_names"] * (len(set(names)) < len(names) or not all(min(name) >= " " for name in names))
+        wrong += ["mean or std"] * (not (0 <= info.get("mean", 0) <= 1 and 0 < info.get("std", 1) <= 1))
+        wrong += ["window"] * (len(window) != 2 or not all(isinstance(edge, float | int) for edge in window))
+        if wrong:
+            raise ValueError(f"got another type or range than it is written with: {', '.join(wrong)}")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: not readable: {error}; prepare the folder again") from None
+    return dict(info)
+
+
 def _scan(folder: Path) -> list[Sample]:
     samples = []
     for path in sorted(folder.glob("*/*/*.npy")):
         split, label = path.parts[-3], path.parts[-2]
         if split in SPLITS:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = "" if fault_of(path, folder) else hashlib.sha256(path.read_bytes()).hexdigest()
             name, label = path.relative_to(folder).as_posix(), FIRST_VERSION_CLASSES.get(label, label)
             samples.append(Sample(name, split, label, group=name, sha256=digest))
     if not samples:
@@ -219,14 +239,18 @@ def _faults(processed: Processed) -> list[str]:
         path = processed.folder / sample.path
         if sample.label not in processed.class_names:
             faults.append(f"{path}: got label {sample.label!r}, wanted one of {', '.join(processed.class_names)}")
-        if not path.resolve().is_relative_to(processed.folder.resolve()):
-            faults.append(f"{path}: lies outside the data folder; nothing there is read")
+        files = [path, *([processed.folder / sample.mask] if sample.mask else [])]
+        if missing := [fault for file in files if (fault := fault_of(file, processed.folder))]:
+            faults += missing
             continue
         try:
             image = processed.image(sample)
+            check_size(path, *image.shape[:2])
             sample.boxes  # noqa: B018  its parser is the check
-        except (OSError, ValueError, EOFError, IndexError) as error:
-            faults.append(f"{path}: not readable: {error}")
+            if sample.mask and processed._mapped(sample.mask).shape != image.shape:
+                raise ValueError(f"its mask {sample.mask} is of another shape")
+        except Exception as error:  # numpy raises whatever a damaged header leads to
+            faults.append(f"{path}: not readable: {' '.join(str(error).split())}")
             continue
         if image.ndim != 2 or (image.dtype != np.uint8 and image.dtype.kind != "f"):
             faults.append(f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)")

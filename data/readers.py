@@ -46,17 +46,31 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
         DataError: the file is missing, empty, not an image, truncated, damaged, too large or too small, constant, or
             holds several pages, NaN or values out of range.
     """
-    kind = kind_of(path)
-    if kind == "DICOM":
+    if kind_of(path) == "DICOM":
         from data.dicom import read_dicom  # pydicom takes time to load, and most sets need none
 
         return _as_grey(read_dicom(path, window, frame).pixels, path)
-    if kind == "NPY":
-        return _as_grey(_read_npy(path), path)
-    if kind:
-        return _as_grey(_read_picture(path, kind), path)
-    raise DataError(f"{path}: no readable image; got {path.stat().st_size} bytes that are none of "
-                    f"{', '.join(dict.fromkeys(KINDS.values()))}; replace or remove it")  # fmt: skip
+    return _as_grey(read_pixels(path), path)
+
+
+def read_pixels(path: Path) -> NDArray:
+    """What a file other than DICOM holds, as it holds it, .npy mapped. Errors as of ``read_grey``."""
+    kind = kind_of(path)
+    if kind in ("", "DICOM"):
+        raise DataError(f"{path}: no readable image; got {path.stat().st_size} bytes that are none of "
+                        f"{', '.join(dict.fromkeys(KINDS.values()))}; replace or remove it")  # fmt: skip
+    return _read_npy(path) if kind == "NPY" else _read_picture(path, kind)
+
+
+def fault_of(file: Path, folder: Path) -> str:
+    """Why a file that a folder or its table names is not read; empty if it is there, and in the folder for good."""
+    try:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            return f"{file} lies outside {folder}; nothing there is read"
+        str(file).encode()
+        return "" if file.is_file() else f"no such file {file}"
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, or no text
+        return f"{str(file)!a} is no usable name: {str(error)!a}"
 
 
 def about_dicom(path: Path) -> tuple[str, str]:

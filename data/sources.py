@@ -14,7 +14,7 @@ import cv2
 from tqdm import tqdm
 
 from data.processed import NORMAL_NAMES, POSITIVE_NAMES, Sample, read_table
-from data.readers import SUFFIXES, DataError
+from data.readers import SUFFIXES, DataError, fault_of
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -97,11 +97,8 @@ def _from_manifest(manifest: Path, rows: list[dict[str, str]], column: str) -> l
             wrong.append(str(error))
         if bool(given) != bool(split):
             wrong.append(f"got split {given!r}, wanted train, val or test")
-        for file in [root / sample.path] + [root / sample.mask] * bool(sample.mask):
-            if not file.resolve().is_relative_to(root.resolve()):
-                wrong.append(f"{file} lies outside {root}; nothing there is read")
-            elif not file.is_file():
-                wrong.append(f"no such file {file}")
+        files = [root / sample.path] + [root / sample.mask] * bool(sample.mask)
+        wrong += [fault for file in files if (fault := fault_of(file, root))]
         if not re.fullmatch(r"[^/\\.][^/\\]*", sample.label):
             wrong.append(f"got label {sample.label!r}, wanted a name that a folder can have")
         faults += [f"{manifest}, line {line}: {fault}" for fault in wrong]
@@ -139,6 +136,8 @@ def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> lis
     if loose := sum(is_image(path, around) for path in around.iterdir()):
         notes.append(f"{around}: {loose} images beside the class folders have no label and are left out")
     images = [(path, child.name) for child in classes for path in child.rglob("*") if is_image(path, child)]
+    if faults := [fault for path, _ in images if (fault := fault_of(path, root))]:
+        raise DataError("\n".join(faults))
     return [Sample(path.relative_to(root).as_posix(), split, label) for path, label in images]
 
 

@@ -172,56 +172,59 @@ def compare(labels: ArrayLike, one: ArrayLike, two: ArrayLike, groups: ArrayLike
     return Figure(float(change[0]), *map(float, change + np.array([-half, half]))), p if half >= 0 else np.nan
 
 
-def _read(path: Path) -> tuple[dict[str, tuple[bool, float, bool]], str]:
-    """Truth, score and prediction by path, of a predictions.csv where truth is known, and the name of the positive."""
+def _read(path: Path) -> tuple[list[dict[str, str]], str]:
+    """The rows of a predictions.csv where truth is known, and the name of the positive class."""
     rows = read_table(path)
     names = [name.removeprefix("probability_") for name in rows[0] if name.startswith("probability_")]
     if len(names) != 2 or not {"path", "truth", "predicted"} <= rows[0].keys():
         raise ValueError(f"{path}: got {', '.join(rows[0])}; wanted path, truth, predicted, 2 of probability_<class>")
-    yes, score = names[1], f"probability_{names[1]}"
-    return {r["path"]: (r["truth"] == yes, float(r[score]), r["predicted"] == yes) for r in rows if r["truth"]}, yes
+    return [row for row in rows if row["truth"]], names[1]
 
 
 def main(argv: list[str]) -> None:
     """Print the tables. Raises ValueError for files that do not fit."""
+    from report.levels import levels, subgroups, with_manifest  # here, for that file takes its figures from this one
+
     parser = argparse.ArgumentParser(prog="python -m report.evaluate", description=__doc__, allow_abbrev=False)
     parser.add_argument("--predictions", type=Path, default=Path("predictions.csv"))
-    parser.add_argument("--manifest", type=Path, help="manifest.csv of the images: its groups are drawn")
+    about = "manifest.csv of the images: its groups are drawn, its vessels and patients have figures of their own"
+    parser.add_argument("--manifest", type=Path, help=about)
     parser.add_argument("--column", help="manifest column, for figures of each of its values; several are joined by ;")
     parser.add_argument("--prevalence", type=float, default=0, help="share of positives where the model is to be used")
     parser.add_argument("--threshold", type=float, help="default: the one that the predicted column shows")
     parser.add_argument("--versus", type=Path, help="predictions of the same images by another model")
     options = parser.parse_args(argv)
-    rows, positive = _read(options.predictions)
-    manifest = {row.get("path", ""): row for row in read_table(options.manifest)} if options.manifest else {}
-    about = {path: manifest.get("/".join(path.split("/")[-3:]), {}) for path in rows}
-    paths = [path for path in rows if about[path] or not manifest]
-    if not paths:
+    everyone, positive = _read(options.predictions)
+    rows = with_manifest(everyone, options.manifest) if options.manifest else everyone
+    if not rows:
         raise ValueError(f"{options.predictions}: no image of known truth that --manifest lists")
-    if options.column and options.column not in about[paths[0]]:
-        raise ValueError(f"--column: got {options.column}, wanted a column of --manifest: {', '.join(about[paths[0]])}")
-    y, s, called = (np.array(part) for part in zip(*(rows[path] for path in paths), strict=True))
+    if options.column and options.column not in rows[0]:
+        raise ValueError(f"--column: got {options.column}, wanted a column of --manifest: {', '.join(rows[0])}")
+    y, called = (np.array([row[column] == positive for row in rows]) for column in ("truth", "predicted"))
+    s = np.array([float(row[f"probability_{positive}"]) for row in rows])
     shown = 0.5 if ((s >= 0.5) == called).all() else float(s[called].min(initial=1))
     threshold = shown if options.threshold is None else options.threshold
-    groups = np.array([about[path].get("group") or path for path in paths])
-    grouped = f"{len(set(groups))} groups of the manifest" if "group" in about[paths[0]] else "each image its own group"
-    print(f"{len(paths)} of {len(rows)} images, {y.sum()} {positive}; {grouped}; positive from {threshold:.4g} on")
+    groups = np.array([row.get("group") or row["path"] for row in rows])
+    source = "manifest" if options.manifest else "predictions"
+    grouped = f"{len(set(groups))} groups of the {source}" if "group" in rows[0] else "each image its own group"
+    print(f"{len(rows)} of {len(everyone)} images, {y.sum()} {positive}; {grouped}; positive from {threshold:.4g} on")
     for name, figure in evaluate(y, s, groups, threshold, options.prevalence).items():
         print(f"{name.replace('_', ' '):<20}{figure}")
     if options.versus:
         others, other = _read(options.versus)
-        if other != positive or not set(paths) <= others.keys():
+        scores = {row["path"]: float(row[f"probability_{other}"]) for row in others}
+        if other != positive or not {row["path"] for row in rows} <= scores.keys():
             raise ValueError(f"{options.versus}: wanted images and classes of {options.predictions}")
-        change, p = compare(y, s, [others[path][1] for path in paths], groups)
+        change, p = compare(y, s, [scores[row["path"]] for row in rows], groups)
         print(f"\nAUROC of {options.versus} minus that of {options.predictions}: {change}, p = {p:.3g} (DeLong)")
-    if options.column:
-        held = np.array([set(about[path][options.column].split(";")) - {""} for path in paths])
-        for value in sorted(set().union(*held[y])):
-            own = np.array([value in values for values in held])
-            part = own | (~y & ~(own & ~y).any())  # against the negative images of that value, or all if there is none
-            count = f"{y[part].sum()} {positive} against {(~y[part]).sum()}"
-            figures = evaluate(y[part], s[part], groups[part], threshold)
-            print(f"{value}: {count}, AUROC {figures['auroc']}, sensitivity {figures['sensitivity']}")
+    for part in subgroups(rows, positive, options.column, threshold) if options.column else ():
+        count = f"{part.positives} {positive} against {part.negatives}"
+        print(f"{part.value}: {count}, AUROC {part.auroc}, sensitivity {part.sensitivity}")
+    for level in levels(rows, positive)[1:]:
+        print(f"\n{level.count} {level.name}s, {level.labels.sum()} {positive}: {level.rule}")
+        figures = level.figures(threshold)
+        lines = [f"{name:<20}{figures[name]}" for name in ("auroc", "sensitivity", "specificity") if figures]
+        print("\n".join(lines or ["no figures: all are of one class"]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a model says of images: class, probabilities, map; and predictions.csv."""
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from data.inputs import Input
 from data.processed import write_table
 from data.readers import DataError
 from files import keeping_former
+from report.uncertainty import conformal_set, limits
 from vit.explain import explain
 from vit.hooks import OUTLIER, token_outliers
+
+LEVEL = 0.9  # share of the images of each class whose conformal set holds it, unless asked for another
 
 
 @dataclass
@@ -26,6 +30,20 @@ class Prediction:
     predicted: str
     probabilities: list[float]  # of each class
     map: NDArray[Any] | None = None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
+    set: list[str] | None = None  # classes of its conformal set; None: the checkpoint cannot tell
+    unlike: float | None = None  # distance from the training images, above 1 it is unlike them; None: cannot tell
+    in_training: bool = False
+
+    def row(self, class_names: list[str]) -> dict[str, str]:
+        """Its row of predictions.csv."""
+        shares = zip(class_names, self.probabilities, strict=True)
+        return {"path": self.item.name, "truth": self.item.truth} | {
+            **{f"probability_{name}": f"{share:.6f}" for name, share in shares},
+            "predicted": self.predicted,
+            "set": "" if self.set is None else ";".join(self.set) or "none",
+            "unlike": "" if self.unlike is None else f"{self.unlike:.3f}",
+            "in_training": "yes" if self.in_training else "no",
+        }
 
 
 def judge(
@@ -48,16 +66,19 @@ def judge(
 
     how, names = about["preprocessing"], about["class_names"]
     predictions, faults, longest = [], list[str](), list[torch.Tensor]()
-    for model in models:
-        model.to(device)
+    limit = limits(about.get("conformal_scores", {}), about.get("level", LEVEL))
+    familiar, trained = about.get("familiarity", []), set(about.get("training_images_sha256", []))
+    for module in [*models, *familiar]:
+        module.to(device)
     bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
     with bar as progress, token_outliers(models[0]) as ratios:
         for start in range(0, len(inputs), batch_size):
             part = inputs[start : start + batch_size]
-            tensors = []
+            tensors, known = [], []
             for item in part:
                 try:
                     pixels = item.image(how)
+                    known.append(bool(trained and trained & item.digests(how)))
                     if asked is not None:
                         item.lesion(how)
                 except ValueError as error:
@@ -75,15 +96,21 @@ def judge(
             else:
                 both = [explain(model, images, **asked) for model in models]
                 logits, maps = mean([said for said, _ in both]), list(mean([map_ for _, map_ in both]).numpy())
+            unlike: list[Any] = [None] * len(part)
+            if familiar:
+                unlike = mean([each(model, images) for each, model in zip(familiar, models, strict=True)]).tolist()
             longest.append(ratios[0])  # occlusion makes more passes, of painted images
             ratios.clear()
-            probabilities = (logits / about["temperature"]).softmax(dim=1).numpy()
-            for item, row, map_ in zip(part, probabilities, maps, strict=True):
-                chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else int(row.argmax())
-                predictions.append(Prediction(item, names[chosen], row.tolist(), map_))
+            rows = (logits / about["temperature"]).softmax(dim=1).tolist()
+            for item, row, map_, distance, trained_on in zip(part, rows, maps, unlike, known, strict=True):
+                chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else row.index(max(row))
+                classes = conformal_set(row, limit) if limit else None
+                predictions.append(Prediction(item, names[chosen], row, map_, classes, distance, trained_on))
     if faults:
         told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
         raise DataError("\n".join([*faults, told]))
+    if tell:
+        _tell(predictions, limit)
     if tell and (many := int((torch.cat(longest) > OUTLIER).sum())):
         print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
               "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
@@ -91,13 +118,20 @@ def judge(
     return predictions
 
 
+def _tell(predictions: list[Prediction], limit: dict[str, float]) -> None:
+    """Notes of what keeps the predictions from being taken at their word."""
+    for count, words in (
+        (sum((said.unlike or 0) > 1 for said in predictions), "are unlike the training images: it may say anything"),
+        (sum(said.in_training for said in predictions), "were in training: what is said of them flatters"),
+    ):
+        if count:
+            print(f"note: {count} of {len(predictions)} images {words}", file=sys.stderr)
+    if scarce := [name for name, most in limit.items() if math.isinf(most)]:
+        print(f"note: too few validation images of class {', '.join(scarce)} for this --level: "
+              "it is in the set of every image", file=sys.stderr)  # fmt: skip
+
+
 def write(predictions: list[Prediction], class_names: list[str], path: Path) -> None:
     """Write predictions.csv: path, truth, probability of each class, predicted class; a former one is kept."""
-    rows = [
-        {"path": said.item.name, "truth": said.item.truth}
-        | {f"probability_{name}": f"{p:.6f}" for name, p in zip(class_names, said.probabilities, strict=True)}
-        | {"predicted": said.predicted}
-        for said in predictions
-    ]
     with keeping_former(path):
-        write_table(path, rows)
+        write_table(path, [said.row(class_names) for said in predictions])

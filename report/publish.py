@@ -1,5 +1,7 @@
 """From finished runs to ViT.ckpt: temperature and threshold from validation, figures, the folds as one."""
 
+from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ from data.dataset import CoronaryDataset
 from data.processed import read_table, write_table
 from files import keeping_former
 from report.evaluate import evaluate, fit_temperature, fit_threshold
-from vit import checkpoint
+from report.uncertainty import conformal_scores
+from vit import checkpoint, familiarity
+from vit.model import VisionTransformer
+
+MOST, TOGETHER = 2000, 64  # training images that are looked at again, images at a time
 
 
 def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> None:
@@ -26,6 +32,22 @@ def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> N
     write_table(path, rows)
 
 
+def write_familiarity(
+    path: Path, model: VisionTransformer, training: CoronaryDataset, held_out: CoronaryDataset
+) -> None:
+    """What tells images that are unlike the training images, of which a fixed choice is looked at, not augmented."""
+    plain = copy(training)
+    plain.augment, plain.patch_size = None, 0
+    chosen = np.sort(np.random.default_rng(0).permutation(len(plain))[:MOST])
+
+    def batches(dataset: CoronaryDataset, numbers: NDArray) -> Iterator[torch.Tensor]:
+        for start in range(0, len(numbers), TOGETHER):
+            yield torch.stack([dataset[0, int(i)][0] for i in numbers[start : start + TOGETHER]])
+
+    fitted = familiarity.fit(model, batches(plain, chosen), batches(held_out, np.arange(len(held_out))))
+    checkpoint.save(fitted.state_dict(), path)
+
+
 def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     """Write ``target`` with the weights of the runs; an older file is kept under a dated name.
 
@@ -34,7 +56,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     Temperature and threshold are fitted on the runs' validation images, pooled.
 
     Args:
-        runs: folders with best.ckpt, last.ckpt and validation.csv.
+        runs: folders with best.ckpt, last.ckpt, validation.csv and, unless an older version ran, familiarity.ckpt.
         target: ViT.ckpt.
         sensitivity: that the threshold shall reach on validation; 0: most sensitivity + specificity (Youden).
     """
@@ -48,6 +70,9 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     temperature = fit_temperature(labels, logits)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
     scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
+    result["conformal_scores"] = conformal_scores(labels, scores, names)
+    if all((run / "familiarity.ckpt").exists() for run in runs):
+        result["familiarity"] = [torch.load(run / "familiarity.ckpt", weights_only=True) for run in runs]
     if len(names) == 2:
         result["threshold"] = fit_threshold(labels, scores[:, 1], sensitivity or None)
         figures = evaluate(labels, scores[:, 1], groups, result["threshold"])

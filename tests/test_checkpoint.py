@@ -20,7 +20,8 @@ def model(**changes: int | str) -> VisionTransformer:
 def saved(path: Path, source: VisionTransformer, **changes: int | str) -> Path:
     assert set(SIZES) <= set(MODEL_KEYS)
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
-    about = {"class_names": ["a", "b"], "preprocessing": {}, "threshold": 0.5, "temperature": 1.0, "format_version": 1}
+    how = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
+    about = {"class_names": ["a", "b"], "preprocessing": how, "threshold": 0.5, "temperature": 1.0, "format_version": 1}
     checkpoint.save({"state_dict": state, "config": SIZES | changes, **about}, path)
     return path
 

@@ -44,7 +44,7 @@ def test_the_command_prints_every_figure_with_the_groups_of_the_manifest(
     assert lines[0].startswith("40 of 40 images, 14 sick; 7 groups of the manifest; positive from 0.3")
     y, s = made(40)
     figures = evaluate(y, s.round(6), np.arange(40) // 6, 0.3, 0.1)
-    assert [line[20:] for line in lines[1:]] == [str(figure) for figure in figures.values()]
+    assert [line[20:] for line in lines[1 : 1 + len(figures)]] == [str(figure) for figure in figures.values()]
 
 
 def test_without_a_manifest_the_command_says_that_each_image_is_its_own_group(
@@ -98,3 +98,14 @@ def test_predictions_of_other_images_are_not_compared(folder: Path) -> None:
     (folder / "other.csv").write_text("".join(text[:-1]), encoding="utf-8")
     with pytest.raises(ValueError, match=r"other\.csv: wanted images and classes of"):
         main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])
+
+
+def test_the_command_has_figures_of_patients_with_their_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = list(csv.reader((folder / "manifest.csv").open(encoding="utf-8")))
+    patients = ["patient", *(f"p{i // 2}" for i in range(40))]
+    write(folder / "manifest.csv", [[*row, patient] for row, patient in zip(rows, patients, strict=True)])
+    main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"])
+    rule, area, *rates = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert rule.startswith("20 patients, ")
+    assert "the highest probability of its images" in rule
+    assert [line.split()[0] for line in (area, *rates)] == ["auroc", "sensitivity", "specificity"]

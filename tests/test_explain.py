@@ -9,7 +9,7 @@ from captum.attr import LayerGradCam, Occlusion
 from torch import Tensor, nn
 
 from tests.test_hooks import GRID, HEADS, PATCH, blocks_of, hooks_on, pictures, vit
-from vit.explain import METHODS, explain, log_odds
+from vit.explain import METHODS, explain, explain_at_once, log_odds
 from vit.hooks import attention_maps
 from vit.model import VisionTransformer
 
@@ -269,3 +269,19 @@ def test_log_odds_are_the_difference_of_two_logits() -> None:
 def test_what_is_not_there_is_said(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         explain(vit(), pictures(), **asked)
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.5])
+def test_all_at_once_says_what_each_method_says(kept: float) -> None:
+    model, images = vit(kept_tokens=kept), pictures()
+    together = explain_at_once(model, images, TARGET)
+    for method in ("relevance", "rollout", "gradient-rollout"):
+        alone = explain(model, images, method, TARGET)[1]
+        assert torch.allclose(together[method][:, 0], alone, rtol=1e-4, atol=1e-5, equal_nan=True)
+    for method in ("attention", "relevance"):
+        own = together[f"heads of {method}"].view(len(images), len(model.blocks), 1 + HEADS, *GRID)
+        for layer in range(len(model.blocks)):
+            for head in (None, 0, HEADS - 1):
+                alone = explain(model, images, method, TARGET, layer, head)[1]
+                at = own[:, layer, 0 if head is None else 1 + head]
+                assert torch.allclose(at, alone, rtol=1e-4, atol=1e-5, equal_nan=True)

@@ -210,7 +210,7 @@ def folder(path: Path, boxes: str) -> Path:
 
 def saved(path: Path, threshold: float) -> Path:
     weights = {f"model.{name}": value for name, value in vit().state_dict().items()}
-    how = {"image_size": SIZE, "mean": 0.5, "std": 0.3}
+    how = {"image_size": SIZE, "mean": 0.5, "std": 0.3, "border": 0.0, "stretch": False}
     names = ["normal", "abnormal"]
     about = {"class_names": names, "preprocessing": how, "threshold": threshold, "temperature": 1.0}
     checkpoint.save({"format_version": 1, "state_dict": weights, "config": CONFIG, **about}, path)

@@ -25,7 +25,8 @@ def test_every_image_is_in_the_table_and_the_figure_is_drawn(tmp_path: Path, fol
                   "--num_images", "3"])  # fmt: skip
     rows = table(tmp_path / "predictions.csv")
     assert len(rows) == len(list((folder / "train").rglob("*.npy")))
-    assert list(rows[0]) == ["path", "truth", "probability_normal", "probability_abnormal", "predicted"]
+    assert list(rows[0]) == ["path", "truth", "probability_normal", "probability_abnormal", "predicted",
+                             "set", "unlike", "in_training"]  # fmt: skip
     assert {row["truth"] for row in rows} == {"normal", "abnormal"}
     for row in rows:
         assert float(row["probability_normal"]) + float(row["probability_abnormal"]) == pytest.approx(1, abs=2e-6)

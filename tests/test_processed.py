@@ -38,8 +38,8 @@ def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictur
     result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
     first, second = result.samples[0].path, result.samples[1].path
     (tmp_path / "out" / first).unlink()
-    np.save(tmp_path / "out" / second, np.full((4, 4), np.nan, np.float16))
-    with pytest.raises(DataError, match=r"2 faults(.|\n)*not readable(.|\n)*without NaN"):
+    np.save(tmp_path / "out" / second, np.full((16, 16), np.nan, np.float16))
+    with pytest.raises(DataError, match=r"2 faults(.|\n)*no such file(.|\n)*without NaN"):
         processed.load(tmp_path / "out")
 
 

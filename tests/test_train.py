@@ -1,4 +1,4 @@
-"""train.py: what a run leaves, how it goes on, and that processes, workers and formats do not change it."""
+"""train.py: what a run leaves, and that processes, workers and formats do not change it."""
 
 import csv
 import os
@@ -75,31 +75,6 @@ def test_class_shares_and_seeds_are_in_the_printed_configuration(
 ) -> None:
     train.main(command(folder, "out", "--epochs", "1", "--seed", "5"))
     assert '"seed": 5' in capsys.readouterr().out
-
-
-def test_an_interrupted_run_goes_on_to_the_same_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = ("--epochs", "4", "--hidden_dropout_prob", "0.2")
-    train.main(command(folder, "whole", *recipe))
-
-    record = History.on_train_epoch_end
-
-    def power_cut(self: History, trainer: object, module: object) -> None:
-        record(self, trainer, module)  # type: ignore[arg-type]
-        if len(self.rows) == 3:
-            raise OSError("power cut")
-
-    monkeypatch.setattr(History, "on_train_epoch_end", power_cut)
-    with pytest.raises(OSError, match=r"power cut"):
-        train.main(command(folder, "cut", *recipe))
-    assert not (folder.parent / "cut" / "ViT.ckpt").exists()
-    monkeypatch.setattr(History, "on_train_epoch_end", record)
-    train.main(command(folder, "cut", *recipe))
-
-    whole, cut = (metrics(folder.parent / name) for name in ("whole", "cut"))
-    assert whole == cut
-    last = [next((folder.parent / name).glob("runs/*/last.ckpt")) for name in ("whole", "cut")]
-    a, b = (torch.load(path, weights_only=True)["state_dict"] for path in last)
-    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_second_run_keeps_the_former_checkpoint(folder: Path) -> None:

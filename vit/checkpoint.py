@@ -1,12 +1,19 @@
 """ViT.ckpt: writing it whole, and reading it without running anything that it holds."""
 
+import io
+import math
+import pickletools
+import reprlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import interpolate
 
+import CONFIG
 from files import written_whole
+from vit import familiarity
 from vit.model import VisionTransformer
 
 FORMAT = 1
@@ -16,6 +23,18 @@ MODEL_KEYS = (
     "mlp_ratio", "qkv_bias", "hidden_dropout_prob", "attention_dropout", "eps", "num_registers",
     "representation_size", "initializer_range", "stem", "kept_tokens", "patch_dropout",
 )  # fmt: skip
+
+NUMBER, NUMBERS = float | int, [float | int]
+FORMS: dict[str, Any] = {  # a type, a list of such, or names with such; of all but NEEDED older checkpoints lack some
+    "state_dict": dict, "config": dict, "class_names": [str], "threshold": NUMBER, "temperature": NUMBER,
+    "preprocessing": {"image_size": int, "mean": NUMBER | None, "std": NUMBER | None, "border": NUMBER,
+                      "stretch": bool, "window": list | tuple | None, "frame": int},
+    "members": [dict], "familiarity": [dict], "conformal_scores": {str: NUMBERS}, "training_images_sha256": [str],
+    "run": str, "split_sha256": str, "versions": {str: str}, "init": {str: str | dict}, "validation": {str: NUMBER},
+    "figures": {str: NUMBERS}, "epoch_chosen_on_validation": bool, "history": [[{str: NUMBER}]],
+}  # fmt: skip
+STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+GLOBALS = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {n}Storage" for n in STORAGES)}
 
 
 class CheckpointError(ValueError):
@@ -29,8 +48,46 @@ def build_model(config: dict[str, Any]) -> VisionTransformer:
 
 def save(checkpoint: dict[str, Any], path: Path) -> None:
     """Write so that ``path`` holds the old checkpoint or the new one at every instant."""
-    with written_whole(path) as beside:
-        torch.save(checkpoint, beside)
+    with written_whole(path) as beside, open(beside, "wb") as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:  # which hides that the disk is full
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+
+
+def read(path: Path) -> Any:
+    """What ``save`` wrote. Nothing that the file names is run, and it takes no more memory than some times its size.
+
+    torch.load runs no code of it either, but it gives a small file all the memory that it asks for, and does not see
+    that bits have turned over. So zipfile reads and checks each part first, and torch is handed those parts alone.
+
+    Raises:
+        CheckpointError: missing, damaged, no checkpoint, or holding more than plain types and tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; python train.py --Config config.yml makes one")
+    checked = io.BytesIO()
+    try:
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
+            parts = {part.filename: part for part in archive.infolist()}
+            packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts.values())
+            if packed or sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise ValueError("parts that are larger than the file")
+            if len(parts) < len(archive.infolist()):
+                raise ValueError("a part that is there twice")
+            for name, part in parts.items():
+                content = archive.read(part)  # raises if its checksum differs
+                if name.lower().endswith("data.pkl"):
+                    named = {word for what, word, _ in pickletools.genops(content) if what.name == "GLOBAL"}
+                    if not named <= GLOBALS:
+                        raise ValueError("more than plain types")
+                copy.writestr(name, content)
+        checked.seek(0)
+        return torch.load(checked, map_location="cpu", weights_only=True)
+    except Exception:  # zipfile, pickletools and torch raise many kinds for a damaged or hostile file
+        raise CheckpointError(
+            f"{path}: is damaged, or no checkpoint, or holds more than plain types, which could run code; none was run"
+        ) from None
 
 
 def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
@@ -39,14 +96,7 @@ def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
     Raises:
         CheckpointError: missing, not ours, of a later format, damaged, or holding more than plain types.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; python train.py --Config config.yml makes one")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch.load raises many kinds for a damaged or hostile file
-        raise CheckpointError(
-            f"{path}: is damaged, or no checkpoint, or holds more than plain types, which could run code; none was run"
-        ) from None
+    checkpoint = read(path)
     version = checkpoint.get("format_version") if isinstance(checkpoint, dict) else None
     if not isinstance(version, int):
         raise CheckpointError(f"{path}: is no checkpoint of this project; make one with train.py")
@@ -56,10 +106,14 @@ def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
     if missing:
         raise CheckpointError(f"{path}: lacks {', '.join(missing)}; make it again with train.py")
     try:
+        _check(checkpoint)
         states = [checkpoint.pop("state_dict"), *checkpoint.pop("members", [])]
         models = [_model(checkpoint["config"], state) for state in states]
-    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: weights and configuration do not fit: {str(error).splitlines()[0]}") from None
+        if states := checkpoint.get("familiarity"):
+            checkpoint["familiarity"] = [familiarity.restore(*pair) for pair in zip(models, states, strict=True)]
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise CheckpointError(f"{path}: weights and configuration do not fit: {said[:300]}") from None
     return models, checkpoint
 
 
@@ -101,8 +155,58 @@ def initialise(model: VisionTransformer, path: Path) -> None:
     model.load_state_dict(state)
 
 
+def _check(checkpoint: dict[str, Any]) -> None:
+    """Give all that is said beside the weights the types and ranges that predict.py and report/ rely on.
+
+    Raises:
+        ValueError: what does not have them.
+    """
+    seen = set[int]()
+    for name, form in FORMS.items():
+        if name in checkpoint and not _fits(checkpoint[name], form, seen):
+            raise ValueError(f"{name}: got {reprlib.repr(checkpoint[name])}, wanted another type")
+    given = {name: value for name, value in checkpoint["config"].items() if name in CONFIG.FIELDS}
+    config = CONFIG.load(None, given)
+    checkpoint["config"] = {name: getattr(config, name) for name in given}
+    how, names, scores = checkpoint["preprocessing"], checkpoint["class_names"], checkpoint.get("conformal_scores")
+    right = {
+        "class_names": len(set(names)) == len(names) == config.num_classes
+        and all(len(name.encode()) < 256 and min(name) >= " " for name in names),  # as a folder may be called
+        "threshold": math.isfinite(checkpoint["threshold"]),
+        "temperature": 1e-3 <= checkpoint["temperature"] <= 1e3,
+        "preprocessing": how["image_size"] == config.image_size
+        and 0 <= how["border"] <= 0.45
+        and (how["mean"] is None or (0 <= how["mean"] <= 1 and 1e-6 <= how["std"] <= 1))
+        and (how.get("window") is None or (_fits([*how["window"]], NUMBERS, seen) and 0 < how["window"][1] < math.inf)),
+        "members": len(checkpoint.get("members", [])) < 100,
+    }
+    if wrong := [name for name, fits in right.items() if not fits]:
+        raise ValueError(f"{wrong[0]}: got {reprlib.repr(checkpoint.get(wrong[0]))}")
+    if scores:
+        checkpoint["conformal_scores"] = {name: sorted(map(float, scores[name])) for name in names}
+
+
+def _fits(value: Any, form: Any, seen: set[int]) -> bool:
+    """Whether a value is of a form as in FORMS. Lists that hold one list over and over could stand for billions."""
+    if isinstance(value, list | dict):
+        if id(value) in seen:
+            return False
+        seen.add(id(value))
+    if isinstance(form, list):
+        return type(value) is list and all(_fits(each, form[0], seen) for each in value)
+    if isinstance(form, dict):
+        rest = form.get(str, object)
+        return type(value) is dict and all(_fits(each, form.get(name, rest), seen) for name, each in value.items())
+    return isinstance(value, form) and (form in (bool, object) or not isinstance(value, bool))
+
+
 def _model(config: dict[str, Any], state: dict[str, Any]) -> VisionTransformer:
     """The weights of the model alone: what training added for itself stays behind."""
-    model = build_model(config)
-    model.load_state_dict({n.removeprefix("model."): value for n, value in state.items() if n.startswith("model.")})
+    own = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    for name, value in own.items():
+        if not (value.is_floating_point() and value.is_contiguous() and value.isfinite().all()):
+            raise ValueError(f"{name}: wanted floating, finite numbers, each there by itself")
+    with torch.device("meta"):  # no memory is taken for what the weights do not fill
+        model = build_model(config)
+    model.load_state_dict({name: value.float() for name, value in own.items()}, assign=True)
     return model.eval()

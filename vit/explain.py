@@ -60,7 +60,7 @@ def _rollout(asked: _Asked) -> Answer:
     with torch.no_grad(), attention_maps(asked.model) as maps:
         logits = asked.model(asked.images)
         fused = [each[:, asked.heads].mean(dim=1) for each in maps[asked.blocks]]
-        return logits, _down(fused, lambda row, mixing: (row + row @ mixing) / 2)
+        return logits, _down(fused, _stay)
 
 
 def _gradient_rollout(asked: _Asked) -> Answer:
@@ -69,7 +69,7 @@ def _gradient_rollout(asked: _Asked) -> Answer:
     Rollout as in Abnar and Zuidema 2020 with the weights of Chefer et al. 2021b, equation 5.
     """
     logits, fused = _weighted(asked)
-    return logits, _down(fused, lambda row, mixing: _step(row / (1 + mixing.sum(dim=2))[:, None], mixing))
+    return logits, _down(fused, _share)
 
 
 def _relevance(asked: _Asked) -> Answer:
@@ -179,13 +179,39 @@ def explain(
     wanted = torch.as_tensor(target, device=images.device).expand(len(images))
     blocks, own = (slice(None) if number is None else slice(number, number + 1) for number in (layer, head))
     logits, evidence = METHODS[method](_Asked(model, images, wanted, blocks, own))
-    evidence = evidence.detach()[:, model.num_prefix_tokens :].clamp_min(0)  # (B, K)
-    maps = evidence / evidence.mean(dim=1, keepdim=True).clamp_min(1e-12)
+    return logits.detach(), _as_maps(model, images, evidence[:, None])[:, 0]
+
+
+def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> dict[str, Tensor]:
+    """What ``explain`` says by each method that rests on attention, all from one pass each way.
+
+    Returns:
+        Under the name of a method (B, 1, grid height, grid width); under "heads of attention" and "heads of relevance"
+        (B, L * (1 + H), grid height, grid width): of each block first the mean over its heads, then each head.
+    """
+    wanted = torch.full((len(images),), target, device=images.device)
+    with still(model), attention_maps(model) as maps:
+        slopes = torch.autograd.grad(log_odds(model(images), wanted).sum(), maps)
+    with torch.no_grad():
+        weighted = [slope.mul_(each).relu_() for slope, each in zip(slopes, maps, strict=True)]
+        plain, fused = ([each.mean(dim=1) for each in every] for every in (maps, weighted))
+        walks = {"relevance": (fused, _step), "rollout": (plain, _stay), "gradient-rollout": (fused, _share)}
+        evidence = {name: _down(*walk)[:, None] for name, walk in walks.items()}
+        for name, every in (("heads of attention", maps), ("heads of relevance", weighted)):
+            heads = torch.stack([each[:, :, 0] for each in every], dim=1)  # (B, L, H, 1 + R + K), the CLS row
+            evidence[name] = torch.cat([heads.mean(dim=2, keepdim=True), heads], dim=2).flatten(1, 2)
+        return {name: _as_maps(model, images, each) for name, each in evidence.items()}
+
+
+def _as_maps(model: VisionTransformer, images: Tensor, evidence: Tensor) -> Tensor:
+    """(B, M, 1 + R + K) evidence of each token to (B, M, grid height, grid width) maps, as ``explain`` gives them."""
+    evidence = evidence.detach()[..., model.num_prefix_tokens :].clamp_min(0)  # (B, M, K)
+    maps = evidence / evidence.mean(dim=2, keepdim=True).clamp_min(1e-12)
     kept = model.embeddings.kept(images)
     if kept is not None:
-        unseen = maps.new_full((len(images), math.prod(model.grid)), math.nan)
-        maps = unseen.scatter(1, kept, maps)  # (B, N)
-    return logits.detach(), maps.view(-1, *model.grid)
+        unseen = maps.new_full((*maps.shape[:2], math.prod(model.grid)), math.nan)
+        maps = unseen.scatter(2, kept[:, None].expand(-1, maps.shape[1], -1), maps)  # (B, M, N)
+    return maps.view(*maps.shape[:2], *model.grid)
 
 
 def check(
@@ -218,6 +244,14 @@ def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
 
 def _step(row: Tensor, mixing: Tensor) -> Tensor:
     return row + row @ mixing
+
+
+def _stay(row: Tensor, mixing: Tensor) -> Tensor:
+    return (row + row @ mixing) / 2
+
+
+def _share(row: Tensor, mixing: Tensor) -> Tensor:
+    return _step(row / (1 + mixing.sum(dim=2))[:, None], mixing)
 
 
 def _down(fused: list[Tensor], step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -74,7 +74,8 @@ class VisionTransformer(nn.Module):
         if representation_size:
             self.head.extend([nn.Linear(embedding_size, representation_size), nn.Tanh()])
         self.head.append(nn.Linear(representation_size or embedding_size, num_classes))
-        self._initialise(initializer_range)
+        if not self.norm.weight.is_meta:  # such weights are about to come from a file
+            self._initialise(initializer_range)
 
     @property
     def grid(self) -> tuple[int, int]:

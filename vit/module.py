@@ -28,7 +28,7 @@ class Classifier(pl.LightningModule):
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 2)
             logits of lesion and vessel; learns the patches' targets and is not used after. None: no such loss.
         lesion_loss: weight of that loss.
-        seed: of dropout, which depends on it, the epoch and the process alone.
+        seed: of dropout, which depends on it, the epoch, the step and the process alone.
     """
 
     def __init__(
@@ -65,24 +65,22 @@ class Classifier(pl.LightningModule):
             losses = losses * self.class_weights[labels]
         return losses.mean()
 
-    def on_train_epoch_start(self) -> None:
-        own = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        own = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
         torch.manual_seed(int(own.generate_state(1)[0]))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss to lessen, and its parts, of which vit.resume keeps the means over the epoch."""
         images, labels, _, targets = batch
-        how: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True, "batch_size": len(images)}
         if self.patch_head is None:
-            logits, lesion_loss = self(images), torch.zeros((), device=self.device)
-        else:
-            logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
-            if kept is not None:
-                targets = targets.gather(1, kept[..., None].expand(-1, -1, targets.shape[2]))  # (B, K, 2)
-            lesion_loss = self._lesion_loss(self.patch_head(patches), targets)
-            self.log("train_lesion_loss", lesion_loss, **how)
-        loss = self._loss(logits, labels)
-        self.log("train_loss", loss, prog_bar=True, **how)
-        return loss + self.lesion_loss * lesion_loss
+            loss = self._loss(self(images), labels)
+            return {"loss": loss, "train_loss": loss.detach()}
+        logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
+        if kept is not None:
+            targets = targets.gather(1, kept[..., None].expand(-1, -1, targets.shape[2]))  # (B, K, 2)
+        lesion_loss, loss = self._lesion_loss(self.patch_head(patches), targets), self._loss(logits, labels)
+        parts = {"train_lesion_loss": lesion_loss.detach(), "train_loss": loss.detach()}
+        return {"loss": loss + self.lesion_loss * lesion_loss, **parts}
 
     @staticmethod
     def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:

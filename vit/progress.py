@@ -9,25 +9,12 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.plugins.io import TorchCheckpointIO
-from pytorch_lightning.utilities import rank_zero_only
 
 from files import written_whole
-from vit import checkpoint, plot
+from vit import plot
+from vit.resume import Keeper, WholeCheckpoints
 
 SECONDS_BETWEEN_PICTURES = 30
-
-
-def is_first_process() -> bool:
-    """Whether this is the process, of however many, that writes files and speaks."""
-    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, each written beside and renamed."""
-
-    def save_checkpoint(self, contents: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        checkpoint.save(contents, Path(path))
 
 
 class History(pl.Callback):
@@ -60,24 +47,25 @@ class History(pl.Callback):
 
 
 def trainer_for(
-    folder: Path, history: History, epochs: int, gradient_clip: float, patience: int, **how: Any
+    folder: Path, history: History, keeper: Keeper, epochs: int, gradient_clip: float, patience: int, **how: Any
 ) -> pl.Trainer:
     """Lightning's Trainer, which keeps best.ckpt and last.ckpt in the run's folder.
 
     Args:
         folder: of the run.
         history: keeps the metrics.
+        keeper: keeps last.ckpt.
         epochs: passes over the training images.
         gradient_clip: largest norm of the gradient; 0: no clipping.
         patience: epochs without a better validation AUROC after which to stop; 0: never.
         how: passed on to Lightning: accelerator, devices, num_nodes, strategy, precision.
     """
-    keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "save_on_train_epoch_end": True}
+    best: dict[str, Any] = {"dirpath": folder, "filename": "best", "monitor": "val_auroc", "mode": "max"}
     callbacks: list[Any] = [
         history,
+        keeper,
         TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50),
-        ModelCheckpoint(filename="best", monitor="val_auroc", mode="max", save_weights_only=True, **keep),
-        ModelCheckpoint(filename="last", **keep),
+        ModelCheckpoint(**best, save_weights_only=True, save_on_train_epoch_end=True, enable_version_counter=False),
     ]
     if patience:
         callbacks.append(EarlyStopping("val_auroc", mode="max", patience=patience))

@@ -1,0 +1,196 @@
+"""The report in a real browser: Debian's Chromium, headless, without a network."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SHARED, contents
+from tests.made_report import HOSTILE, report
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+pytestmark = pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no chromium; .ci/run installs it")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report(tmp_path_factory.mktemp("report"), count=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+def opened(browser: sync_api.Browser, path: Path, width: int = 1280) -> tuple[sync_api.Page, list[str]]:
+    """The page, and a list that collects what it should not do: errors, words on the console, requests."""
+    page, faults = browser.new_page(viewport={"width": width, "height": 800}), list[str]()
+    page.on("console", lambda said: faults.append(said.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("dialog", lambda asked: faults.append(asked.message))
+    page.on(
+        "request",
+        lambda asked: faults.append(asked.url) if asked.url.split(":")[0] not in ("file", "data", "blob") else None,
+    )
+    page.goto(path.as_uri())
+    page.wait_for_selector("#table tbody tr")
+    return page, faults
+
+
+@pytest.fixture
+def page(browser: sync_api.Browser, made: Path) -> Iterator[sync_api.Page]:
+    page, faults = opened(browser, made)
+    yield page
+    page.wait_for_timeout(100)
+    page.close()
+    assert faults == []
+
+
+def column(page: sync_api.Page, name: str) -> list[str]:
+    return page.locator(f'#table tbody td[data-column="{name}"]').all_inner_texts()
+
+
+def pixels(page: sync_api.Page) -> str:
+    page.wait_for_timeout(80)
+    return str(page.evaluate("document.getElementById('over').toDataURL()"))
+
+
+def test_rows_are_sorted_by_probability_and_by_a_click(page: sync_api.Page) -> None:
+    shares = [float(text) for text in column(page, "probability")]
+    assert shares == sorted(shares, reverse=True)
+    page.click('#table th[data-column="name"] button')
+    names = column(page, "name")
+    assert names == sorted(names)
+    assert page.get_attribute('#table th[data-column="name"]', "aria-sort") == "ascending"
+    page.click('#table th[data-column="name"] button')
+    assert column(page, "name")[0] > names[-1]
+
+
+def test_wrong_ones_alone_can_be_shown_and_pages_turned(page: sync_api.Page) -> None:
+    assert page.inner_text("#page") == "page 1 of 3"
+    page.click("#after")
+    assert page.inner_text("#page") == "page 2 of 3"
+    page.select_option("#filter", "wrong")
+    assert page.locator("#table tbody tr").count() == page.locator("#table tbody .wrong").count() > 0
+    assert page.inner_text("#page").startswith("page 1 of")
+
+
+def test_a_name_can_be_searched(page: sync_api.Page) -> None:
+    page.fill("#search", "P07")
+    assert page.inner_text("#shown") == "2 of 60 images"
+    assert {text.strip() for text in column(page, "name")} == {"normal/p07.png", "abnormal/p07.png"}
+
+
+def test_everything_works_by_keyboard(page: sync_api.Page) -> None:
+    page.click('#table th[data-column="name"] button')
+    names = column(page, "name")
+    page.locator("#table tbody button").first.focus()
+    page.keyboard.press("Enter")
+    assert page.inner_text("#name") == names[0]
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#name") == names[1]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#name") == names[0]
+    page.focus("#opacity")
+    page.keyboard.press("End")
+    assert page.eval_on_selector("#over", "canvas => canvas.style.opacity") == "1"
+    assert page.inner_text("#name") == names[0]
+    page.keyboard.press("Escape")
+    assert not page.locator("#detail").is_visible()
+
+
+def test_the_slider_fades_the_map(page: sync_api.Page) -> None:
+    page.locator("#table tbody button").first.click()
+    page.fill("#opacity", "25")
+    assert page.eval_on_selector("#over", "canvas => canvas.style.opacity") == "0.25"
+
+
+def test_method_block_and_head_change_the_map(page: sync_api.Page) -> None:
+    page.locator("#table tbody button").first.click()
+    seen = [pixels(page)]
+    for choice, value in (
+        ("#layer", "0"),
+        ("#head", "1"),
+        ("#method", "attention"),
+        ("#method", "rollout"),
+        ("#method", "grad-cam"),
+    ):
+        page.select_option(choice, value)
+        seen.append(pixels(page))
+    assert len(set(seen)) == len(seen)
+    assert page.locator("#head").is_disabled()
+    page.select_option("#method", "relevance")
+    assert pixels(page) == seen[2]
+
+
+def test_the_map_is_as_bright_as_its_values(page: sync_api.Page) -> None:
+    page.locator("#table tbody button").first.click()
+    pixels(page)
+    peak = page.evaluate("""async () => {
+        const image = state.list[0], map = (await mapsOf(image)).subarray(0, CELLS);
+        const best = map.indexOf(Math.max(...map)), [rows, columns] = data.grid;
+        const x = ((best % columns) + 0.5) * 512 / columns, y = (Math.floor(best / columns) + 0.5) * 512 / rows;
+        const seen = $("over").getContext("2d").getImageData(x, y, 1, 1).data;
+        const colour = 3 * Math.round(map[best] * 255 / 254);
+        return [Array.from(seen.slice(0, 3)), Array.from(colours.slice(colour, colour + 3))];
+    }""")
+    assert all(abs(one - two) <= 8 for one, two in zip(*peak, strict=True))
+
+
+def test_hostile_names_run_nothing(page: sync_api.Page) -> None:
+    page.fill("#search", "hacked")
+    assert HOSTILE in column(page, "name")[0]
+    page.locator("#table tbody button").first.click()
+    page.wait_for_timeout(100)
+    assert page.evaluate("typeof hacked") == "undefined"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_screen(browser: sync_api.Browser, made: Path, width: int) -> None:
+    page, faults = opened(browser, made, width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#table tbody button").first.click()
+    box = page.locator("#detail").bounding_box()
+    assert box and box["width"] <= width
+    assert page.eval_on_selector("#detail", "part => part.scrollWidth <= part.clientWidth + 1")
+    page.close()
+    assert faults == []
+
+
+def test_printed_it_has_the_images_and_every_key_of_the_configuration(page: sync_api.Page) -> None:
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("#table tbody tr").first.is_visible()
+    assert not page.locator("nav").is_visible()
+    assert len(page.pdf()) > 20_000
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared")
+def test_the_report_of_real_windows_is_small_and_works(
+    browser: sync_api.Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import predict
+    from vit import checkpoint
+
+    checkpoint.save(contents(), tmp_path / "ViT.ckpt")
+    monkeypatch.chdir(tmp_path)
+    predict.main(["-p", str(SHARED / "arcade_windows" / "val"), "-k", "ViT.ckpt", "-o", "report.html"])
+    assert (tmp_path / "report.html").stat().st_size < 25_000_000
+    page, faults = opened(browser, tmp_path / "report.html")
+    assert page.inner_text("#shown") == "342 of 342 images"
+    page.locator("#table tbody button").nth(5).click()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert page.inner_text("#place") == "26 of 342"
+    page.close()
+    assert faults == []

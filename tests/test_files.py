@@ -1,0 +1,93 @@
+"""files.py: the old file or the new one, whatever happens, and one process in a folder."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from files import FolderInUse, held, remove_leftovers, written_whole
+from tests.test_train import PROJECT
+from vit import checkpoint
+from vit.resume import ending_in_one_line
+
+LARGEST = 100_000  # bytes of a file while the disk is "full"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file can grow beyond a size, which the system tells the same way as a full disk."""
+    former, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_block_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(ValueError, match=r"no"), written_whole(tmp_path / "a.txt") as beside:
+        beside.write_text("half")
+        raise ValueError("no")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_one_line_and_the_last_good_checkpoint_stays(
+    tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = ckpt.read_bytes()
+    words = rf"\A{ckpt}: File too large; what was kept before is whole"
+    with pytest.raises(SystemExit, match=words), ending_in_one_line(8):
+        checkpoint.save({"state_dict": {"a": torch.zeros(LARGEST)}}, ckpt)
+    assert ckpt.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["ViT.ckpt"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(SystemExit, match=r"out: File exists; what was kept"), ending_in_one_line(8):
+        checkpoint.save({}, tmp_path / "out" / "ViT.ckpt")
+
+
+def test_an_error_of_the_program_stays_one(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"a bug"), ending_in_one_line(8):
+        raise RuntimeError("a bug")
+    with pytest.raises(OSError, match=r"power cut"), ending_in_one_line(8):
+        raise OSError("power cut")
+
+
+def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) -> None:
+    hold = "from pathlib import Path; import files, sys, time\nwith files.held(Path(sys.argv[1])): print(1, flush=True)"
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; time.sleep(60)", str(tmp_path)], cwd=PROJECT, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+    with pytest.raises(FolderInUse, match=rf"{tmp_path}: is in use by process {other.pid} on "), held(tmp_path):
+        pass
+    other.kill()
+    other.communicate()
+    with held(tmp_path):
+        assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f".last.{dead.pid}.ckpt", f".a.b.{dead.pid}", f".last.{os.getpid()}.ckpt", ".gitignore", "last.ckpt"):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f".last.{os.getpid()}.ckpt", ".gitignore", "last.ckpt"}
+
+
+def test_the_error_number_survives(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, written_whole(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))

@@ -1,0 +1,167 @@
+"""The report: its figures, its maps, and that nothing in it comes from elsewhere or says where it was made."""
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+
+import CONFIG
+import predict
+import train
+from report.claim import ITEMS
+from tests.conftest import table
+from tests.made_report import HOSTILE, report
+from vit import checkpoint
+from vit.explain import explain
+
+
+def figures(page: Path) -> dict[str, str]:
+    return dict(re.findall(r'<td data-figure="([^"]+)">([^<]+)</td>', page.read_text(encoding="utf-8")))
+
+
+def inside(page: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return dict(json.loads(found))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    return report(tmp_path)
+
+
+def test_every_figure_is_what_scikit_learn_says_of_predictions_csv(page: Path) -> None:
+    rows = table(page.parent / "predictions.csv")
+    y = np.array([row["truth"] == "abnormal" for row in rows])
+    s = np.array([float(row["probability_abnormal"]) for row in rows])
+    called = np.array([row["predicted"] == "abnormal" for row in rows])
+    edges = np.searchsorted(np.quantile(s, np.arange(1, 10) / 10), s)
+    shares = [(edges == k).mean() * abs(y[edges == k].mean() - s[edges == k].mean()) for k in range(10)]
+    wanted = {
+        "AUROC": metrics.roc_auc_score(y, s), "average precision": metrics.average_precision_score(y, s),
+        "sensitivity": metrics.recall_score(y, called), "specificity": metrics.recall_score(~y, ~called),
+        "PPV": metrics.precision_score(y, called), "NPV": metrics.precision_score(~y, ~called),
+        "F1": metrics.f1_score(y, called), "balanced accuracy": metrics.balanced_accuracy_score(y, called),
+        "brier score": metrics.brier_score_loss(y, s), "calibration error": sum(shares),
+    }  # fmt: skip
+    assert 0 < called.sum() < len(called)
+    assert figures(page) == {name: f"{value:.3f}" for name, value in wanted.items()}
+    confusion = re.findall(r'id="confusion".*?<tbody>(.*?)</tbody>', page.read_text(), re.DOTALL)[0]
+    counts = [int(cell) for cell in re.findall(r"<td[^>]*>(\d+)</td>", confusion)]
+    assert counts == metrics.confusion_matrix(y, called).ravel().tolist()
+
+
+def test_rows_are_those_of_predictions_csv(page: Path) -> None:
+    rows, images = table(page.parent / "predictions.csv"), inside(page)["images"]
+    for row, image in zip(rows, images, strict=True):
+        assert row["path"].endswith(image["name"])
+        assert [float(row["probability_normal"]), float(row["probability_abnormal"])] == image["p"]
+        assert (row["truth"], row["predicted"]) == (image["truth"], image["predicted"])
+        assert row["set"] == (";".join(image["set"]) or "none")
+
+
+def test_maps_are_those_of_explain(page: Path) -> None:
+    data = inside(page)
+    image = data["images"][4]
+    (model,), about = checkpoint.load(page.parent / "ViT.ckpt")
+    grey = cv2.imread(str(page.parent / "images" / image["name"]), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    how = about["preprocessing"]
+    pixels = torch.from_numpy((grey - how["mean"]) / how["std"])[None, None]
+    maps = np.frombuffer(zlib.decompress(base64.b64decode(image["maps"])), np.uint8).reshape(-1, *data["grid"])
+    per, layers = data["perLayer"], data["layers"]
+    assert len(maps) == len(data["whole"]) + 2 * layers * per
+    places = {("relevance", None, None): 0, ("grad-cam", None, None): 4, ("attention", 1, 0): 5 + per + 1,
+              ("relevance", 0, 1): 5 + layers * per + 2, ("relevance", 1, None): 5 + layers * per + per}  # fmt: skip
+    for (method, layer, head), number in places.items():
+        wanted = explain(model, pixels, method, 1, layer, head)[1][0].numpy()
+        top = data["tops"][method if number < 5 else f"heads of {method}"]
+        assert maps[number] == pytest.approx(np.clip(wanted / top, 0, 1) * 254, abs=1.0)
+
+
+def test_the_page_asks_for_nothing_from_elsewhere_and_names_no_folder_of_this_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|href)="(?!data:|#|https://doi\.org/)[^"]*"|@import|url\((?!data:)', text)
+    assert "default-src 'none'" in text
+    assert str(page.parent) not in text
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    text = report(tmp_path, ("<b>normal</b>", "a<script>hacked=1<")).read_text(encoding="utf-8")
+    for name in (HOSTILE, "<b>normal", "<script>hacked"):
+        assert name not in text
+    assert "&lt;b&gt;normal" in text
+
+
+def test_claim_is_filled_in_by_what_is_known_and_open_else(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rows = re.findall(r'<tr><th scope="row">(\d+) [^<]*</th><td( class="open")?>([^<]*)</td></tr>', text)
+    assert [int(number) for number, *_ in rows] == list(range(1, len(ITEMS) + 1))
+    assert {int(number) for number, left, _ in rows if left} >= {1, 2, 16, 18, 34, 44}
+    assert "Vision Transformer, 2 blocks of 2 heads" in {int(number): said for number, _, said in rows}[22]
+
+
+def test_images_of_unknown_truth_make_a_page_without_figures(tmp_path: Path) -> None:
+    report(tmp_path)
+    (tmp_path / "images" / "abnormal").rename(tmp_path / "images" / "unsorted")
+    argv = [
+        "-p",
+        str(tmp_path / "images" / "unsorted"),
+        "-k",
+        str(tmp_path / "ViT.ckpt"),
+        "-o",
+        str(tmp_path / "b.html"),
+    ]
+    predict.main(argv)
+    assert figures(tmp_path / "b.html") == {}
+    assert "No figures: the truth is not known" in (tmp_path / "b.html").read_text()
+    assert len(inside(tmp_path / "b.html")["images"]) == 20
+
+
+def test_three_classes_have_an_auroc_each(tmp_path: Path) -> None:
+    page = report(tmp_path, ("normal", "mild", "severe"), 12)
+    rows = table(tmp_path / "predictions.csv")
+    for name in ("normal", "mild", "severe"):
+        own = [float(row[f"probability_{name}"]) for row in rows]
+        area = metrics.roc_auc_score([row["truth"] == name for row in rows], own)
+        assert figures(page)[f"AUROC, {name} or not"] == f"{area:.3f}"
+
+
+def test_many_images_leave_single_heads_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("report.gallery.MOST_CELLS", 100)
+    data = inside(report(tmp_path))
+    maps = zlib.decompress(base64.b64decode(data["images"][0]["maps"]))
+    assert data["perLayer"] == 1
+    assert len(maps) == (len(data["whole"]) + 2 * data["layers"]) * data["grid"][0] * data["grid"][1]
+
+
+def test_a_former_report_is_kept(page: Path) -> None:
+    page.write_text("mine")
+    predict.main(["-p", str(page.parent / "images"), "-k", str(page.parent / "ViT.ckpt"), "-o", str(page)])
+    assert [kept.read_text() for kept in page.parent.glob("report_20*.html")] == ["mine"]
+
+
+def test_training_leaves_a_report_of_the_images_it_did_not_learn_from(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--image_size", "32", "--patch_size", "8", "--embedding_size", "16", "--num_heads", "2"]
+    small += ["--num_hidden_layers", "2", "--epochs", "1", "--num_workers", "0", "--data_folder", str(folder)]
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    train.main([*small, "--folds", "5", "--device", "cpu"])
+    joined, page = table(tmp_path / "out_of_fold.csv"), tmp_path / "report.html"
+    said = {image["name"]: image for image in inside(page)["images"]}
+    assert {Path(row["path"]).name for row in joined} == {Path(name).name for name in said}
+    assert not any(image["training"] for image in said.values())
+    y, s = (
+        [f(row) for row in joined]
+        for f in (lambda r: r["truth"] == "abnormal", lambda r: float(r["probability_abnormal"]))
+    )
+    assert float(figures(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
