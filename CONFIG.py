@@ -279,7 +279,7 @@ def _out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
     fits = value in choices if choices else isinstance(value, str | bool) or about["low"] <= value <= about["high"]
     near = difflib.get_close_matches(str(value), choices, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return None if fits else f"{field.name}: got {value}, wanted one in {_range(field)}{hint}"
+    return None if fits else f"{field.name}: got {reprlib.repr(str(value))[1:-1]}, wanted one in {_range(field)}{hint}"
 
 
 def _as_yaml(config: Config) -> str:

@@ -144,6 +144,8 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         print(f"{len(data.train)} training and {len(data.val)} validation images, {trainer.world_size} process(es), "
               f"{sum(p.numel() for p in model.parameters()):,} parameters")  # fmt: skip
         print(f"{'going on with' if last.exists() else 'new'} run {folder}")
+    if last.exists():
+        checkpoint.load(last)  # its types and ranges are checked before Lightning takes it
     try:
         trainer.fit(classifier, data, ckpt_path=last if last.exists() else None, weights_only=True)
         if trainer.is_global_zero:

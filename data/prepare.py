@@ -239,6 +239,9 @@ def main(argv: list[str] | None = None) -> None:
         result = prepare(arguments.Path, arguments.OUTPUT, config, *how)
     except (DataError, CONFIG.ConfigError) as error:
         sys.exit(str(error))
+    except OSError as error:
+        said = error.strerror or f"not written whole ({error}); is the disk full?"  # numpy gives no errno for that
+        sys.exit(f"{error.filename or arguments.OUTPUT}: {said}")
     print(summary(result))
     print(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")
 

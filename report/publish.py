@@ -60,7 +60,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
         target: ViT.ckpt.
         sensitivity: that the threshold shall reach on validation; 0: most sensitivity + specificity (Youden).
     """
-    members = [torch.load(run / "best.ckpt", map_location="cpu", weights_only=True) for run in runs]
+    members = [checkpoint.read(run / "best.ckpt") for run in runs]
     rows = [row for run in runs for row in read_table(run / "validation.csv")]
     names = members[0]["class_names"]
     labels = np.array([names.index(row["truth"]) for row in rows])
@@ -72,7 +72,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
     result["conformal_scores"] = conformal_scores(labels, scores, names)
     if all((run / "familiarity.ckpt").exists() for run in runs):
-        result["familiarity"] = [torch.load(run / "familiarity.ckpt", weights_only=True) for run in runs]
+        result["familiarity"] = [checkpoint.read(run / "familiarity.ckpt") for run in runs]
     if len(names) == 2:
         result["threshold"] = fit_threshold(labels, scores[:, 1], sensitivity or None)
         figures = evaluate(labels, scores[:, 1], groups, result["threshold"])
@@ -84,7 +84,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     histories = [read_table(run / "metrics.csv") for run in runs]
     result["history"] = [[{name: float(row[name]) for name in row} for row in history] for history in histories]
     if len(runs) > 1:
-        states = [torch.load(run / "last.ckpt", map_location="cpu", weights_only=True)["state_dict"] for run in runs]
+        states = [checkpoint.read(run / "last.ckpt")["state_dict"] for run in runs]
         result["state_dict"], *result["members"] = states
         images = {digest for member in members for digest in member["training_images_sha256"]}
         result["training_images_sha256"] = sorted(images)

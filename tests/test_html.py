@@ -86,6 +86,13 @@ def test_maps_are_those_of_explain(page: Path) -> None:
         assert maps[number] == pytest.approx(np.clip(wanted / top, 0, 1) * 254, abs=1.0)
 
 
+def test_patches_that_the_model_left_out_are_marked(tmp_path: Path) -> None:
+    data = inside(report(tmp_path, kept_tokens=0.5))
+    maps = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8).reshape(-1, 16)
+    assert ((maps == 255).sum(axis=1) == 8).all()
+    assert ((maps == 255) == (maps[0] == 255)).all()
+
+
 def test_the_page_asks_for_nothing_from_elsewhere_and_names_no_folder_of_this_machine(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|href)="(?!data:|#|https://doi\.org/)[^"]*"|@import|url\((?!data:)', text)

@@ -40,6 +40,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, contents: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         checkpoint.save(contents, Path(path))
 
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return dict(checkpoint.read(Path(path)))
+
 
 class Keeper(pl.Callback):
     """Keeps last.ckpt, from which the same command goes on to the same result, and stops the run where it must.

@@ -1,0 +1,296 @@
+"""vit.checkpoint on files from strangers: nothing is run, no memory is taken for what is not there, one line is said.
+
+python -m tests.test_strangers FOLDER writes the attacks, reads them all and says how much memory that took.
+"""
+
+import io
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import contents
+from vit import checkpoint
+from vit.checkpoint import CheckpointError
+
+MARK = "code_ran.txt"  # in the working folder, if anything of a file is run
+WEIGHT = "model.norm.weight"
+
+
+class Runs:
+    """Pickled, it runs code where it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, (f"open({MARK!r}, 'w').close()",)
+
+
+def saved(what: Any, **how: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(what, file, **how)
+    return file.getvalue()
+
+
+def rezipped(
+    change: Callable[[str, bytes], bytes] = lambda _, content: content,
+    extra: tuple[tuple[str, bytes], ...] = (),
+    packing: int = zipfile.ZIP_STORED,
+    source: bytes = b"",
+) -> bytes:
+    """A good checkpoint with changed or further parts."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(source or saved(contents()))) as old, zipfile.ZipFile(file, "w", packing) as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+        for name, content in extra:
+            new.writestr(name, content)
+    return file.getvalue()
+
+
+def with_plan(plan: bytes) -> bytes:
+    """A checkpoint with that pickle."""
+    return rezipped(lambda name, content: plan if name.endswith("data.pkl") else content)
+
+
+def calls(name: str, argument: int) -> bytes:
+    """One whose pickle calls what torch.load(weights_only=True) itself allows, with a huge number."""
+    module, _, attribute = name.rpartition(".")
+    return with_plan(b"\x80\x02c" + f"{module}\n{attribute}\n".encode() + pickle.dumps((argument,), 2)[2:-1] + b"R.")
+
+
+def with_weight(value: torch.Tensor) -> bytes:
+    return saved(contents(state_dict=contents()["state_dict"] | {WEIGHT: value}))
+
+
+def with_how(**changes: Any) -> bytes:
+    return saved(contents(preprocessing=contents()["preprocessing"] | changes))
+
+
+def with_config(**changes: Any) -> bytes:
+    return saved(contents(config=contents()["config"] | changes))
+
+
+def declares(size: int) -> bytes:
+    """One whose directory says that a part is so large."""
+    content = bytearray(rezipped())
+    place = content.rfind(b"PK\x01\x02")
+    content[place + 20 : place + 28] = struct.pack("<II", size, size)
+    return bytes(content)
+
+
+def zip64() -> bytes:
+    """The same with a number of 64 bits."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as new, new.open("archive/data.pkl", "w", force_zip64=True) as part:
+        part.write(b"\x80\x02}.")
+    return file.getvalue().replace(struct.pack("<QQ", 4, 4), struct.pack("<QQ", 1 << 62, 1 << 62))
+
+
+def overlapping() -> bytes:
+    """A thousand names for one part of a megabyte."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as new:
+        new.writestr("archive/data/0", bytes(1 << 20))
+        for _ in range(1000):
+            new.filelist.append(new.filelist[0])
+        new._didModify = True  # type: ignore[attr-defined]
+    return file.getvalue()
+
+
+def nested(depth: int) -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    return deep
+
+
+def shared(width: int) -> list[Any]:
+    row = dict.fromkeys(map(str, range(width)), 1.0)
+    return [[row] * width] * width
+
+
+def script() -> bytes:
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), file)
+    return file.getvalue()
+
+
+def attacks() -> dict[str, bytes]:
+    vector = contents()["state_dict"][WEIGHT]
+    good = saved(contents())
+    plan = zipfile.ZipFile(io.BytesIO(good)).read("archive/data.pkl")
+    return {
+        # code
+        "reduce at the top": saved(Runs()),
+        "reduce in the configuration": saved(contents(config={"lr": Runs()})),
+        "reduce in hyper_parameters": saved(contents(hyper_parameters={"_instantiator": Runs(), "x": 1})),
+        "reduce in a key that nobody reads": saved(contents(extra=[{"a": Runs()}])),
+        "plain pickle": pickle.dumps(Runs()),
+        "legacy format with code": saved(contents(config=Runs()), _use_new_zipfile_serialization=False),
+        "legacy format": saved(contents(), _use_new_zipfile_serialization=False),
+        "TorchScript": script(),
+        "a whole module": saved(torch.nn.Linear(2, 2)),
+        # memory by what torch allows
+        "bytearray": calls("__builtin__.bytearray", 10**10),
+        "tensor of a size": calls("torch.Tensor", 10**11),
+        "storage of a size": calls("torch.storage.UntypedStorage", 10**11),
+        # the archive
+        "packed": rezipped(packing=zipfile.ZIP_DEFLATED),
+        "zip bomb": rezipped(extra=(("archive/data/99", bytes(1 << 28)),), packing=zipfile.ZIP_DEFLATED),
+        "huge part declared": declares(0xFFFFFFF0),
+        "zip64": zip64(),
+        "overlapping parts": overlapping(),
+        "duplicate parts": rezipped(extra=(("archive/data.pkl", pickle.dumps(Runs(), 2)),)),
+        "another spelling": rezipped(extra=(("archive/DATA.PKL", pickle.dumps(Runs(), 2)),)),
+        "no pickle": rezipped(source=rezipped(), change=lambda name, content: b""),
+        "truncated": good[: len(good) // 2],
+        "empty": b"",
+        "text": b"not a checkpoint",
+        "zip of nothing": b"PK\x05\x06" + bytes(18),
+        # tensors
+        "beyond its storage": with_plan(plan.replace(b"K\x10\x85", b"J" + struct.pack("<i", 1 << 28) + b"\x85")),
+        "one number as many": with_weight(torch.ones(1).expand(16)),
+        "strides": with_weight(torch.ones(32)[::2]),
+        "not finite": with_weight(vector * float("nan")),
+        "infinite": with_weight(vector / 0),
+        "complex": with_weight(vector.to(torch.complex64)),
+        "whole numbers": with_weight(vector.long()),
+        "sparse": with_weight(vector.to_sparse()),
+        "quantised": with_weight(torch.quantize_per_tensor(vector, 0.1, 0, torch.qint8)),
+        "text for a tensor": saved(contents(state_dict={WEIGHT: "text"})),
+        "no tensors": saved(contents(state_dict={})),
+        # sizes
+        "image size": with_config(image_size=10**6),
+        "blocks": with_config(num_hidden_layers=10**9),
+        "width": with_config(embedding_size=10**9, num_heads=1),
+        "as large as may be": with_config(embedding_size=16384, num_hidden_layers=200, representation_size=16384),
+        "huge MLP": with_config(mlp_ratio=float("inf")),
+        "a configuration of another kind": saved(contents(config=[1])),
+        "deep configuration": with_config(lr=nested(400)),
+        "members": saved(contents(members=[contents()["state_dict"]] * 3)),
+        "many members": saved(contents(members=[{} for _ in range(10**5)])),
+        # what is said beside the weights
+        "class names are numbers": saved(contents(class_names=[1, 2])),
+        "class names are one": saved(contents(class_names=["a", "a"])),
+        "class names of megabytes": saved(contents(class_names=["a" * 5_000_000, "b"])),
+        "class names of a terminal": saved(contents(class_names=["\x1b[2J", "b"])),
+        "class names that no file can hold": saved(contents(class_names=["\ud800", "b"])),
+        "more class names": saved(contents(class_names=["a", "b", "c"])),
+        "threshold not a number": saved(contents(threshold=float("nan"))),
+        "threshold a list": saved(contents(threshold=[0.5])),
+        "threshold a tensor": saved(contents(threshold=torch.ones(3))),
+        "temperature 0": saved(contents(temperature=0.0)),
+        "temperature infinite": saved(contents(temperature=float("inf"))),
+        "no preprocessing": saved(contents(preprocessing=None)),
+        "size 0": with_how(image_size=0),
+        "spread 0": with_how(std=0.0),
+        "mean not a number": with_how(mean=float("nan")),
+        "border": with_how(border=0.9),
+        "stretch": with_how(stretch="yes"),
+        "window": with_how(window=["a", "b"]),
+        "frame": with_how(frame=[1]),
+        "history": saved(contents(history=[[{"epoch": "one"}]])),
+        "shared history": saved(contents(history=shared(300))),
+        "deep history": saved(contents(history=nested(400))),
+        "figures": saved(contents(figures={"auroc": None})),
+        "versions": saved(contents(versions=["torch"])),
+        "validation": saved(contents(validation={"epoch": "one"})),
+        "init": saved(contents(init=["run"])),
+        "run": saved(contents(run={"a": 1})),
+        "hashes": saved(contents(training_images_sha256=[1])),
+        "scores": saved(contents(conformal_scores={"normal": ["x"], "abnormal": []})),
+        "scores of other classes": saved(contents(conformal_scores={"x": [0.1]})),
+        "familiarity": saved(contents(familiarity=[{"mean": 1}])),
+        "format": saved(contents(format_version=10**9)),
+    }  # fmt: skip
+
+
+ATTACKS = attacks()
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "ViT.ckpt"
+    path.write_bytes(ATTACKS[name])
+    with pytest.raises(CheckpointError) as error:
+        checkpoint.load(path)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_that_is_called_like_a_path_is_written_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "ViT.ckpt"
+    path.parent.mkdir()
+    path.write_bytes(rezipped(extra=(("../out.txt", b"x"), ("/tmp/f/out.txt", b"x"), ("archive/data/../../o", b"x"))))
+    with suppress(CheckpointError):
+        checkpoint.load(path)
+    assert list(tmp_path.rglob("*")) == [path.parent, path]
+
+
+def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
+    path, good = tmp_path / "ViT.ckpt", saved(contents())
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(60):
+        content = bytearray(good)
+        content[rng.integers(len(good))] ^= 1 << rng.integers(8)
+        path.write_bytes(content)
+        try:
+            (model,), _ = checkpoint.load(path)
+        except CheckpointError:
+            seen += 1
+        else:
+            assert all(torch.equal(v, contents()["state_dict"][f"model.{n}"]) for n, v in model.state_dict().items())
+    assert seen > 30
+
+
+def test_memory_is_not_taken_for_what_is_not_there(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.test_strangers", str(tmp_path)]
+    run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    assert "was read" not in run.stdout
+    assert int(run.stdout.split("took ")[1].split(" MB")[0]) < 300
+
+
+@pytest.mark.parametrize("name", ["reduce in the configuration", "zip bomb", "as large as may be", "truncated"])
+def test_predict_ends_with_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "ViT.ckpt").write_bytes(ATTACKS[name])
+    command = [sys.executable, Path(__file__).parents[1] / "predict.py", "--Path", tmp_path]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("ViT.ckpt: ")
+    assert run.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "ViT.ckpt"]
+
+
+def main(folder: Path) -> None:
+    """Read every attack, and say by how much memory grew beyond that of torch and of the attacks themselves."""
+    for number, content in enumerate(ATTACKS.values()):
+        (folder / f"{number}.ckpt").write_bytes(content)
+    code = f"""
+import pathlib
+from vit import checkpoint
+def peak():  # not getrusage, which remembers the parent's peak as well
+    return int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
+before = peak()
+for path in sorted(pathlib.Path({str(folder)!r}).glob("*.ckpt")):
+    try:
+        checkpoint.load(path)
+        print(path, "was read")
+    except checkpoint.CheckpointError:
+        pass
+print(f"{len(ATTACKS)} attacks took {{peak() - before}} MB beyond the {{before}} MB of torch")
+"""
+    print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout, end="")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
