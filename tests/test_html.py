@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import subprocess
 import zlib
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,20 @@ def test_training_leaves_a_report_of_the_images_it_did_not_learn_from(
         for f in (lambda r: r["truth"] == "abnormal", lambda r: float(r["probability_abnormal"]))
     )
     assert float(figures(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
+
+
+def test_a_full_disk_leaves_the_former_report(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        (disk / "report.html").write_text("the former one")
+        with pytest.raises(SystemExit, match="No space left"):
+            predict.main(
+                ["-p", str(page.parent / "images"), "-k", str(page.parent / "ViT.ckpt"), "-o", f"{disk}/report.html"]
+            )
+        assert (disk / "report.html").read_text() == "the former one"
+        assert {path.suffix for path in disk.iterdir()} == {".html", ".csv"}
+    finally:
+        subprocess.run(["umount", disk], check=True)
