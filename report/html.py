@@ -143,8 +143,8 @@ def _notes(said: list[Prediction], about: dict[str, Any]) -> list[str]:
     learned = sum(each.in_training for each in said)
     unlike = sum((each.unlike or 0) > 1 for each in said)
     notes = [f"{learned} of {len(said)} images were trained on: what is said of them flatters."] * bool(learned)
-    notes += [f"{unlike} of {len(said)} images are unlike those that the model was trained on: what it says of them "
-              "may mean nothing."] * bool(unlike)  # fmt: skip
+    notes += [f"{unlike} of {len(said)} images lie farther from the training images than 19 in 20 of like images do: "
+              "what the model says of them may mean nothing."] * bool(unlike)  # fmt: skip
     if about.get("figures") and not learned and all(each.item.row.get("split") == "val" for each in said):
         chosen = "The epoch, temperature" if about.get("epoch_chosen_on_validation") else "Temperature"
         notes.append(f"{chosen} and threshold were chosen on validation images, which these are: the figures flatter.")
