@@ -24,6 +24,7 @@ from benchmarks.time_to_quality import PEERS, learn, network
 from data import processed
 from data.dataset import CoronaryDataset
 from data.readers import DataError
+from presets import PRESETS
 from report.publish import write_validation
 
 SIDES = ("train", "val")
@@ -60,7 +61,7 @@ def main() -> None:
     if not whole.folds:
         sys.exit(f"{arguments.Path}: got no folds; prepare it with: python -m data.prepare --folds 5 ...")
     arguments.OUTPUT.mkdir(parents=True, exist_ok=True)
-    config = CONFIG.load(given) if (given := arguments.Config) else CONFIG.Config(**CONFIG.PRESETS["tiny"])
+    config = CONFIG.load(given) if (given := arguments.Config) else CONFIG.Config(**PRESETS["tiny"])
     for name in arguments.peers:
         started, rows = time.perf_counter(), []
         for number in tqdm(range(whole.folds), name):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import CONFIG
+from presets import PRESETS
 
 PROJECT = Path(__file__).resolve().parents[1]
 FIRST_VERSION = """\
@@ -110,17 +111,17 @@ def test_committed_config_is_what_CONFIG_writes() -> None:
     assert CONFIG.load(PROJECT / "config.yml") == CONFIG.Config()
 
 
-@pytest.mark.parametrize("name", CONFIG.PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_written_and_loads(name: str, tmp_path: Path) -> None:
     command = [sys.executable, PROJECT / "CONFIG.py", "--preset", name, "--OUTPUT", "other.yml"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     config = CONFIG.load(tmp_path / "other.yml")
-    assert {key: getattr(config, key) for key in CONFIG.PRESETS[name]} == CONFIG.PRESETS[name]
+    assert {key: getattr(config, key) for key in PRESETS[name]} == PRESETS[name]
 
 
 def test_weights_of_a_pre_training_fit_the_preset_that_goes_on_from_them() -> None:
     from vit.checkpoint import MODEL_KEYS
 
     for name in ("tiny", "windows", "small"):
-        one, first = (CONFIG.Config(**CONFIG.PRESETS[key]) for key in (name, f"{name}-phantoms"))
+        one, first = (CONFIG.Config(**PRESETS[key]) for key in (name, f"{name}-phantoms"))
         assert all(getattr(one, key) == getattr(first, key) for key in MODEL_KEYS)
