@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 from CONFIG import Config
+from data.processed import Processed, shared
 
 ITEMS = (
     "Title: says that it is artificial intelligence, and which kind", "Abstract: structured summary",
@@ -27,14 +28,22 @@ ITEMS = (
 )  # fmt: skip
 
 
-def filled(about: dict[str, Any], data: dict[str, Any], headline: str) -> list[tuple[int, str, str]]:
+def filled(about: dict[str, Any], folder: Processed | None, headline: str) -> list[tuple[int, str, str]]:
     """(number, topic, what the run knows or "") of every item.
 
     Args:
         about: what ViT.ckpt holds.
-        data: what dataset.json beside the images holds; empty if there is none.
+        folder: that the images lie in.
         headline: the AUROC in words, or empty where no truth is known.
     """
+    data = folder.info if folder else {}
+    disjoint = ""
+    if folder:
+        split = [sample.split for sample in folder.samples]
+        tied = shared([(sample.group,) for sample in folder.samples])
+        leaks = sum(len({split[i] for i in images}) > 1 for images in tied)
+        disjoint = "groups of images that belong together (a patient, a vessel, near-identity): "
+        disjoint += f"{leaks} of them lie in several splits" if leaks else "none lies in two splits"
     config = dataclasses.asdict(Config()) | about["config"]
     how, members = about["preprocessing"], len(about.get("history") or [0])
     versions = ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())
@@ -49,7 +58,7 @@ def filled(about: dict[str, Any], data: dict[str, Any], headline: str) -> list[t
         9: f"grey, {how['image_size']} px, borders up to {100 * how['border']:.0f} % cut, scaled by {span}",
         10: "; ".join(data.get("notes", [])),
         19: str(data.get("split", "")),
-        20: "group: images tied by a patient, a vessel, or near-identity lie in one split" if data else "",
+        20: disjoint,
         22: f"Vision Transformer, {config['num_hidden_layers']} blocks of {config['num_heads']} heads, "
             f"{config['embedding_size']} channels, patches of {config['patch_size']} px, {config['stem']} stem",
         23: versions,

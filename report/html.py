@@ -49,7 +49,8 @@ def write(
     said = [each for predictions, _ in parts for each in predictions]
     folder = _folder(said[0].item.path)
     context = _figures(said, about) | _training(about, folder, checkpoint)
-    context["claim"] = filled(about, folder.info if folder else {}, context["headline"] if context["figures"] else "")
+    context["notes"] = _notes(said, about, context["same"] == "yes")
+    context["claim"] = filled(about, folder, context["headline"] if context["figures"] else "")
     root = _shared([Path(each.item.name).parent.parts for each in said])
     context["title"] = f"{about['class_names'][-1]} or not: {checkpoint.name} on {Path(*root[-2:])}"
     context |= {"data": gallery(parts, about, device, batch_size, Path(*root)), "method": DEFAULT, "css": Markup(style)}
@@ -107,7 +108,7 @@ def _figures(said: list[Prediction], about: dict[str, Any]) -> dict[str, Any]:
     groups = [row.get("group") or row["path"] for row in rows]
     truths = Counter(each.item.truth or "truth not known" for each in said)
     context: dict[str, Any] = {"classes": names, "positive": names[-1], "threshold": threshold}
-    context |= {"notes": _notes(said, about), "groups": len(set(groups)), "charts": {}}
+    context |= {"groups": len(set(groups)), "charts": {}}
     context |= {"counts": ", ".join(f"{count} {name}" for name, count in truths.items())}
     context |= {"figures": [], "confusion": [], "levels": [], "subgroups": []}
     present = {row["truth"] for row in rows}
@@ -138,16 +139,21 @@ def _named(figures: dict[str, Figure]) -> list[tuple[str, Figure]]:
     return [(name.upper() if name in short else name.replace("_", " "), figure) for name, figure in figures.items()]
 
 
-def _notes(said: list[Prediction], about: dict[str, Any]) -> list[str]:
-    """What a reader has to know before the figures."""
+def _notes(said: list[Prediction], about: dict[str, Any], same: bool) -> list[str]:
+    """What a reader has to know before the figures; ``same``: the images are of the folder that was trained on."""
     learned = sum(each.in_training for each in said)
     unlike = sum((each.unlike or 0) > 1 for each in said)
     notes = [f"{learned} of {len(said)} images were trained on: what is said of them flatters."] * bool(learned)
     notes += [f"{unlike} of {len(said)} images lie farther from the training images than 19 in 20 of like images do: "
               "what the model says of them may mean nothing."] * bool(unlike)  # fmt: skip
-    if about.get("figures") and not learned and all(each.item.row.get("split") == "val" for each in said):
-        chosen = "The epoch, temperature" if about.get("epoch_chosen_on_validation") else "Temperature"
-        notes.append(f"{chosen} and threshold were chosen on validation images, which these are: the figures flatter.")
+    folds = not about.get("epoch_chosen_on_validation", True)  # then every image but those for testing was validated
+    if (
+        same
+        and not learned
+        and {each.item.row.get("split") for each in said} <= ({"train", "val"} if folds else {"val"})
+    ):
+        chosen = "Temperature" if folds else "The epoch, temperature"
+        notes.append(f"{chosen} and threshold were chosen on these images: the figures flatter.")
     return notes
 
 
@@ -158,7 +164,8 @@ def _training(about: dict[str, Any], folder: processed.Processed | None, checkpo
     splits, summary, same = list[tuple[str, list[int]]](), "", "not known"
     no_audit = "The images lie in no ProcessedFolder. Of raw images, python -m data.audit --Path FOLDER makes one."
     if folder:
-        same = "yes" if folder.split_hash() == about.get("split_sha256") else "no: other images, labels or splits"
+        known = (folder.split_hash(), folder.with_fold(0).split_hash())  # the second after a cross-validation
+        same = "yes" if about.get("split_sha256") in known else "no: other images, labels or splits"
         for split in processed.SPLITS:
             if own := folder.of(split):
                 counts = Counter(sample.label for sample in own)
@@ -178,5 +185,5 @@ def _training(about: dict[str, Any], folder: processed.Processed | None, checkpo
     facts += [("preparation of the data", note) for note in (folder.info.get("notes", []) if folder else [])]
     histories = [rows for rows in about.get("history", []) if rows]
     told = {"splits": splits, "audit": summary, "no_audit": no_audit, "facts": facts, "config": list(config.items())}
-    told |= {"learned": learned, "begun": begun, "size": config["image_size"]}
+    told |= {"learned": learned, "begun": begun, "size": config["image_size"], "same": same}
     return told | {"curves": charts.of_training(histories) if histories else {}}

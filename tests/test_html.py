@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from sklearn import metrics
 import CONFIG
 import predict
 import train
-from report.claim import ITEMS
-from tests.conftest import table
+from data import processed
+from report.claim import ITEMS, filled
+from tests.conftest import contents, table
 from tests.made_report import HOSTILE, report
 from vit import checkpoint
 from vit.explain import explain
@@ -156,23 +159,47 @@ def test_a_former_report_is_kept(page: Path) -> None:
     assert [kept.read_text() for kept in page.parent.glob("report_20*.html")] == ["mine"]
 
 
-def test_training_leaves_a_report_of_the_images_it_did_not_learn_from(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def trained(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    def run(*how: str) -> Path:
+        monkeypatch.chdir(tmp_path)
+        small = ["--image_size", "32", "--patch_size", "8", "--embedding_size", "16", "--num_heads", "2"]
+        small += ["--num_hidden_layers", "2", "--epochs", "1", "--num_workers", "0", "--data_folder", str(folder)]
+        CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+        train.main([*small, *how, "--device", "cpu"])
+        return tmp_path / "report.html"
+
+    return run
+
+
+def test_cross_validation_leaves_a_report_of_each_image_by_the_model_that_did_not_learn_from_it(
+    trained: Callable[..., Path],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    small = ["--image_size", "32", "--patch_size", "8", "--embedding_size", "16", "--num_heads", "2"]
-    small += ["--num_hidden_layers", "2", "--epochs", "1", "--num_workers", "0", "--data_folder", str(folder)]
-    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
-    train.main([*small, "--folds", "5", "--device", "cpu"])
-    joined, page = table(tmp_path / "out_of_fold.csv"), tmp_path / "report.html"
+    page = trained("--folds", "5")
+    joined = table(page.parent / "out_of_fold.csv")
     said = {image["name"]: image for image in inside(page)["images"]}
     assert {Path(row["path"]).name for row in joined} == {Path(name).name for name in said}
     assert not any(image["training"] for image in said.values())
-    y, s = (
-        [f(row) for row in joined]
-        for f in (lambda r: r["truth"] == "abnormal", lambda r: float(r["probability_abnormal"]))
-    )
+    y = [row["truth"] == "abnormal" for row in joined]
+    s = [float(row["probability_abnormal"]) for row in joined]
     assert float(figures(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
+
+
+@pytest.mark.parametrize(("how", "words"), [((), "The epoch, temperature"), (("--folds", "5"), "Temperature")])
+def test_what_was_chosen_on_the_images_is_said(trained: Callable[..., Path], how: tuple[str], words: str) -> None:
+    text = trained(*how).read_text(encoding="utf-8")
+    assert f"{words} and threshold were chosen on these images: the figures flatter." in text
+    assert re.search(r"data folder is as in training</th>\s*<td>yes<", text)
+
+
+def test_groups_in_two_splits_are_said_under_claim_20(folder: Path) -> None:
+    data = processed.load(folder)
+    about = {**contents(), "history": []}
+    assert filled(about, data, "")[19][2].endswith("none lies in two splits")
+    split = data.of("train")[0]
+    other = replace(split, path="elsewhere", split="val")
+    leaking = replace(data, samples=[*data.samples, other])
+    assert filled(about, leaking, "")[19][2].endswith("1 of them lie in several splits")
 
 
 def test_a_full_disk_leaves_the_former_report(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
