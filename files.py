@@ -1,7 +1,6 @@
 """Writing files so that a reader meets the old one or the new one, never half of one."""
 
 import os
-import re
 import shutil
 import socket
 import sys
@@ -9,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"  # begins the name of what is being written; a process follows
 
 
 class FolderInUse(ValueError):
@@ -22,7 +23,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     Missing parent folders are made. If the block raises, ``path`` is as it was and the other name is gone.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:80]}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
@@ -75,10 +76,10 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what ``written_whole`` could not, in processes that were killed."""
-    for path in folder.glob(".*"):
-        writer = re.fullmatch(r"\..+\.(\d{1,9})(\.\w+)?", path.name)
-        if writer and not _runs(int(writer[1])):
+    """Remove what ``written_whole`` could not, in processes of this machine that were killed."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        process = path.name.removeprefix(UNFINISHED).split("-")[0]
+        if process.isdigit() and not _runs(int(process)):
             path.unlink(missing_ok=True)
 
 
@@ -94,28 +95,22 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _keep_aside(path: Path) -> Path | None:
-    """Keep a copy of the file at ``path``, if there is one, under a name that holds its date; return that name."""
-    if not path.exists():
-        return None
-    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(path.stat().st_mtime))
-    names = [
-        path.with_name(f"{path.stem}_{date}{tail}{path.suffix}") for tail in ("", *(f"_{n}" for n in range(2, 99)))
-    ]
-    kept = next(name for name in names if not name.exists())
-    with written_whole(kept) as beside:
-        shutil.copy2(path, beside)
-    return kept
-
-
 @contextmanager
 def keeping_former(path: Path) -> Iterator[None]:
     """Keep the file at ``path`` under a dated name, and say so, unless the block leaves the same file there."""
-    former = _keep_aside(path)
+    if not path.exists():
+        yield
+        return
+    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(path.stat().st_mtime))
+    tails = ("", *(f"_{number}" for number in range(2, 99)))
+    names = [path.with_name(f"{path.stem}_{date}{tail}{path.suffix}") for tail in tails]
+    former = next(name for name in names if not name.exists())
+    with written_whole(former) as beside:
+        shutil.copy2(path, beside)
     try:
         yield
     finally:
-        if former and former.read_bytes() == path.read_bytes():
+        if former.read_bytes() == path.read_bytes():
             former.unlink()
-        elif former:
+        else:
             print(f"kept the former {path} as {former}")

@@ -89,7 +89,7 @@ def wait_for(moment: str, run: Path, process: "subprocess.Popen[Any]", rng: rand
         if moment == "anywhere":
             end = time.monotonic() + rng.uniform(0, 6)
         elif moment == "writing":
-            return any(run.glob(".last.*"))
+            return any(run.glob(".unfinished-*-last.ckpt"))
         elif kept != seen:
             first, seen = seen is None, kept
             if moment == "after":

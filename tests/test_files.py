@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from files import FolderInUse, held, remove_leftovers, written_whole
+from files import UNFINISHED, FolderInUse, held, keeping_former, remove_leftovers, written_whole
 from tests.test_train import PROJECT
 from vit import checkpoint
 from vit.resume import ending_in_one_line
@@ -81,10 +81,28 @@ def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) ->
 def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for name in (f".last.{dead.pid}.ckpt", f".a.b.{dead.pid}", f".last.{os.getpid()}.ckpt", ".gitignore", "last.ckpt"):
+    mine = {".gitignore", f".backup.{dead.pid}.csv", "last.ckpt", f".unfinished-elsewhere-{dead.pid}-last.ckpt"}
+    kept = mine | {f"{UNFINISHED}{os.getpid()}-last.ckpt"}
+    for name in (*kept, f"{UNFINISHED}{dead.pid}-last.ckpt", f"{UNFINISHED}{dead.pid}-a.b"):
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {f".last.{os.getpid()}.ckpt", ".gitignore", "last.ckpt"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+
+
+def test_a_name_of_any_length_that_a_disk_takes_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 250 + ".csv")
+    with written_whole(path) as beside:
+        beside.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+def test_two_former_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    for word in ("one", "two", "three"):
+        with keeping_former(path):
+            path.write_text(word)
+        os.utime(path, (1e9, 1e9))
+    assert sorted(kept.read_text() for kept in tmp_path.glob("a_*.txt")) == ["one", "two"]
 
 
 def test_the_error_number_survives(tmp_path: Path) -> None:
