@@ -41,6 +41,20 @@ def test_one_in_twenty_images_like_the_training_images_is_beyond_the_limit(fitte
     assert 0.005 < share < 0.12
 
 
+def test_the_distance_is_that_of_mahalanobis_over_the_limit(fitted: familiarity.Familiarity) -> None:
+    known = familiarity.describe(model(), torch.cat([smooth(64, 1), smooth(36, 2)])).double().numpy()
+    spread = np.maximum(known.std(axis=0), familiarity.NARROWEST)
+    scaled = (known - known.mean(axis=0)) / spread
+    covariance = 0.7 * np.cov(scaled.T, bias=True) + 0.3 * np.eye(known.shape[1])
+
+    def distances(images: Tensor) -> np.ndarray:
+        z = (familiarity.describe(model(), images).double().numpy() - known.mean(axis=0)) / spread
+        return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", z, np.linalg.inv(covariance), z)))
+
+    limit = np.sort(distances(smooth(60, 3)))[57]  # the 58th of 60, as 0.95 * 61 is 57.95
+    assert fitted(model(), smooth(9, 6)).numpy() == pytest.approx(distances(smooth(9, 6)) / limit, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     "change",
     [

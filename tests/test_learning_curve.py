@@ -11,6 +11,7 @@ import pytest
 
 import CONFIG
 import train
+from data.datamodule import CoronaryData
 from data.prepare import prepare
 from data.processed import Processed, Sample
 from data.readers import DataError
@@ -110,6 +111,23 @@ def test_the_command_leaves_table_and_picture_and_says_one_sentence(
     assert "\nFrom 6 to 18 images the AUROC changed by " in capsys.readouterr().out
 
 
+def test_every_training_takes_all_its_steps_and_is_judged_by_its_last_weights(
+    with_data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best ones would have been chosen on the images that judge them."""
+    asked, fit = list[tuple[int, int, str]](), train.fit
+
+    def look(config: CONFIG.Config, arguments: object, data: CoronaryData, run: Path, weights: str) -> None:
+        asked.append((config.patience, len(data.train), weights))
+        fit(config, arguments, data, run, weights)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train, "fit", look)
+    settings = CONFIG.load(Path(with_data[1]), {"patience": 1})
+    CONFIG.write(settings, Path(with_data[1]))
+    learning_curve.main([*with_data, "--shares", "0.3", "1"])
+    assert asked == [(0, 18, "last")] * 2
+
+
 def test_it_goes_on_where_it_was_stopped(with_data: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     fit, done = train.fit, list[Path]()
 
@@ -179,3 +197,13 @@ def test_the_sentence_follows_the_paired_comparison(tmp_path: Path, spreads: tup
     said = verdict(points(tmp_path, *spreads), "abnormal")
     assert said.startswith("From 100 to 200 images the AUROC changed by ")
     assert re.search(words, said)
+
+
+@pytest.mark.parametrize(("group", "unknown"), [("g", True), ("", False)], ids=["one group", "no groups"])
+def test_the_sentence_rests_on_groups_and_on_images_where_there_are_none(
+    tmp_path: Path, group: str, unknown: bool
+) -> None:
+    curve = points(tmp_path, 1, 2)
+    for table in tmp_path.glob("*/validation.csv"):
+        table.write_text(re.sub(r",g\d+", f",{group}", table.read_text(encoding="utf-8")), encoding="utf-8")
+    assert ("unknown, for validation has fewer than two groups" in verdict(curve, "abnormal")) == unknown

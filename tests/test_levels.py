@@ -158,3 +158,28 @@ def test_rows_take_the_columns_of_the_manifest_by_the_end_of_their_path(tmp_path
     rows = [row("/x/Folder/val/sick/a.npy", 1, 0.5), row("/x/Folder/val/sick/b.npy", 1, 0.5)]
     (found,) = with_manifest(rows, tmp_path / "manifest.csv")
     assert (found["path"], found["group"]) == ("/x/Folder/val/sick/a.npy", "g7")
+
+
+def test_patients_of_one_group_are_drawn_together() -> None:
+    """As two patients of whom near-identical images are there."""
+    rows = made(12, group=["g", "g", "g", "g", "h", "h", "i", "i", "j", "j", "k", "k"], patient=list("aabbccddeeff"))
+    image, patient = levels(rows, "sick")
+    assert image.groups.tolist() == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert patient.groups.tolist() == [0, 0, 1, 2, 3, 4]
+
+
+def test_subgroups_are_judged_at_the_threshold_and_drawn_over_groups() -> None:
+    rows = made(60, scanner=["A", "A", "A", "B", "B", "B"], group=[f"g{i // 3}" for i in range(60)])
+    one, _ = subgroups(rows, "sick", "scanner", 0.7)
+    own = [r for r in rows if r["scanner"] == "A"]
+    y, s = [r["truth"] == "sick" for r in own], [float(r["probability_sick"]) for r in own]
+    wanted = evaluate(y, s, [r["group"] for r in own], 0.7)
+    assert (one.auroc, one.sensitivity, one.specificity) == (
+        wanted["auroc"], wanted["sensitivity"], wanted["specificity"]
+    )  # fmt: skip
+
+
+def test_where_half_of_the_patients_differ_within_themselves_the_mean_stays() -> None:
+    rows = [row("a", 0, 0.1, patient="A"), row("b", 1, 0.7, patient="A"), row("c", 0, 0.2, patient="B")]
+    _, patient = levels([*rows, row("d", 1, 0.2, patient="C"), row("e", 1, 0.4, patient="C")], "sick")
+    assert by_name(patient)["A"] == (True, pytest.approx(0.4))

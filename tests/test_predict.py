@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import predict
-from data.inputs import Input
-from report.predictions import Prediction
+from data.inputs import Input, gather
+from report.predictions import Prediction, judge
 from tests.conftest import contents, table
 from vit import checkpoint
 
@@ -55,6 +55,25 @@ def test_threshold_and_temperature_are_used(tmp_path: Path, folder: Path) -> Non
         )
         predicted[threshold] = {row["predicted"] for row in table(tmp_path / f"{threshold}" / "predictions.csv")}
     assert predicted == {0.0: {"abnormal"}, 1.1: {"normal"}}
+
+
+def test_logits_are_divided_by_the_temperature(tmp_path: Path, folder: Path) -> None:
+    odds = {}
+    for temperature in (1.0, 4.0):
+        checkpoint.save(contents(temperature=temperature), tmp_path / "t.ckpt")
+        predict.main(["-p", str(folder / "val"), "-k", str(tmp_path / "t.ckpt"), "-o", str(tmp_path / "t.png")])
+        shares = np.array([float(row["probability_abnormal"]) for row in table(tmp_path / "predictions.csv")])
+        odds[temperature] = np.log(shares / (1 - shares))
+    assert odds[4.0] == pytest.approx(odds[1.0] / 4, abs=1e-4)
+    assert np.abs(odds[1.0]).max() > 0.01
+
+
+def test_a_class_is_called_from_the_threshold_on(folder: Path, ckpt: Path) -> None:
+    models, about = checkpoint.load(ckpt)
+    inputs = gather([next((folder / "val").rglob("*.npy"))], about["class_names"])
+    (said,) = judge(inputs, models, about, torch.device("cpu"), 1)
+    (again,) = judge(inputs, models, about | {"threshold": said.probabilities[1]}, torch.device("cpu"), 1)
+    assert again.predicted == "abnormal"
 
 
 def test_a_folder_gets_a_picture_for_each_image(tmp_path: Path, folder: Path, ckpt: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 import CONFIG
 import train
 from data.dataset import SeededSampler
+from files import UNFINISHED
 from tests.test_train import PROJECT, command, metrics
 from vit.module import Classifier
 from vit.progress import History
@@ -83,6 +84,21 @@ def test_a_run_that_is_cut_at_any_moment_goes_on_to_the_same_result(
             train.main(command(folder, "cut", *recipe))
     train.main(command(folder, "cut", *recipe))
     assert same(folder.parent / "whole", folder.parent / "cut")
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [("0", True), ("1000", False)])
+def test_within_an_epoch_a_state_is_kept_once_enough_seconds_have_passed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: str, kept: bool
+) -> None:
+    with failing(monkeypatch, *MOMENTS[0]), pytest.raises(OSError, match=r"power cut"):
+        train.main(command(folder, "out", *RECIPE, "--keep_seconds", seconds))
+    assert bool(list(folder.parent.glob("out/runs/*/last.ckpt"))) == kept
+
+
+def test_the_training_loss_is_of_one_epoch(folder: Path) -> None:
+    train.main(command(folder, "out", "--epochs", "3", "--lr", "1e-9"))
+    first, *others = (float(row["train_loss"]) for row in metrics(folder.parent / "out"))
+    assert others == pytest.approx([first] * 2, rel=0.2)
 
 
 def test_patience_is_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +186,7 @@ def test_a_second_run_in_one_folder_is_refused_and_a_dead_one_does_not_block(fol
         train.main(command(folder, "out", "--epochs", "2000"))
     process.kill()
     process.communicate()
-    left = last.with_name(f".last.{process.pid}.ckpt")
+    left = last.with_name(f"{UNFINISHED}{process.pid}-last.ckpt")
     left.write_text("half a file")
     train.main(command(folder, "out", "--epochs", "1"))
     again = begin(folder)  # its loader workers may still be there

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import CONFIG
 import predict
@@ -15,7 +16,7 @@ from data.inputs import gather
 from data.prepare import prepare
 from report.uncertainty import conformal_scores, conformal_set, limits
 from tests.conftest import CONFIGURATION, contents, table
-from vit import checkpoint
+from vit import checkpoint, familiarity
 
 HOW = {"image_size": 32, "border": 0.0, "stretch": False}
 
@@ -143,3 +144,13 @@ def test_a_run_leaves_all_that_predict_needs(tmp_path: Path, folder: Path, monke
     assert {row["in_training"] == "yes" for row in rows if "/train/" in row["path"]} == {True}
     assert {row["in_training"] == "yes" for row in rows if "/val/" in row["path"]} == {False}
     assert all(float(row["unlike"]) <= 1 for row in rows if "/val/" in row["path"])
+
+
+def test_how_many_images_are_unlike_is_said(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = checkpoint.build_model(contents()["config"]).eval()
+    noise = torch.randn(20, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    near = familiarity.fit(source, [noise], [noise[:5]]).state_dict()
+    rows = predicted(tmp_path, folder / "val", familiarity=[near])
+    unlike = sum(float(row["unlike"]) > 1 for row in rows)
+    assert unlike
+    assert f"note: {unlike} of {len(rows)} images are unlike the training images" in capsys.readouterr().err
