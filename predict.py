@@ -21,9 +21,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--Path_Checkpoint", "--path_checkpoint", "-k", type=Path, default=Path("ViT.ckpt"), help="ViT.ckpt"
     )
-    about = (
-        "x.png: one figure; x.html: the report; folder/: a PNG for each image. predictions.csv lies beside it, or in it"
-    )
+    about = "x.png: a figure; x.html: the report; folder/: a PNG of each image. predictions.csv lies beside it or in it"
     parser.add_argument("--OUTPUT", "--output", "-o", default="predictions.png", help=about)
     parser.add_argument("--num_images", type=int, default=12, help="images at most in one figure (default 12)")
     parser.add_argument("--batch_size", type=int, default=16, help="images at a time (default 16)")
@@ -32,11 +30,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--method", default="relevance", help="how the map is made (default relevance): attention, "
                         "rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion")  # fmt: skip
     parser.add_argument("--target", help="class whose evidence the map shows (default: the positive one)")
-    parser.add_argument(
-        "--layer",
-        type=int,
-        help="encoder block that alone is asked, from 0 (default: as the method)",
-    )
+    parser.add_argument("--layer", type=int, help="encoder block that alone is asked, from 0 (default: as the method)")
     parser.add_argument("--head", type=int, help="attention head that alone is asked, from 0 (default: all)")
     parser.add_argument("--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     arguments = parser.parse_args(_joined(argv))
@@ -99,13 +93,11 @@ def picture_names(paths: list[Path], root: Path) -> list[str]:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
-    import torch
-
     from data.inputs import find, gather
     from data.readers import DataError
     from report.predictions import judge, write
     from vit import checkpoint, plot
-    from vit.device import accelerator
+    from vit.device import torch_device
     from vit.explain import check
 
     output = Path(arguments.OUTPUT)
@@ -114,7 +106,7 @@ def predict(arguments: argparse.Namespace) -> None:
         raise DataError(
             f"--OUTPUT: got {arguments.OUTPUT}, wanted a name that ends in .png or .html, or a folder that ends in /"
         )
-    device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
+    device = torch_device(arguments.device)
     models, about = checkpoint.load(arguments.Path_Checkpoint)
     names, about["level"] = about["class_names"], arguments.level
     inputs = gather(find(arguments.Path), names)

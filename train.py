@@ -29,14 +29,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--strategy", default="auto", help="Lightning's strategy for several devices: ddp, fsdp, ...")
     parser.add_argument("--OUTPUT", "--output", "-o", type=Path, default=Path(), help="folder for ViT.ckpt and runs/")
     parser.add_argument("--init", type=Path, help="ViT.ckpt whose weights to begin with, as from --phantoms")
-    parser.add_argument(
-        "--folds",
-        dest="cross_validate",
-        type=int,
-        default=0,
-        metavar="K",
-        help="cross-validate over the folds that data.prepare assigned",
-    )
+    parser.add_argument("--folds", dest="cross_validate", type=int, default=0, metavar="K",
+                        help="cross-validate over the folds that data.prepare assigned")  # fmt: skip
     CONFIG.add_arguments(parser, [name for name in CONFIG.FIELDS if name != "folds"])
     return parser.parse_args(argv)
 
@@ -68,28 +62,16 @@ def contents(config: CONFIG.Config, data: "CoronaryData", run: str) -> dict[str,
 
     from vit.checkpoint import FORMAT
 
-    info = data.processed.info
+    usual = {"border": 0.0, "stretch": False, "window": None, "frame": -1}  # of folders that do not say
+    how = {name: data.processed.info.get(name, value) for name, value in usual.items()}
     return {
-        "format_version": FORMAT,
-        "config": dataclasses.asdict(config),
-        "class_names": data.processed.class_names,
-        "preprocessing": {
-            "image_size": config.image_size,
-            "mean": data.mean,
-            "std": data.std,
-            "border": float(info.get("border", 0.0)),
-            "stretch": bool(info.get("stretch", False)),
-            "window": info.get("window"),
-            "frame": int(info.get("frame", -1)),
-        },
-        "threshold": 0.5,
-        "temperature": 1.0,
-        "run": run,
-        "split_sha256": data.processed.split_hash(),
+        "format_version": FORMAT, "config": dataclasses.asdict(config), "class_names": data.processed.class_names,
+        "preprocessing": {"image_size": config.image_size, "mean": data.mean, "std": data.std, **how},
+        "threshold": 0.5, "temperature": 1.0, "run": run, "split_sha256": data.processed.split_hash(),
         "training_images_sha256": [] if config.phantoms != "none" else [s.sha256 for s in data.train.samples],
         "versions": {"python": sys.version.split()[0]}
         | {name: version(name) for name in ("torch", "pytorch-lightning", "torchmetrics", "numpy")},
-    }
+    }  # fmt: skip
 
 
 def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryData", folder: Path, weights: str) -> None:
@@ -110,19 +92,12 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     history, last = History(folder), folder / "last.ckpt"
     keeper = Keeper(folder, config.keep_seconds, [sample.path for sample in data.train.samples])
     device = accelerator(arguments.device)
+    devices = 1 if device == "cpu" and arguments.devices == "auto" else arguments.devices
     trainer = trainer_for(
-        folder,
-        history,
-        keeper,
-        config.epochs,
-        config.gradient_clip,
-        config.patience,
-        accelerator=device,
-        devices=1 if device == "cpu" and arguments.devices == "auto" else arguments.devices,
-        num_nodes=arguments.num_nodes,
-        strategy=arguments.strategy,
+        folder, history, keeper, config.epochs, config.gradient_clip, config.patience, accelerator=device,
+        devices=devices, num_nodes=arguments.num_nodes, strategy=arguments.strategy,
         precision=precision(config.precision, device),
-    )
+    )  # fmt: skip
     pl.seed_everything(config.seed, verbose=False)
     model = checkpoint.build_model(dataclasses.asdict(config))
     if arguments.init:
@@ -164,19 +139,17 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
 
 def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack) -> None:
     """Train, or go on with an unfinished run of the same configuration and data, and leave ViT.ckpt."""
-    import torch
-
     from data.datamodule import CoronaryData
     from data.phantom_stream import make
     from data.processed import load
     from report import html
     from report.publish import publish
     from vit import checkpoint
-    from vit.device import accelerator
+    from vit.device import torch_device
     from vit.resume import is_first_process
 
     quieten()
-    accelerator(arguments.device)  # a device that is not there is said before any work
+    device = torch_device(arguments.device)  # one that is not there is said before any work
     if is_first_process():
         print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
     if arguments.init:
@@ -194,17 +167,15 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
         runs = [base]
     else:
         if folder.folds != arguments.cross_validate:
-            raise CONFIG.ConfigError(
-                f"--folds: got {arguments.cross_validate}, but {config.data_folder} was prepared with {folder.folds}; "
-                f"prepare it with: python -m data.prepare --folds {arguments.cross_validate} ..."
-            )
+            raise CONFIG.ConfigError(f"--folds: got {arguments.cross_validate}, but {config.data_folder} was prepared "
+                                     f"with {folder.folds}; prepare it with: python -m data.prepare "
+                                     f"--folds {arguments.cross_validate} ...")  # fmt: skip
         runs = [base / f"fold_{number}" for number in range(arguments.cross_validate)]
         for number, run in enumerate(runs):
             fit(config, arguments, CoronaryData(config, folder.with_fold(number)), run, "last")
     if is_first_process():
         publish(runs, arguments.OUTPUT / "ViT.ckpt", config.sensitivity)
         if config.phantoms == "none":
-            device = torch.device({"gpu": "cuda"}.get(name := accelerator(arguments.device), name))
             html.of_validation(arguments.OUTPUT / "ViT.ckpt", folder, arguments.cross_validate, device)
             print(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
         with written_whole(base / "finished.json") as beside:

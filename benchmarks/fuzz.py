@@ -1,8 +1,8 @@
 """Files that somebody sends, thousands of them, changed at random: python -m benchmarks.fuzz --images 2000 ...
 
 Each is read in a child process that may take 2 GB beyond its libraries. Good is: it is read, or refused with this
-project's own error, within 10 s of processor time. Some of each kind go through the command line as well: no traceback,
-no signal, nothing written beside the output. What is not good is kept in a folder and listed; the status is then 1.
+project's own error, within 10 s of processor time. --commands of each kind go through the command line as well: no
+traceback, no signal, nothing written beside the output. What is not good is kept and listed; the status is then 1.
 """
 
 import argparse
@@ -236,7 +236,7 @@ def through_commands(kind: str, count: int, seed: int, folder: Path) -> dict[str
             paths = {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
             run = subprocess.run([sys.executable, *command], cwd=here, env=paths, capture_output=True, text=True)
             last = (run.stderr.strip().splitlines() or ["nothing said"])[-1]
-            if "Traceback" in run.stderr or run.returncode < 0 or (run.returncode and run.returncode != 1):
+            if "Traceback" in run.stderr or run.returncode not in (0, 1):
                 faults[f"{here.name}: {command[0]}"] = f"status {run.returncode}: {last[:200]}"
         outside = {path for path in here.rglob("*") if "out" not in path.name and here / "out" not in path.parents}
         if more := outside - set(before):
@@ -245,7 +245,7 @@ def through_commands(kind: str, count: int, seed: int, folder: Path) -> dict[str
 
 
 def fuzz(kind: str, count: int, seed: int, folder: Path) -> dict[str, str]:
-    """Faults by file; a process that ends is started again behind the file that ended it."""
+    """Faults by file; a process that ends is a fault of the file that it was at, and no other is read then."""
     faults: dict[str, str] = {}
     command = [sys.executable, "-m", "benchmarks.fuzz", "--child", kind, "--seed", str(seed), "--OUTPUT", str(folder)]
     run = subprocess.run([*command, f"--{kind}", str(count)], cwd=PROJECT, capture_output=True, text=True)

@@ -37,7 +37,7 @@ from data import processed
 from data.dataset import CoronaryDataset, as_float
 from data.readers import DataError
 from vit import checkpoint
-from vit.device import DeviceError, accelerator
+from vit.device import DeviceError, torch_device
 from vit.explain import METHODS
 from vit.plot import upsampled
 
@@ -194,7 +194,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of noise, random orders and new weights")
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     given = parser.parse_args(argv)
-    device = {"gpu": "cuda"}.get(name := accelerator(given.device), name)
+    device = torch_device(given.device)
     models, about = checkpoint.load(given.Path_Checkpoint)
     models = [model.to(device) for model in models]
     probability = faithfulness.positive(models, about["temperature"])

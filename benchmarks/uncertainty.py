@@ -19,6 +19,7 @@ import numpy as np
 import skimage.data
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.datasets import load_sample_images
 
 from data.dataset import CoronaryDataset, to_tensor
@@ -70,10 +71,6 @@ def halvings(groups: list[str]) -> list[Array]:
     return [np.isin(number, rng.permutation(count)[: count // 2]) for _ in range(SPLITS)]
 
 
-def softmax(logits: Array) -> Array:
-    return torch.from_numpy(logits).double().softmax(dim=1).numpy()
-
-
 def calibration_error(right: Array, said: Array) -> float:
     """Expected one over bins of equally many images (Nixon et al. 2019, 3.2), as report.evaluate's."""
     bins = np.array_split(np.argsort(said, kind="stable"), BINS)
@@ -91,8 +88,8 @@ def calibration(labels: Array, logits: Array, halves: list[Array]) -> None:
     for half in halves:
         temperature = fit_temperature(labels[half], logits[half])
         right = labels[~half] == logits.shape[1] - 1
-        before.append(calibration_error(right, softmax(logits[~half])[:, -1]))
-        after.append(calibration_error(right, softmax(logits[~half] / temperature)[:, -1]))
+        before.append(calibration_error(right, softmax(logits[~half], axis=1)[:, -1]))
+        after.append(calibration_error(right, softmax(logits[~half] / temperature, axis=1)[:, -1]))
     row("calibration error before temperature scaling", before)
     row("after", after)
     row("change", list(np.subtract(after, before)))
@@ -103,7 +100,7 @@ def coverage(labels: Array, logits: Array, halves: list[Array], names: list[str]
     covered: dict[str, list[float]] = {name: [] for name in ("all classes", *names)}
     sizes: dict[str, list[float]] = {"no class": [], "one": [], "more than one": []}
     for half in halves:
-        shares = softmax(logits / fit_temperature(labels[half], logits[half]))
+        shares = softmax(logits / fit_temperature(labels[half], logits[half]), axis=1)
         limit = limits(conformal_scores(labels[half], shares[half], names), level)
         sets, truths = [conformal_set(each, limit) for each in shares[~half].tolist()], labels[~half]
         held = np.array([names[y] in own for y, own in zip(truths, sets, strict=True)])
@@ -157,10 +154,9 @@ def main(argv: list[str]) -> None:
           f"{SPLITS} random halvings")  # fmt: skip
     logits = over(images, model).astype(float)
     calibration(labels, logits, halves)
-    own = [calibration_error(labels == len(names) - 1, softmax(logits / t)[:, -1]) for t in (1.0, about["temperature"])]
-    print(
-        f"  all of them, by the checkpoint's temperature {about['temperature']:.3f}: {own[0]:.4f}, after {own[1]:.4f}"
-    )
+    own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
+           for temperature in (1.0, about["temperature"])]  # fmt: skip
+    print(f"  all, by the checkpoint's temperature {about['temperature']:.3f}: {own[0]:.4f}, after {own[1]:.4f}")
     coverage(labels, logits, halves, names, options.level)
     near = _familiar(model, CoronaryDataset(load(options.Path), "train", *common), images)
     others = {path: [tensor(item.image(how)) for item in gather(find(path), names)] for path in options.others}

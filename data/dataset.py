@@ -113,14 +113,7 @@ class SeededSampler(Sampler[Key]):
     """
 
     def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        rank: int,
-        world_size: int,
-        seed: int,
-        shuffle: bool,
-        start: tuple[int, int] = (0, 0),
+        self, length: int, batch_size: int, rank: int, world_size: int, seed: int, shuffle: bool, start: Key = (0, 0)
     ) -> None:
         self.length, self.seed, self.shuffle = length, seed, shuffle
         self.rank, self.world_size = rank, world_size
@@ -139,8 +132,7 @@ class SeededSampler(Sampler[Key]):
         order = np.arange(self.length)
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        own = order[self.rank : self.used : self.world_size][self.passed_over :]
-        for index in own:
+        for index in order[self.rank : self.used : self.world_size][self.passed_over :]:
             yield self.epoch, int(index)
 
 

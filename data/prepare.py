@@ -89,18 +89,11 @@ def prepare(
     train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
     mean, std = processed.statistics(train)
     info: dict[str, Any] = {
-        "format": 1,
-        "class_names": names,
-        "image_size": config.image_size,
-        "mean": mean,
-        "std": std,
-        "border": border,
-        "stretch": config.stretch,
-        "window": config.window,
-        "frame": config.frame,
+        "format": 1, "class_names": names, "image_size": config.image_size, "mean": mean, "std": std, "border": border,
+        "stretch": config.stretch, "window": config.window, "frame": config.frame,
         "split": "as the data brought it" if brings_split else f"by data.prepare, grouped, seed {config.seed}",
         "notes": notes,
-    }
+    }  # fmt: skip
     processed.write(partial_folder, samples, info)
     result = processed.load(partial_folder)
     contact_sheet.of(result, partial_folder / "contact_sheet.png", config.seed)

@@ -84,7 +84,7 @@ class Processed:
         """The same images, those of one fold for validation and those of all others for training."""
         sides = {str(number): "val", "": "test"}
         samples = [replace(sample, split=sides.get(sample.fold, "train")) for sample in self.samples]
-        return Processed(self.folder, samples, self.class_names, self.info)
+        return replace(self, samples=samples)
 
     @property
     def folds(self) -> int:
@@ -201,12 +201,16 @@ def load(folder: Path) -> Processed:
 def _info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
-        wrong = [name for name, kind in INFO.items() if name in info and not isinstance(info[name], kind)]
-        names, window = info.get("class_names", []), info.get("window") or (0.0, 1.0)
+        given = {name: (info[name], kind) for name, kind in INFO.items() if name in info}
+        wrong = [name for name, (value, kind) in given.items() if not isinstance(value, kind)
+                 or (isinstance(value, bool) and kind is not bool)]  # fmt: skip
+        names, window = info.get("class_names", []), info.get("window")
+        centre, width = (0.0, 1.0) if window is None else window
         wrong += [name for name in ("class_names", "notes") if not all(isinstance(t, str) for t in info.get(name, []))]
         wrong += ["class_names"] * (len(set(names)) < len(names) or not all(min(name) >= " " for name in names))
-        wrong += ["mean or std"] * (not (0 <= info.get("mean", 0) <= 1 and 0 < info.get("std", 1) <= 1))
-        wrong += ["window"] * (len(window) != 2 or not all(isinstance(edge, float | int) for edge in window))
+        mean, std, border = (info.get(name, usual) for name, usual in (("mean", 0), ("std", 1), ("border", 0)))
+        wrong += ["mean, std or border"] * (not (0 <= mean <= 1 and 1e-6 <= std <= 1 and 0 <= border <= 0.45))
+        wrong += ["window"] * (not (isinstance(centre, float | int) and 0 < width < math.inf))
         if wrong:
             raise ValueError(f"got another type or range than it is written with: {', '.join(wrong)}")
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -54,7 +54,7 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
 
 
 def read_pixels(path: Path) -> NDArray:
-    """What a file other than DICOM holds, as it holds it, .npy mapped. Errors as of ``read_grey``."""
+    """What a file other than DICOM holds, as OpenCV orders colours, .npy mapped. Errors as of ``read_grey``."""
     kind = kind_of(path)
     if kind in ("", "DICOM"):
         raise DataError(f"{path}: no readable image; got {path.stat().st_size} bytes that are none of "

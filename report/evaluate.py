@@ -172,6 +172,13 @@ def compare(labels: ArrayLike, one: ArrayLike, two: ArrayLike, groups: ArrayLike
     return Figure(float(change[0]), *map(float, change + np.array([-half, half]))), p if half >= 0 else np.nan
 
 
+def judged(rows: list[dict[str, str]], positive: str) -> tuple[NDArray, NDArray, NDArray]:
+    """Of rows of a predictions.csv whether the truth is positive, the probability of that, and the group: (n,) each."""
+    y = np.array([row["truth"] == positive for row in rows])
+    s = np.array([float(row[f"probability_{positive}"]) for row in rows])
+    return y, s, np.array([row.get("group") or row["path"] for row in rows])
+
+
 def _read(path: Path) -> tuple[list[dict[str, str]], str]:
     """The rows of a predictions.csv where truth is known, and the name of the positive class."""
     rows = read_table(path)
@@ -200,11 +207,10 @@ def main(argv: list[str]) -> None:
         raise ValueError(f"{options.predictions}: no image of known truth that --manifest lists")
     if options.column and options.column not in rows[0]:
         raise ValueError(f"--column: got {options.column}, wanted a column of --manifest: {', '.join(rows[0])}")
-    y, called = (np.array([row[column] == positive for row in rows]) for column in ("truth", "predicted"))
-    s = np.array([float(row[f"probability_{positive}"]) for row in rows])
+    y, s, groups = judged(rows, positive)
+    called = np.array([row["predicted"] == positive for row in rows])
     shown = 0.5 if ((s >= 0.5) == called).all() else float(s[called].min(initial=1))
     threshold = shown if options.threshold is None else options.threshold
-    groups = np.array([row.get("group") or row["path"] for row in rows])
     source = "manifest" if options.manifest else "predictions"
     grouped = f"{len(set(groups))} groups of the {source}" if "group" in rows[0] else "each image its own group"
     print(f"{len(rows)} of {len(everyone)} images, {y.sum()} {positive}; {grouped}; positive from {threshold:.4g} on")

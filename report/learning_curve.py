@@ -14,13 +14,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+import matplotlib.figure
 import numpy as np
-from matplotlib.ticker import NullLocator
-from numpy.typing import NDArray
 
 import CONFIG
 import train
@@ -28,7 +23,7 @@ from data.datamodule import CoronaryData
 from data.processed import Processed, load, read_table, write_table
 from data.readers import DataError
 from files import FolderInUse, held, keeping_former, remove_leftovers, written_whole
-from report.evaluate import Figure, compare, evaluate
+from report.evaluate import Figure, compare, evaluate, judged
 from vit import checkpoint
 from vit.device import DeviceError, accelerator
 from vit.resume import ending_in_one_line
@@ -82,16 +77,15 @@ def part(folder: Processed, share: float, seed: int) -> Processed:
     for _, own in sorted(kinds.items()):
         begins |= {str(group): (place + 0.5) / len(own) for place, group in enumerate(rng.permutation(own))}
     by_class = {name: sorted(begins[own] for own in classes if name in classes[own]) for name in folder.class_names}
+    least = max([*shares, 2, 2][1] for shares in by_class.values())  # with which each class has two groups
     for name, shares in by_class.items():
         if (count := sum(begin <= share for begin in shares)) < 2:
-            wanted = "add images"
-            if all(len(shares) > 1 for shares in by_class.values()):
-                wanted = f"give shares from {math.ceil(1000 * max(own[1] for own in by_class.values())) / 1000} on"
+            wanted = f"give shares from {math.ceil(1000 * least) / 1000} on" if least <= 1 else "add images"
             raise DataError(f"--shares: got {share:g}, which leaves {count} group(s) of class {name}, wanted 2 or "
                             f"more; {wanted}")  # fmt: skip
     samples = [s for s in folder.of("train") if begins[s.group or s.path] <= share] + folder.of("val")
     info = {name: value for name, value in folder.info.items() if name not in ("mean", "std")}  # of all images
-    return Processed(folder.folder, samples, folder.class_names, info)
+    return replace(folder, samples=samples, info=info)
 
 
 def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> tuple[list[list[Point]], str]:
@@ -100,8 +94,8 @@ def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> tuple[list[
     Raises:
         ConfigError, DataError, DeviceError, CheckpointError: as train.py does; shares or seeds that make no curve.
     """
-    shares = sorted(set(arguments.shares))
-    if len(shares) < 2 or not 0 < shares[0] <= shares[-1] <= 1 or arguments.seeds < 1:
+    shares, seeds = sorted(set(arguments.shares)), range(config.seed, config.seed + arguments.seeds)
+    if len(shares) < 2 or not 0 < shares[0] <= shares[-1] <= 1 or not seeds:
         given = f"--shares {' '.join(f'{share:g}' for share in arguments.shares)} --seeds {arguments.seeds}"
         raise CONFIG.ConfigError(f"got {given}; wanted two or more different shares above 0 and up to 1, and one seed "
                                  "or more, as --shares 0.1 0.25 0.5 1 --seeds 1")  # fmt: skip
@@ -114,37 +108,26 @@ def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> tuple[list[
         if known := {sample.sha256 for sample in folder.of("train")} & set(learned):
             raise DataError(f"{arguments.init}: learned from {len(known)} of the training images, so that small shares "
                             "would know them; give weights that did not, such as those from --phantoms")  # fmt: skip
-    seeds = range(config.seed, config.seed + arguments.seeds)
-    parts = [[part(folder, share, seed) for seed in seeds] for share in shares]  # all faults before any work
-    whole = len(folder.of("train"))
+    parts = [(share, seed, part(folder, share, seed)) for share in shares for seed in seeds]  # faults before any work
+    whole, positive = len(folder.of("train")), folder.class_names[-1]
     steps = config.epochs * (whole // min(config.batch_size, whole))
-    points: list[list[Point]] = []
-    for share, drawn in zip(shares, parts, strict=True):
-        points.append([])
-        for seed, data in zip(seeds, drawn, strict=True):
-            own, images = data.of("train"), len(data.of("train"))
-            times = whole // images  # an image is seen in an epoch
-            epochs = round(steps / (times * images // min(config.batch_size, times * images)))
-            groups = len({sample.group or sample.path for sample in own})
-            print(f"share {share:g}, seed {seed}: {images} images of {groups} groups, "
-                  f"each {times} times in an epoch, {epochs} epochs")  # fmt: skip
-            repeated = replace(data, samples=own * times + data.of("val"))
-            settings = replace(config, seed=seed, epochs=epochs, patience=0)
-            run = train.run_folder(settings, arguments, repeated)
-            remove_leftovers(run)
-            train.fit(settings, arguments, CoronaryData(settings, repeated), run, "last")
-            y, s, g = judged(run, data.class_names[-1])
-            points[-1].append(Point(share, seed, images, groups, epochs, times, run, evaluate(y, s, g)["auroc"]))
-            print(f"AUROC {points[-1][-1].auroc}")
-    return points, folder.class_names[-1]
-
-
-def judged(run: Path, positive: str) -> tuple[NDArray, NDArray, NDArray]:
-    """Whether positive, the probability of that, and group, (n,) each, of a run's validation images."""
-    rows = read_table(run / "validation.csv")
-    y = np.array([row["truth"] == positive for row in rows])
-    s = np.array([float(row[f"probability_{positive}"]) for row in rows])
-    return y, s, np.array([row["group"] or row["path"] for row in rows])
+    points = []
+    for share, seed, data in parts:
+        own, images = data.of("train"), len(data.of("train"))
+        times = whole // images  # an image is seen in an epoch
+        epochs = round(steps / (times * images // min(config.batch_size, times * images)))
+        groups = len({sample.group or sample.path for sample in own})
+        print(f"share {share:g}, seed {seed}: {images} images of {groups} groups, "
+              f"each {times} times in an epoch, {epochs} epochs")  # fmt: skip
+        repeated = replace(data, samples=own * times + data.of("val"))
+        settings = replace(config, seed=seed, epochs=epochs, patience=0)
+        run = train.run_folder(settings, arguments, repeated)
+        remove_leftovers(run)
+        train.fit(settings, arguments, CoronaryData(settings, repeated), run, "last")
+        auroc = evaluate(*judged(read_table(run / "validation.csv"), positive))["auroc"]
+        points.append(Point(share, seed, images, groups, epochs, times, run, auroc))
+        print(f"AUROC {auroc}")
+    return [points[start : start + len(seeds)] for start in range(0, len(points), len(seeds))], positive
 
 
 def mean(figures: list[Figure]) -> Figure:
@@ -155,8 +138,8 @@ def mean(figures: list[Figure]) -> Figure:
 def verdict(points: list[list[Point]], positive: str) -> str:
     """A sentence on whether the curve rises between the two largest shares: paired comparison of the same images."""
     changes = []
-    for before, after in zip(*points[-2:], strict=True):
-        (y, s, g), (_, larger, _) = (judged(point.run, positive) for point in (before, after))
+    for pair in zip(*points[-2:], strict=True):
+        (y, s, g), (_, larger, _) = (judged(read_table(point.run / "validation.csv"), positive) for point in pair)
         changes.append(compare(y, s, larger, g)[0])
     change, (one, two) = mean(changes), ([point.images for point in own] for own in points[-2:])
     said = f"not shown to rise, though a gain of up to {change.high:.3f} cannot be ruled out"
@@ -171,7 +154,8 @@ def verdict(points: list[list[Point]], positive: str) -> str:
 
 def draw(points: list[list[Point]], title: str, path: Path) -> None:
     """AUROC with its 95 % interval over the number of images; with several seeds their mean, and a dot for each."""
-    figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(7, 4.4), layout="constrained")
+    axes = figure.subplots()
     x = [float(np.mean([point.images for point in own])) for own in points]
     means = [mean([point.auroc for point in own]) for own in points]
     ends = [[m.value - m.low for m in means], [m.high - m.value for m in means]]
@@ -183,18 +167,16 @@ def draw(points: list[list[Point]], title: str, path: Path) -> None:
         axes.plot(*zip(*each, strict=True), "o", color="C0", alpha=0.6, label="each training")
         axes.legend(loc="lower right", frameon=False)
     groups = [np.mean([point.groups for point in own]) for own in points]
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(xscale="log", xlabel="training images (groups of images that belong together)",
+             ylim=(min(0.48, *(m.low - 0.02 for m in means if not math.isnan(m.low))), 1),
+             ylabel="AUROC on validation, 95 % interval\n0.5: chance, 1: faultless")  # fmt: skip
+    axes.minorticks_off()
     axes.set_xticks(x, [f"{i:,.0f}\n({g:,.0f})" for i, g in zip(x, groups, strict=True)])
     axes.axhline(0.5, color="gray", linestyle=":")
-    axes.set_ylim(min(0.48, *(m.low - 0.02 for m in means if not math.isnan(m.low))), 1)
-    axes.set_xlabel("training images (groups of images that belong together)")
-    axes.set_ylabel("AUROC on validation, 95 % interval\n0.5: chance, 1: faultless")
-    axes.set_title("\n".join(textwrap.wrap(title, 90)), fontsize=9)
+    axes.set_title(textwrap.fill(title, 90), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=110)
-    plt.close(figure)
 
 
 def main(argv: list[str]) -> None:
@@ -205,15 +187,15 @@ def main(argv: list[str]) -> None:
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
         with ending_in_one_line(config.batch_size), held(arguments.OUTPUT):
             points, positive = measure(arguments, config)
+            each = [point for own in points for point in own]
+            rows = [vars(p) | {"auroc": p.auroc.value, "low": p.auroc.low, "high": p.auroc.high} for p in each]
+            sentence = verdict(points, positive)
+            table, picture = (arguments.OUTPUT / f"learning_curve.{kind}" for kind in ("csv", "png"))
+            with keeping_former(table), keeping_former(picture):
+                write_table(table, rows)
+                draw(points, sentence, picture)
     except (CONFIG.ConfigError, DataError, DeviceError, checkpoint.CheckpointError, FolderInUse) as error:
         sys.exit(str(error))
-    each = [point for own in points for point in own]
-    rows = [vars(p) | {"auroc": p.auroc.value, "low": p.auroc.low, "high": p.auroc.high} for p in each]
-    sentence = verdict(points, positive)
-    table, picture = (arguments.OUTPUT / f"learning_curve.{kind}" for kind in ("csv", "png"))
-    with keeping_former(table), keeping_former(picture):
-        write_table(table, rows)
-        draw(points, sentence, picture)
     print(f"{sentence}\nwrote {table} and {picture}")
 
 

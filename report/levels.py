@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data.processed import COLUMNS, read_table
 from data.splits import join
-from report.evaluate import Figure, evaluate
+from report.evaluate import Figure, evaluate, judged
 
 Rows = list[dict[str, str]]  # of predictions.csv, with the columns that the manifest has for the image
 IDENTIFIERS = ("patient", "patient_id", "study", "frame", "view")
@@ -71,16 +71,13 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     """
     rows = [row for row in rows if row["truth"]]
     paths = [row["path"] for row in rows]
+    labels, scores, groups = judged(rows, positive)
     patients = [row.get("patient") or row.get("patient_id") or "" for row in rows]
-    owners = [patient or row.get("group") or row["path"] for patient, row in zip(patients, rows, strict=True)]
+    owners = [patient or group for patient, group in zip(patients, groups.tolist(), strict=True)]
     vessels = [f"{owner} {row['vessel']}" if row.get("vessel") else row["path"]
                for owner, row in zip(owners, rows, strict=True)]  # fmt: skip
-    labels = np.array([row["truth"] == positive for row in rows])
-    scores = np.array([float(row[f"probability_{positive}"]) for row in rows])
     # a manifest may tie by vessel or frame: what is one patient's is drawn together all the same
-    drawn = join(
-        [(row.get("group", ""), owner) for owner, row in zip(owners, rows, strict=True)], np.zeros((0, 2), int)
-    )
+    drawn = join(list(zip(groups, owners, strict=True)), np.zeros((0, 2), int))
     image = Level("image", "each image by itself", labels, scores, drawn, paths)
     vessel = _merged("vessel", image, vessels) if vessels != paths else image
     owner = dict(zip(vessels, owners, strict=True))
@@ -125,9 +122,7 @@ def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Itera
         column: of ``subgroup_columns``, or any other.
         threshold: from which on an image counts as positive.
     """
-    y = np.array([row["truth"] == positive for row in rows])
-    s = np.array([float(row[f"probability_{positive}"]) for row in rows])
-    groups = np.array([row.get("group") or row["path"] for row in rows])
+    y, s, groups = judged(rows, positive)
     held = np.array([_values(row, column) for row in rows])
     for value in sorted(set().union(*held[y])):
         own = np.array([value in values for values in held])

@@ -66,7 +66,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     labels = np.array([names.index(row["truth"]) for row in rows])
     probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     logits = np.log(np.maximum(probabilities, 1e-300))
-    groups = [row["group"] for row in rows]
+    groups = [row["group"] or row["path"] for row in rows]
     temperature = fit_temperature(labels, logits)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
     scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()

@@ -71,8 +71,7 @@ def words(model: VisionTransformer) -> tuple[str, str, str]:
     if len(kernels) > 1:
         stem = f"convolution stem\n{len(kernels) - 1} of 3 x 3, then\none of {kernels[-1]} x {kernels[-1]}"
     count, extra = math.prod(model.grid), model.num_prefix_tokens - 1
-    kept = math.ceil(embeddings.kept_tokens * count)
-    lines = ["+ positions", *([f"{kept} of {count} patches stay"] if kept < count else [])]
+    lines = ["+ positions", *[f"{embeddings.num_kept} of {count} patches stay"] * (embeddings.num_kept < count)]
     lines += [f"CLS, {extra} register{'s' * (extra > 1)} in front" if extra else "CLS in front"]
     hidden = [part.out_features for part in model.head if isinstance(part, nn.Linear)][:-1]
     return stem, ",\n".join(lines), f"head\n{hidden[0]}, tanh" if hidden else "head"
@@ -83,7 +82,7 @@ def diagram(model: VisionTransformer) -> Figure:
     first = next(part for part in model.embeddings.modules() if isinstance(part, nn.Conv2d))
     (height, width), heads, depth = model.embeddings.patch_embedding.image_size, model.num_heads, len(model.blocks)
     count, wide = math.prod(model.grid), model.embeddings.cls_token.shape[2]
-    tokens = model.num_prefix_tokens + math.ceil(model.embeddings.kept_tokens * count)
+    tokens = model.num_prefix_tokens + model.embeddings.num_kept
     hidden = max(part.out_features for part in model.blocks[0].modules() if isinstance(part, nn.Linear))
     every, split = f"({tokens}, {wide})", f"({heads}, {tokens}, {wide // heads})"
     stem, added, head = words(model)

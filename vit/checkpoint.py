@@ -1,5 +1,6 @@
 """ViT.ckpt: writing it whole, and reading it without running anything that it holds."""
 
+import inspect
 import io
 import math
 import pickletools
@@ -18,12 +19,11 @@ from vit.model import VisionTransformer
 
 FORMAT = 1
 NEEDED = ("state_dict", "config", "class_names", "preprocessing", "threshold", "temperature")
-MODEL_KEYS = (
-    "image_size", "patch_size", "num_channels", "num_classes", "embedding_size", "num_hidden_layers", "num_heads",
-    "mlp_ratio", "qkv_bias", "hidden_dropout_prob", "attention_dropout", "eps", "num_registers",
-    "representation_size", "initializer_range", "stem", "kept_tokens", "patch_dropout",
+MODEL_KEYS = tuple(inspect.signature(VisionTransformer).parameters)  # the keys of config.yml that shape the model
+SHAPING = (  # those that weights cannot do without
+    "patch_size", "num_channels", "embedding_size", "num_hidden_layers", "num_heads", "mlp_ratio", "qkv_bias",
+    "num_registers", "representation_size", "stem",
 )  # fmt: skip
-
 NUMBER, NUMBERS = float | int, [float | int]
 FORMS: dict[str, Any] = {  # a type, a list of such, or names with such; of all but NEEDED older checkpoints lack some
     "state_dict": dict, "config": dict, "class_names": [str], "threshold": NUMBER, "temperature": NUMBER,
@@ -69,19 +69,17 @@ def read(path: Path) -> Any:
     checked = io.BytesIO()
     try:
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            parts = {part.filename: part for part in archive.infolist()}
-            packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts.values())
-            if packed or sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
-                raise ValueError("parts that are larger than the file")
-            if len(parts) < len(archive.infolist()):
-                raise ValueError("a part that is there twice")
-            for name, part in parts.items():
+            parts = archive.infolist()
+            odd = len(set(archive.namelist())) < len(parts) or any(part.compress_type for part in parts)
+            if odd or sum(part.file_size for part in parts) > path.stat().st_size:
+                raise ValueError("a part that is there twice, or packed, or parts that are larger than the file")
+            for part in parts:
                 content = archive.read(part)  # raises if its checksum differs
-                if name.lower().endswith("data.pkl"):
+                if part.filename.lower().endswith("data.pkl"):
                     named = {word for what, word, _ in pickletools.genops(content) if what.name == "GLOBAL"}
                     if not named <= GLOBALS:
                         raise ValueError("more than plain types")
-                copy.writestr(name, content)
+                copy.writestr(part.filename, content)
         checked.seek(0)
         return torch.load(checked, map_location="cpu", weights_only=True)
     except Exception:  # zipfile, pickletools and torch raise many kinds for a damaged or hostile file
@@ -111,7 +109,7 @@ def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
         models = [_model(checkpoint["config"], state) for state in states]
         if states := checkpoint.get("familiarity"):
             checkpoint["familiarity"] = [familiarity.restore(*pair) for pair in zip(models, states, strict=True)]
-    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         said = (str(error).splitlines() or [""])[0]
         raise CheckpointError(f"{path}: weights and configuration do not fit: {said[:300]}") from None
     return models, checkpoint
@@ -140,17 +138,7 @@ def initialise(model: VisionTransformer, path: Path) -> None:
     unlike = [name for name in own.keys() | state.keys() if name not in own or name not in state
               or own[name].shape != state[name].shape]  # fmt: skip
     if unlike or source.num_heads != model.num_heads:
-        keys = (
-            "patch_size",
-            "num_channels",
-            "embedding_size",
-            "num_hidden_layers",
-            "num_heads",
-            "mlp_ratio",
-            "num_registers",
-            "stem",
-        )
-        had = ", ".join(f"{key} {about['config'].get(key)}" for key in keys)
+        had = ", ".join(f"{key} {about['config'].get(key)}" for key in SHAPING)
         raise CheckpointError(f"{path}: is of another architecture; wanted weights for this configuration, got {had}")
     model.load_state_dict(state)
 
@@ -169,6 +157,7 @@ def _check(checkpoint: dict[str, Any]) -> None:
     config = CONFIG.load(None, given)
     checkpoint["config"] = {name: getattr(config, name) for name in given}
     how, names, scores = checkpoint["preprocessing"], checkpoint["class_names"], checkpoint.get("conformal_scores")
+    centre, width = (0.0, 1.0) if how.get("window") is None else how["window"]
     right = {
         "class_names": len(set(names)) == len(names) == config.num_classes
         and all(len(name.encode()) < 256 and min(name) >= " " for name in names),  # as a folder may be called
@@ -177,7 +166,8 @@ def _check(checkpoint: dict[str, Any]) -> None:
         "preprocessing": how["image_size"] == config.image_size
         and 0 <= how["border"] <= 0.45
         and (how["mean"] is None or (0 <= how["mean"] <= 1 and 1e-6 <= how["std"] <= 1))
-        and (how.get("window") is None or (_fits([*how["window"]], NUMBERS, seen) and 0 < how["window"][1] < math.inf)),
+        and _fits([centre, width], NUMBERS, seen)
+        and 0 < width < math.inf,
         "members": len(checkpoint.get("members", [])) < 100,
     }
     if wrong := [name for name, fits in right.items() if not fits]:

@@ -23,6 +23,11 @@ def accelerator(device: str) -> str:
     return {"auto": "gpu" if torch.cuda.is_available() else "cpu", "cuda": "gpu"}.get(device, device)
 
 
+def torch_device(device: str) -> torch.device:
+    """The same as torch calls it."""
+    return torch.device({"gpu": "cuda"}.get(name := accelerator(device), name))
+
+
 def precision(wanted: str, accelerator: str) -> str:
     """Lightning's name of the number format; auto takes mixed precision on a GPU."""
     if wanted == "auto" and accelerator == "gpu":

@@ -109,9 +109,9 @@ class Embeddings(nn.Module):
         patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.kept_tokens, self.patch_dropout = kept_tokens, patch_dropout
         self.patch_embedding = PatchEmbedding(image_size, patch_size, num_channels, embedding_size, stem)
         num_patches = self.patch_embedding.grid[0] * self.patch_embedding.grid[1]
+        self.num_kept, self.patch_dropout = max(1, round(kept_tokens * num_patches)), patch_dropout
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embedding_size))
         self.registers = nn.Parameter(torch.zeros(1, num_registers, embedding_size))
         self.position_embedding = nn.Parameter(torch.zeros(1, 1 + num_patches, embedding_size))
@@ -120,14 +120,13 @@ class Embeddings(nn.Module):
     def kept(self, images: Tensor) -> Tensor | None:
         """(B, K) numbers of the patches that stay in the sequence, rising; None if all do."""
         dropout = self.patch_dropout if self.training else 0.0
-        if self.kept_tokens == 1 and not dropout:
+        if self.num_kept == self.position_embedding.shape[1] - 1 and not dropout:
             return None
         variances = contrast(images, self.patch_embedding.patch_size)  # (B, N)
-        count = max(1, round(self.kept_tokens * variances.shape[1]))
-        numbers = variances.argsort(dim=1, descending=True, stable=True)[:, :count]
+        numbers = variances.argsort(dim=1, descending=True, stable=True)[:, : self.num_kept]
         if dropout:
             chance = torch.rand(numbers.shape, device=numbers.device).argsort(dim=1)
-            numbers = numbers.gather(1, chance[:, : max(1, round((1 - dropout) * count))])
+            numbers = numbers.gather(1, chance[:, : max(1, round((1 - dropout) * self.num_kept))])
         return numbers.sort(dim=1).values
 
     def forward(self, images: Tensor, kept: Tensor | None = None) -> Tensor:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from files import written_whole
 from vit import plot
+from vit.device import DeviceError
 from vit.resume import Keeper, WholeCheckpoints
 
 SECONDS_BETWEEN_PICTURES = 30
@@ -59,6 +61,9 @@ def trainer_for(
         gradient_clip: largest norm of the gradient; 0: no clipping.
         patience: epochs without a better validation AUROC after which to stop; 0: never.
         how: passed on to Lightning: accelerator, devices, num_nodes, strategy, precision.
+
+    Raises:
+        DeviceError: Lightning does not take these.
     """
     best: dict[str, Any] = {"dirpath": folder, "filename": "best", "monitor": "val_auroc", "mode": "max"}
     callbacks: list[Any] = [
@@ -69,15 +74,13 @@ def trainer_for(
     ]
     if patience:
         callbacks.append(EarlyStopping("val_auroc", mode="max", patience=patience))
-    return pl.Trainer(
-        max_epochs=epochs,
-        gradient_clip_val=gradient_clip or None,
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        logger=TensorBoardLogger(folder, name="", version=""),
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        **how,
-    )
+    try:
+        return pl.Trainer(
+            max_epochs=epochs, gradient_clip_val=gradient_clip or None, callbacks=callbacks,
+            plugins=[WholeCheckpoints()], logger=TensorBoardLogger(folder, name="", version=""),
+            num_sanity_val_steps=0, log_every_n_steps=10, use_distributed_sampler=False, enable_model_summary=False,
+            **how,
+        )  # fmt: skip
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        asked = ", ".join(f"--{name} {how[name]}" for name in ("devices", "num_nodes", "strategy"))
+        raise DeviceError(f"got {asked}, which Lightning does not take: {' '.join(str(error).split())}") from None
