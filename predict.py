@@ -151,8 +151,13 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str]) -> None:
     arguments = parse(argv)
+    from vit.archive import CheckpointError, screened
+
+    try:
+        screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made, is there
+    except CheckpointError as error:
+        sys.exit(str(error))
     from data.readers import DataError
-    from vit.checkpoint import CheckpointError
     from vit.device import DeviceError
     from vit.explain import ExplanationError
 

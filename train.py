@@ -184,12 +184,15 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
 
 def main(argv: list[str]) -> None:
     arguments = parse(argv)
+    from vit.archive import CheckpointError, screened
+
     try:
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
-    except CONFIG.ConfigError as error:
+        if arguments.init:
+            screened(arguments.init)  # before torch, for which it may have been made, is there
+    except (CONFIG.ConfigError, CheckpointError) as error:
         sys.exit(str(error))
     from data.readers import DataError
-    from vit.checkpoint import CheckpointError
     from vit.device import DeviceError
     from vit.resume import ending_in_one_line
 

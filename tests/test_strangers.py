@@ -5,6 +5,7 @@ python -m tests.test_strangers FOLDER writes the attacks, reads them all and say
 
 import io
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import torch
 
 from tests.conftest import contents
 from vit import checkpoint
-from vit.checkpoint import CheckpointError
+from vit.archive import CheckpointError
 
 MARK = "code_ran.txt"  # in the working folder, if anything of a file is run
 WEIGHT = "model.norm.weight"
@@ -142,6 +143,9 @@ def attacks() -> dict[str, bytes]:
         "bytearray": calls("__builtin__.bytearray", 10**10),
         "tensor of a size": calls("torch.Tensor", 10**11),
         "storage of a size": calls("torch.storage.UntypedStorage", 10**11),
+        "memo of any number": with_plan(b"\x80\x02}r\xff\xff\xff\x7f."),
+        "a key of tuples in tuples": with_plan(b"\x80\x02}()" + b"\x85" * 10**6 + b"K\x01u."),
+        "tuples that double": with_plan(b"\x80\x02}()" + b"2\x86" * 60 + b"K\x01u."),
         # the archive
         "packed": rezipped(packing=zipfile.ZIP_DEFLATED),
         "zip bomb": rezipped(extra=(("archive/data/99", bytes(1 << 28)),), packing=zipfile.ZIP_DEFLATED),
@@ -158,6 +162,9 @@ def attacks() -> dict[str, bytes]:
         # tensors
         "beyond its storage": with_plan(plan.replace(b"K\x10\x85", b"J" + struct.pack("<i", 1 << 28) + b"\x85")),
         "one number as many": with_weight(torch.ones(1).expand(16)),
+        "storage beyond its part": with_plan(
+            re.sub(rb"K\x10(?=tq.Q)", b"J" + struct.pack("<i", 1 << 28), plan, flags=re.DOTALL)
+        ),
         "strides": with_weight(torch.ones(32)[::2]),
         "not finite": with_weight(vector * float("nan")),
         "infinite": with_weight(vector / 0),
@@ -214,6 +221,7 @@ def attacks() -> dict[str, bytes]:
 
 
 ATTACKS = attacks()
+BEFORE_TORCH = list(ATTACKS)[: list(ATTACKS).index("one number as many")]  # to run code, or made of sizes
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -256,8 +264,10 @@ def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
 def test_memory_is_not_taken_for_what_is_not_there(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.test_strangers", str(tmp_path)]
     run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    without, beyond, _ = map(int, re.findall(r"(\d+) MB", run.stdout))
     assert "was read" not in run.stdout
-    assert int(run.stdout.split("took ")[1].split(" MB")[0]) < 300
+    assert without < 100
+    assert beyond < 300
 
 
 @pytest.mark.parametrize("name", ["reduce in the configuration", "zip bomb", "as large as may be", "truncated"])
@@ -271,25 +281,49 @@ def test_predict_ends_with_one_line(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "ViT.ckpt"]
 
 
-def main(folder: Path) -> None:
-    """Read every attack, and say by how much memory grew beyond that of torch and of the attacks themselves."""
-    for number, content in enumerate(ATTACKS.values()):
-        (folder / f"{number}.ckpt").write_bytes(content)
-    code = f"""
-import pathlib
-from vit import checkpoint
+READ = """
+import pathlib, sys
 def peak():  # not getrusage, which remembers the parent's peak as well
     return int(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
-before = peak()
-for path in sorted(pathlib.Path({str(folder)!r}).glob("*.ckpt")):
+"""
+BY_PREDICT = (
+    READ
+    + """
+import predict
+for path in sys.argv[1:]:
     try:
-        checkpoint.load(path)
+        predict.main(["--Path", "x", "--Path_Checkpoint", path])
+        print(path, "was read")
+    except SystemExit as error:
+        assert str(error).startswith(path), error
+assert "torch" not in sys.modules
+print(f"{len(sys.argv) - 1} attacks are refused by predict.py before torch is imported, at most {peak()} MB")
+"""
+)
+BY_LOAD = (
+    READ
+    + """
+from vit import checkpoint
+before = peak()
+for path in sys.argv[1:]:
+    try:
+        checkpoint.load(pathlib.Path(path))
         print(path, "was read")
     except checkpoint.CheckpointError:
         pass
-print(f"{len(ATTACKS)} attacks took {{peak() - before}} MB beyond the {{before}} MB of torch")
+print(f"{len(sys.argv) - 1} attacks took {peak() - before} MB beyond the {before} MB of torch")
 """
-    print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout, end="")
+)
+
+
+def main(folder: Path) -> None:
+    """Read every attack, and say how much memory that took."""
+    paths = [str(folder / f"{number}.ckpt") for number in range(len(ATTACKS))]
+    for path, content in zip(paths, ATTACKS.values(), strict=True):
+        Path(path).write_bytes(content)
+    for code, given in ((BY_PREDICT, paths[: len(BEFORE_TORCH)]), (BY_LOAD, paths)):
+        command = [sys.executable, "-c", code, *given]
+        print(subprocess.run(command, capture_output=True, text=True, check=True).stdout, end="")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
 """ViT.ckpt: writing it whole, and reading it without running anything that it holds."""
 
 import inspect
-import io
 import math
-import pickletools
 import reprlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from torch.nn.functional import interpolate
 import CONFIG
 from files import written_whole
 from vit import familiarity
+from vit.archive import CheckpointError, screened
 from vit.model import VisionTransformer
 
 FORMAT = 1
@@ -33,12 +31,6 @@ FORMS: dict[str, Any] = {  # a type, a list of such, or names with such; of all 
     "run": str, "split_sha256": str, "versions": {str: str}, "init": {str: str | dict}, "validation": {str: NUMBER},
     "figures": {str: NUMBERS}, "epoch_chosen_on_validation": bool, "history": [[{str: NUMBER}]],
 }  # fmt: skip
-STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-GLOBALS = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {n}Storage" for n in STORAGES)}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used, with the reason in one line."""
 
 
 def build_model(config: dict[str, Any]) -> VisionTransformer:
@@ -59,33 +51,17 @@ def read(path: Path) -> Any:
     """What ``save`` wrote. Nothing that the file names is run, and it takes no more memory than some times its size.
 
     torch.load runs no code of it either, but it gives a small file all the memory that it asks for, and does not see
-    that bits have turned over. So zipfile reads and checks each part first, and torch is handed those parts alone.
+    that bits have turned over. So torch is handed no more than what ``screened`` has let through.
 
     Raises:
         CheckpointError: missing, damaged, no checkpoint, or holding more than plain types and tensors.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; python train.py --Config config.yml makes one")
-    checked = io.BytesIO()
     try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            parts = archive.infolist()
-            odd = len(set(archive.namelist())) < len(parts) or any(part.compress_type for part in parts)
-            if odd or sum(part.file_size for part in parts) > path.stat().st_size:
-                raise ValueError("a part that is there twice, or packed, or parts that are larger than the file")
-            for part in parts:
-                content = archive.read(part)  # raises if its checksum differs
-                if part.filename.lower().endswith("data.pkl"):
-                    named = {word for what, word, _ in pickletools.genops(content) if what.name == "GLOBAL"}
-                    if not named <= GLOBALS:
-                        raise ValueError("more than plain types")
-                copy.writestr(part.filename, content)
-        checked.seek(0)
-        return torch.load(checked, map_location="cpu", weights_only=True)
-    except Exception:  # zipfile, pickletools and torch raise many kinds for a damaged or hostile file
-        raise CheckpointError(
-            f"{path}: is damaged, or no checkpoint, or holds more than plain types, which could run code; none was run"
-        ) from None
+        return torch.load(screened(path), map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises many kinds
+        raise CheckpointError(f"{path}: is damaged: {(str(error).splitlines() or [''])[0][:300]}") from None
 
 
 def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
