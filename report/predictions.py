@@ -121,7 +121,11 @@ def judge(
 def _tell(predictions: list[Prediction], limit: dict[str, float]) -> None:
     """Notes of what keeps the predictions from being taken at their word."""
     for count, words in (
-        (sum((said.unlike or 0) > 1 for said in predictions), "are unlike the training images: it may say anything"),
+        (
+            sum((said.unlike or 0) > 1 for said in predictions),
+            "lie farther from the training images than 19 in 20 of like images do: what is said of them "
+            "may mean nothing",
+        ),
         (sum(said.in_training for said in predictions), "were in training: what is said of them flatters"),
     ):
         if count:

@@ -17,7 +17,6 @@ from vit.plot import curves
 
 MEASURES = ("train_loss", "val_loss", "val_auroc", "val_accuracy", "val_sensitivity", "val_specificity", "val_f1")
 ROWS = [{"epoch": i, **dict.fromkeys(MEASURES, i % 7 / 7)} for i in range(300)]
-COUNTS = {"configurations": 40, "images": 40, "dicom": 20, "checkpoints": 20}
 HUGE = ("a: " * 40_000, "lr: 0x" + "f" * 400, "epochs: 0x" + "f" * 400, "lr: 1" + "0" * 400)
 
 

@@ -153,4 +153,7 @@ def test_how_many_images_are_unlike_is_said(tmp_path: Path, folder: Path, capsys
     rows = predicted(tmp_path, folder / "val", familiarity=[near])
     unlike = sum(float(row["unlike"]) > 1 for row in rows)
     assert unlike
-    assert f"note: {unlike} of {len(rows)} images are unlike the training images" in capsys.readouterr().err
+    assert (
+        f"note: {unlike} of {len(rows)} images lie farther from the training images than 19 in 20 of like"
+        in capsys.readouterr().err
+    )
