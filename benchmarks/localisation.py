@@ -37,6 +37,7 @@ from data import processed
 from data.dataset import CoronaryDataset, as_float
 from data.readers import DataError
 from vit import checkpoint
+from vit.archive import CheckpointError
 from vit.device import DeviceError, torch_device
 from vit.explain import METHODS
 from vit.plot import upsampled
@@ -238,5 +239,5 @@ def main(argv: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (DataError, checkpoint.CheckpointError, DeviceError) as error:
+    except (DataError, CheckpointError, DeviceError) as error:
         sys.exit(str(error))

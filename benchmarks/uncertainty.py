@@ -30,6 +30,7 @@ from report.evaluate import fit_temperature
 from report.publish import MOST
 from report.uncertainty import conformal_scores, conformal_set, limits
 from vit import checkpoint, familiarity
+from vit.archive import CheckpointError
 from vit.model import VisionTransformer
 
 SPLITS, BINS, TOGETHER, CROPS, SMALLEST = 200, 10, 64, 600, 48  # SMALLEST: edge of a crop in pixels of its picture
@@ -176,5 +177,5 @@ def _familiar(
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (DataError, checkpoint.CheckpointError) as error:
+    except (DataError, CheckpointError) as error:
         sys.exit(str(error))

@@ -25,6 +25,7 @@ from data.readers import DataError
 from files import FolderInUse, held, keeping_former, remove_leftovers, written_whole
 from report.evaluate import Figure, compare, evaluate, judged
 from vit import checkpoint
+from vit.archive import CheckpointError
 from vit.device import DeviceError, accelerator
 from vit.resume import ending_in_one_line
 
@@ -194,7 +195,7 @@ def main(argv: list[str]) -> None:
             with keeping_former(table), keeping_former(picture):
                 write_table(table, rows)
                 draw(points, sentence, picture)
-    except (CONFIG.ConfigError, DataError, DeviceError, checkpoint.CheckpointError, FolderInUse) as error:
+    except (CONFIG.ConfigError, DataError, DeviceError, CheckpointError, FolderInUse) as error:
         sys.exit(str(error))
     print(f"{sentence}\nwrote {table} and {picture}")
 

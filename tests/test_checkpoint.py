@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vit import checkpoint
-from vit.checkpoint import MODEL_KEYS, CheckpointError
+from vit.archive import CheckpointError
+from vit.checkpoint import MODEL_KEYS
 from vit.model import VisionTransformer
 
 SIZES = {"image_size": 32, "patch_size": 8, "num_channels": 1, "num_classes": 2, "embedding_size": 16,

@@ -14,7 +14,7 @@ from data.inputs import find, gather
 from report.predictions import judge
 from tests.conftest import contents
 from vit import checkpoint, familiarity
-from vit.checkpoint import CheckpointError
+from vit.archive import CheckpointError
 from vit.model import VisionTransformer
 
 

@@ -304,12 +304,13 @@ BY_LOAD = (
     READ
     + """
 from vit import checkpoint
+from vit.archive import CheckpointError
 before = peak()
 for path in sys.argv[1:]:
     try:
         checkpoint.load(pathlib.Path(path))
         print(path, "was read")
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         pass
 print(f"{len(sys.argv) - 1} attacks took {peak() - before} MB beyond the {before} MB of torch")
 """

@@ -17,6 +17,7 @@ from data.prepare import prepare
 from report.uncertainty import conformal_scores, conformal_set, limits
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint, familiarity
+from vit.archive import CheckpointError
 
 HOW = {"image_size": 32, "border": 0.0, "stretch": False}
 
@@ -93,7 +94,7 @@ def test_a_level_that_is_no_share_is_refused(level: str, capsys: pytest.CaptureF
 @pytest.mark.parametrize("scores", [[0.1], {"normal": [0.1]}, {"normal": [[0.1]], "abnormal": [0.1]}])
 def test_scores_of_another_form_are_refused(tmp_path: Path, scores: object) -> None:
     checkpoint.save(contents(conformal_scores=scores), tmp_path / "a.ckpt")
-    with pytest.raises(checkpoint.CheckpointError, match="do not fit"):
+    with pytest.raises(CheckpointError, match="do not fit"):
         checkpoint.load(tmp_path / "a.ckpt")
 
 
