@@ -28,6 +28,16 @@ def test_class_weights_scale_each_image_and_the_sum_is_divided_by_the_images() -
     assert float(loss) == pytest.approx(math.log(2) * (0.5 + 2 + 2) / 3)
 
 
+def test_validation_has_the_precision_of_prediction_whatever_that_of_training() -> None:
+    torch.manual_seed(0)
+    net, images = nn.Linear(64, 2), torch.randn(50, 64)
+    module = Classifier(net, 1e-3, 0.0, 0.1, 0.0, None, {}, None, 1.0, 0)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        module.validation_step((images, torch.zeros(50, dtype=torch.long), torch.arange(50), torch.empty(0)), 0)
+    with torch.no_grad():
+        assert torch.equal(module.seen[0][:, 2:], net(images))
+
+
 def test_unknown_patches_count_nothing_and_lesion_counts_more() -> None:
     logits = torch.tensor([[[0.0, 50.0], [0.0, 0.0], [50.0, 50.0], [50.0, 50.0]]])  # (1, 4 patches, lesion and vessel)
     targets = torch.tensor([[[1.0, math.nan], [0.0, 1.0], [math.nan, math.nan], [math.nan, math.nan]]])

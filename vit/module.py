@@ -92,7 +92,8 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, indices, _ = batch
-        logits = self(images).float()
+        with torch.autocast(images.device.type, enabled=False):  # as predict.py, whatever the training's precision
+            logits = self(images.float()).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:
