@@ -37,6 +37,7 @@ class CoronaryData(pl.LightningDataModule):
             raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
                             f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
         self._check_leaks(folder)
+        folder.keep(("train", "val"))
         self.mean: float | None
         self.std: float | None
         self.mean, self.std = self._statistics()

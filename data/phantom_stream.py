@@ -3,6 +3,7 @@
 import hashlib
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,9 @@ class Phantoms(processed.Processed):
     """Images of a stream; a sample's path ends in its number there."""
 
     pixels: NDArray  # (n, 3, S, S) uint8: image, lesion mask, vessel mask
+
+    def keep(self, splits: Sequence[str], most: int = 0) -> None:
+        """They are in memory."""
 
     def image(self, sample: processed.Sample) -> NDArray:
         return self._of(sample)[0]

@@ -73,10 +73,26 @@ class Processed:
         return [sample for sample in self.samples if sample.split == split]
 
     def image(self, sample: Sample) -> NDArray:
-        """(H, W) pixels, mapped from the file: uint8 from 0 to 255 or float16 from 0 to 1."""
+        """(H, W) pixels, uint8 from 0 to 255 or float16 from 0 to 1; mapped from the file unless ``keep`` read it."""
         return self._mapped(sample.path)
 
+    def keep(self, splits: Sequence[str], most: int = 2 << 30) -> None:
+        """Read the images and masks of these splits into memory, which loader workers share, up to ``most`` bytes."""
+        for sample in self.samples:
+            for name in {sample.path, sample.mask} - {""} if sample.split in splits else ():
+                image = np.array(self._mapped(name))
+                most -= image.nbytes
+                if most < 0:
+                    return
+                self._kept[name] = image
+
+    @cached_property
+    def _kept(self) -> dict[str, NDArray]:
+        return {}
+
     def _mapped(self, name: str) -> NDArray:
+        if name in self._kept:
+            return self._kept[name]
         image = np.lib.format.open_memmap(self.folder / name, mode="r")  # opens .npy alone, and no pickled objects
         return image[:, :, 0] if image.ndim == 3 else image
 

@@ -34,6 +34,26 @@ def test_first_published_folder_loads_as_it_is(tmp_path: Path) -> None:
     assert loaded.image(loaded.of("val")[0]).shape == (16, 16)
 
 
+def test_images_of_the_splits_that_train_stay_in_memory_up_to_a_limit(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    prepare(pictures(), tmp_path / "out", CONFIGURATION)
+    whole, limited = processed.load(tmp_path / "out"), processed.load(tmp_path / "out")
+    first, *others = whole.of("train")
+    pixels = np.array(whole.image(first))
+    whole.keep(("train",))
+    limited.keep(("train",), most=3 * pixels.nbytes // 2)
+    for sample in whole.samples:
+        (tmp_path / "out" / sample.path).unlink()
+    assert np.array_equal(whole.image(first), pixels)
+    assert np.array_equal(limited.image(first), pixels)
+    assert all(whole.image(each).shape == pixels.shape for each in others)
+    with pytest.raises(FileNotFoundError):
+        limited.image(others[0])
+    with pytest.raises(FileNotFoundError):
+        whole.image(whole.of("val")[0])
+
+
 def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
     first, second = result.samples[0].path, result.samples[1].path
