@@ -82,6 +82,7 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
     from data.readers import DataError
     from report.publish import write_familiarity, write_validation
     from vit import checkpoint
+    from vit.archive import CheckpointError
     from vit.device import accelerator, precision
     from vit.module import Classifier
     from vit.progress import History, trainer_for
@@ -126,9 +127,16 @@ def fit(config: CONFIG.Config, arguments: argparse.Namespace, data: "CoronaryDat
         if trainer.is_global_zero:
             history.write()  # now, for last.ckpt is of before the last validation and takes its row back
         trainer.validate(classifier, data, ckpt_path=folder / f"{weights}.ckpt", weights_only=True, verbose=False)
-    except RuntimeError:
-        if keeper.signal:  # the first process has kept the state and left
+    except DataError:
+        raise
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, RuntimeError) and keeper.signal:  # the first process has kept the state and left
             raise keeper.stopped() from None
+        restoring = last.exists() and not keeper.listening
+        if restoring and (not isinstance(error, RuntimeError) or "state_dict" in str(error)):
+            said = (str(error).splitlines() or [""])[0]
+            raise CheckpointError(f"{last}: is not of this kind of run: {type(error).__name__}, "
+                                             f"{said[:300]}; remove it to begin anew") from None  # fmt: skip
         raise
     if trainer.is_global_zero:
         (plain,), _ = checkpoint.load(folder / f"{weights}.ckpt")  # whole, however the strategy spreads the model

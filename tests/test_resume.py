@@ -101,6 +101,19 @@ def test_the_training_loss_is_of_one_epoch(folder: Path) -> None:
     assert others == pytest.approx([first] * 2, rel=0.2)
 
 
+@pytest.mark.parametrize("part", ["optimizer_states", "lr_schedulers", "CoronaryData"])
+def test_a_state_of_another_form_is_refused_in_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    with failing(monkeypatch, *MOMENTS[2]), pytest.raises(OSError, match=r"power cut"):
+        train.main(command(folder, "out", *RECIPE))
+    (last,) = folder.parent.glob("out/runs/*/last.ckpt")
+    state = torch.load(last, weights_only=True)
+    torch.save(state | {part: {name: [] for name in state[part]} if isinstance(state[part], dict) else [[]]}, last)
+    with pytest.raises(SystemExit, match=r"last.ckpt: is not of this kind of run: .*; remove it to begin anew$"):
+        train.main(command(folder, "out", *RECIPE))
+
+
 def test_patience_is_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = ("--epochs", "30", "--patience", "2", "--lr", "1e-9")
     train.main(command(folder, "whole", *recipe))

@@ -60,6 +60,7 @@ class Keeper(pl.Callback):
         self.folder, self.seconds, self.names = folder, seconds, names
         self.sums = dict[str, float]()  # of each loss over the steps of this epoch, all processes alike
         self.signal, self.stopping, self.kept = 0, False, time.monotonic()
+        self.listening = False  # from the first step or validation on
 
     def state_dict(self) -> dict[str, Any]:
         return {"sums": self.sums}
@@ -72,6 +73,7 @@ class Keeper(pl.Callback):
 
     def _listen(self) -> None:
         """In place of Lightning, whose own answer to SIGTERM can leave processes waiting for each other."""
+        self.listening = True
         for number in STOPPING:
             signal.signal(number, self._hear)
 
