@@ -120,7 +120,8 @@ def script() -> bytes:
 
 
 def attacks() -> dict[str, bytes]:
-    vector = contents()["state_dict"][WEIGHT]
+    state = contents()["state_dict"]
+    vector = state[WEIGHT]
     good = saved(contents())
     plan = zipfile.ZipFile(io.BytesIO(good)).read("archive/data.pkl")
     return {
@@ -140,6 +141,12 @@ def attacks() -> dict[str, bytes]:
         "storage of a size": calls("torch.storage.UntypedStorage", 10**11),
         "memo of any number": with_plan(b"\x80\x02}r\xff\xff\xff\x7f."),
         "a key of tuples in tuples": with_plan(b"\x80\x02}()" + b"\x85" * 10**6 + b"K\x01u."),
+        "keys that collide": with_plan(
+            b"\x80\x02}(" + b"".join(pickle.dumps(k * (2**61 - 1), 2)[2:-1] + b"N" for k in range(1, 40000)) + b"u."
+        ),
+        "attributes again and again": with_plan(b"\x80\x02ccollections\nOrderedDict\n)R" + b"}b" * 9 + b"."),
+        "a method of the dictionary": with_plan(b"\x80\x02ccollections\nOrderedDict\n)R}X\x03\0\0\0getK\x01sb."),
+        "many dimensions": with_plan(plan.replace(b"K\x10\x85", b"(" + b"K\x01" * 1000 + b"t")),
         "tuples that double": with_plan(b"\x80\x02}()" + b"2\x86" * 60 + b"K\x01u."),
         # the archive
         "packed": rezipped(packing=zipfile.ZIP_DEFLATED),
@@ -160,6 +167,9 @@ def attacks() -> dict[str, bytes]:
         "storage beyond its part": with_plan(
             re.sub(rb"K\x10(?=tq.Q)", b"J" + struct.pack("<i", 1 << 28), plan, flags=re.DOTALL)
         ),
+        "one number in many dimensions": saved(contents(threshold=torch.ones(1).expand(*[3] * 8))),
+        "one tensor of many names": saved(contents(state_dict={f"model.{n}": vector for n in range(2000)})),
+        "one tensor of two members": saved(contents(state_dict=state, members=[dict(state)])),
         "strides": with_weight(torch.ones(32)[::2]),
         "not finite": with_weight(vector * float("nan")),
         "infinite": with_weight(vector / 0),
@@ -169,6 +179,7 @@ def attacks() -> dict[str, bytes]:
         "quantised": with_weight(torch.quantize_per_tensor(vector, 0.1, 0, torch.qint8)),
         "text for a tensor": saved(contents(state_dict={WEIGHT: "text"})),
         "no tensors": saved(contents(state_dict={})),
+        "a name of a terminal": saved(contents(state_dict={"model.\x1b[2J": vector.long()})),
         # sizes
         "image size": with_config(image_size=10**6),
         "blocks": with_config(num_hidden_layers=10**9),

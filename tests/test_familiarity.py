@@ -1,6 +1,7 @@
 """vit.familiarity: images that are unlike the training images are told from those that are like them."""
 
 import io
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,15 @@ def test_a_checkpoint_gives_it_back(tmp_path: Path) -> None:
     (loaded,), about = checkpoint.load(tmp_path / "a.ckpt")
     images = smooth(4, 3)
     assert torch.equal(about["familiarity"][0](loaded, images), near(source.eval(), images))
+
+
+def test_a_state_does_not_say_how_it_is_taken() -> None:
+    state = OrderedDict(
+        (name, value.long() + 1) for name, value in familiarity.Familiarity(model()).state_dict().items()
+    )
+    state._metadata = {"": {"assign_to_params_buffers": True}}  # type: ignore[attr-defined]
+    restored = familiarity.restore(model(), state).state_dict()
+    assert all(value.is_floating_point() for value in restored.values())
 
 
 def test_distances_of_an_ensemble_are_averaged(tmp_path: Path, folder: Path) -> None:

@@ -13,12 +13,19 @@ BYTES = {"Float": 4, "Double": 8, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4,
          "Bool": 1}  # fmt: skip
 STORAGES = {f"torch {kind}Storage": size for kind, size in BYTES.items()}
 TENSOR, ORDERED = "torch._utils _rebuild_tensor_v2", "collections OrderedDict"
+MOST_DIMENSIONS, MOST_TENSORS = 8, 100_000
 VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "NONE", "NEWTRUE", "NEWFALSE"}
-FILLED = object()  # stands for a list, a dictionary or a tensor
+FILLED = object()  # stands for a list or a tensor
 
 
 class _Nested(tuple[Any, ...]):
     """A tuple that holds tuples."""
+
+
+class _Ordered(set[Any]):
+    """The keys of an ordered dictionary, which may bring its ``_metadata`` once; a plain one's are in a set."""
+
+    built = False
 
 
 class CheckpointError(ValueError):
@@ -40,13 +47,15 @@ def screened(path: Path) -> io.BytesIO:
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
             parts = archive.infolist()
             names = archive.namelist()
-            if len({name.partition("/")[0] for name in names}) != 1 or len(set(names)) < len(names):
+            if len({name.partition("/")[0] for name in names}) != 1 or len({name.lower() for name in names}) < len(
+                names
+            ):
                 raise ValueError("no folder or several, or a part that is there twice")
-            if not {"data.pkl", "version"} <= {name.partition("/")[2] for name in names}:
-                raise ValueError("lacks what torch.save writes")
+            sizes = {part.filename.partition("/")[2]: part.file_size for part in parts}
+            if not {"data.pkl", "version"} <= sizes.keys() or "constants.pkl" in sizes:
+                raise ValueError("other parts than torch.save writes")
             if any(part.compress_type for part in parts) or sum(part.file_size for part in parts) > path.stat().st_size:
                 raise ValueError("packed parts, or such that are larger than the file")
-            sizes = {part.filename.partition("/data/")[2]: part.file_size for part in parts}
             for part in parts:
                 content = archive.read(part)  # raises if its checksum differs
                 if part.filename.lower().endswith("data.pkl"):
@@ -69,7 +78,7 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
         ValueError, LookupError, TypeError, AttributeError: it does anything that ``torch.save`` does not do with plain
             types, or it says that a tensor, or its storage, is larger than what is there.
     """
-    stack, marks, memo = list[Any](), list[int](), dict[Any, Any]()
+    stack, marks, memo, tensors = list[Any](), list[int](), dict[Any, Any](), 0
 
     def taken(count: int) -> tuple[Any, ...]:
         items = tuple(stack[len(stack) - count :])
@@ -85,7 +94,7 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
         elif name == "MARK":
             marks.append(len(stack))
         elif name in ("EMPTY_DICT", "EMPTY_LIST"):
-            stack.append(FILLED)
+            stack.append(set() if name == "EMPTY_DICT" else FILLED)
         elif name in ("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
             items = taken(len(stack) - marks.pop() if name == "TUPLE" else int(name[-1]) if name[-1].isdigit() else 0)
             if any(isinstance(item, _Nested) for item in items):
@@ -97,24 +106,42 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
             stack.append(memo[said])
         elif name == "BINPERSID":
             kind, storage, key, _, count = stack.pop()
-            if kind != "storage" or STORAGES[storage] * count > sizes[key]:
-                raise ValueError("a storage that is larger than its part")
+            if kind != "storage" or type(count) is not int or STORAGES[storage] * count != sizes[f"data/{key}"]:
+                raise ValueError("a storage of another size than its part")
             stack.append(count)
+            tensors += 1
         elif name == "REDUCE":
             what, given = taken(2)
-            if what == TENSOR:
-                count, offset, shape, strides, *_ = given
-                last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-                if min(offset, *shape, *strides, 0) < 0 or (0 not in shape and last >= count):
-                    raise ValueError("a tensor that is larger than its storage")
-            elif (what, given) != (ORDERED, ()):
+            if (what, given) == (ORDERED, ()):
+                stack.append(_Ordered())
+            elif what == TENSOR:
+                _within(*given)
+                stack.append(FILLED)
+                tensors += 1
+            else:
                 raise ValueError("a call")
-            stack.append(FILLED)
         elif name in ("SETITEM", "SETITEMS"):
-            items = taken(len(stack) - marks.pop() if name == "SETITEMS" else 2)
-            if not all(isinstance(key, str | int | float | None) for key in items[::2]):
-                raise ValueError("a key that is no plain value")
-        elif name in ("APPENDS", "APPEND", "BUILD"):
+            keys = taken(len(stack) - marks.pop() if name == "SETITEMS" else 2)[::2]
+            if not all(isinstance(key, str | None) or (isinstance(key, int) and abs(key) < 1 << 31) for key in keys):
+                raise ValueError("a key that is no plain value, or one of many that could be made to collide")
+            stack[-1].update(keys)
+        elif name == "BUILD":
+            (state,) = taken(1)
+            if type(stack[-1]) is not _Ordered or stack[-1].built or state != {"_metadata"}:
+                raise ValueError("attributes")
+            stack[-1].built = True
+        elif name in ("APPENDS", "APPEND"):
             taken(len(stack) - marks.pop() if name == "APPENDS" else 1)
-        elif name not in ("PROTO", "STOP"):
+        elif not (name == "STOP" or (name == "PROTO" and said == 2)):
             raise ValueError(f"the step {name}")
+        if tensors > MOST_TENSORS:
+            raise ValueError("tensors without end")
+
+
+def _within(count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> None:
+    """Raise ValueError if a tensor does not lie within the ``count`` numbers of its storage."""
+    if len(shape) > MOST_DIMENSIONS:
+        raise ValueError("a tensor of many dimensions")
+    last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    if min(offset, *shape, *strides, 0) < 0 or (0 not in shape and last >= count):
+        raise ValueError("a tensor that is larger than its storage")

@@ -71,7 +71,7 @@ def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
         CheckpointError: missing, not ours, of a later format, damaged, or holding more than plain types.
     """
     checkpoint = read(path)
-    version = checkpoint.get("format_version") if isinstance(checkpoint, dict) else None
+    version = checkpoint.get("format_version") if type(checkpoint) is dict else None
     if not isinstance(version, int):
         raise CheckpointError(f"{path}: is no checkpoint of this project; make one with train.py")
     if version > FORMAT:
@@ -82,12 +82,13 @@ def load(path: Path) -> tuple[list[VisionTransformer], dict[str, Any]]:
     try:
         _check(checkpoint)
         states = [checkpoint.pop("state_dict"), *checkpoint.pop("members", [])]
+        _check_tensors(states + checkpoint.get("familiarity", []))
         models = [_model(checkpoint["config"], state) for state in states]
         if states := checkpoint.get("familiarity"):
             checkpoint["familiarity"] = [familiarity.restore(*pair) for pair in zip(models, states, strict=True)]
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        said = (str(error).splitlines() or [""])[0]
-        raise CheckpointError(f"{path}: weights and configuration do not fit: {said[:300]}") from None
+        said = "".join(c if c.isprintable() else "?" for c in str(error).split("\n")[0][:300])
+        raise CheckpointError(f"{path}: weights and configuration do not fit: {said}") from None
     return models, checkpoint
 
 
@@ -128,8 +129,10 @@ def _check(checkpoint: dict[str, Any]) -> None:
     seen = set[int]()
     for name, form in FORMS.items():
         if name in checkpoint and not _fits(checkpoint[name], form, seen):
-            raise ValueError(f"{name}: got {reprlib.repr(checkpoint[name])}, wanted another type")
+            raise ValueError(f"{name}: got {_said(checkpoint[name])}, wanted another type")
     given = {name: value for name, value in checkpoint["config"].items() if name in CONFIG.FIELDS}
+    if odd := [name for name, value in given.items() if not isinstance(value, str | int | float | None)]:
+        raise ValueError(f"{odd[0]}: got {_said(given[odd[0]])}")
     config = CONFIG.load(None, given)
     checkpoint["config"] = {name: getattr(config, name) for name in given}
     how, names, scores = checkpoint["preprocessing"], checkpoint["class_names"], checkpoint.get("conformal_scores")
@@ -147,9 +150,26 @@ def _check(checkpoint: dict[str, Any]) -> None:
         "members": len(checkpoint.get("members", [])) < 100,
     }
     if wrong := [name for name, fits in right.items() if not fits]:
-        raise ValueError(f"{wrong[0]}: got {reprlib.repr(checkpoint.get(wrong[0]))}")
+        raise ValueError(f"{wrong[0]}: got {_said(checkpoint.get(wrong[0]))}")
     if scores:
         checkpoint["conformal_scores"] = {name: sorted(map(float, scores[name])) for name in names}
+
+
+def _said(value: Any) -> str:
+    """A value, shortened, or the name of its type if it may be large or of many parts."""
+    return reprlib.repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def _check_tensors(states: list[dict[str, Any]]) -> None:
+    """Raise ValueError if tensors share their numbers: a small file could stand for any amount of them."""
+    own = [
+        value.untyped_storage().data_ptr()
+        for state in states
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    if len(set(own) - {0}) < len(own) - own.count(0):
+        raise ValueError("tensors that share their numbers")
 
 
 def _fits(value: Any, form: Any, seen: set[int]) -> bool:
@@ -169,10 +189,13 @@ def _fits(value: Any, form: Any, seen: set[int]) -> bool:
 def _model(config: dict[str, Any], state: dict[str, Any]) -> VisionTransformer:
     """The weights of the model alone: what training added for itself stays behind."""
     own = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    with torch.device("meta"):  # no memory is taken for what the weights do not fill
+        model = build_model(config)
+    wanted = {name: value.shape for name, value in model.state_dict().items()}
+    if {name: value.shape for name, value in own.items()} != wanted:
+        raise ValueError("got weights of other names or shapes than its configuration's")
     for name, value in own.items():
         if not (value.is_floating_point() and value.is_contiguous() and value.isfinite().all()):
             raise ValueError(f"{name}: wanted floating, finite numbers, each there by itself")
-    with torch.device("meta"):  # no memory is taken for what the weights do not fill
-        model = build_model(config)
     model.load_state_dict({name: value.float() for name, value in own.items()}, assign=True)
     return model.eval()

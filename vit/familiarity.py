@@ -84,7 +84,7 @@ def fit(model: VisionTransformer, training: Iterable[Tensor], held_out: Iterable
 def restore(model: VisionTransformer, state: dict[str, Tensor]) -> Familiarity:
     """That of a checkpoint. Raises RuntimeError or ValueError if the state is not that of this model's."""
     result = Familiarity(model)
-    result.load_state_dict(state)
+    result.load_state_dict(dict(state))  # without what an ordered one may say of how it is to be taken
     if not (result.limit > 0 and all(part.isfinite().all() for part in state.values())):
         raise ValueError("familiarity: wanted finite numbers and a limit above 0")
     return result
