@@ -204,7 +204,7 @@ def summarise(output: Path) -> None:
         labelled.add(label)
     axis.set(xlabel="seconds of training on the images, one thread", ylabel="validation AUROC")
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(output / "time_to_quality.png", dpi=110)
 
 
