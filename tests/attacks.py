@@ -167,7 +167,7 @@ def attacks() -> dict[str, bytes]:
         "storage beyond its part": with_plan(
             re.sub(rb"K\x10(?=tq.Q)", b"J" + struct.pack("<i", 1 << 28), plan, flags=re.DOTALL)
         ),
-        "one number in many dimensions": saved(contents(threshold=torch.ones(1).expand(*[3] * 8))),
+        "one number in many dimensions": saved(contents(threshold=torch.ones(1).expand(*[4] * 8))),
         "one tensor of many names": saved(contents(state_dict={f"model.{n}": vector for n in range(2000)})),
         "one tensor of two members": saved(contents(state_dict=state, members=[dict(state)])),
         "strides": with_weight(torch.ones(32)[::2]),

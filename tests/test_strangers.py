@@ -24,7 +24,8 @@ def test_an_attack_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_bytes(ATTACKS[name])
     with pytest.raises(CheckpointError) as error:
         checkpoint.load(path)
-    assert len(str(error.value).splitlines()) == 1
+    assert str(error.value).isprintable()  # one line, and nothing that moves a terminal's cursor
+    assert "tensor(" not in str(error.value)  # of many parts, it takes minutes to write
     assert len(str(error.value)) < 1000
     assert list(tmp_path.iterdir()) == [path]
 

@@ -45,11 +45,9 @@ def screened(path: Path) -> io.BytesIO:
     checked = io.BytesIO()
     try:
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            parts = archive.infolist()
-            names = archive.namelist()
-            if len({name.partition("/")[0] for name in names}) != 1 or len({name.lower() for name in names}) < len(
-                names
-            ):
+            parts, names = archive.infolist(), archive.namelist()
+            folders, spellings = {name.partition("/")[0] for name in names}, {name.lower() for name in names}
+            if len(folders) != 1 or len(spellings) < len(names):
                 raise ValueError("no folder or several, or a part that is there twice")
             sizes = {part.filename.partition("/")[2]: part.file_size for part in parts}
             if not {"data.pkl", "version"} <= sizes.keys() or "constants.pkl" in sizes:
