@@ -67,7 +67,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     probabilities = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
     logits = np.log(np.maximum(probabilities, 1e-300))
     groups = [row["group"] or row["path"] for row in rows]
-    temperature = fit_temperature(labels, logits)
+    temperature = fit_temperature(labels, logits, groups)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
     scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
     result["conformal_scores"] = conformal_scores(labels, scores, names)

@@ -188,11 +188,40 @@ def test_the_threshold_lies_between_the_classes_it_separates() -> None:
     assert fit_threshold([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]) == pytest.approx(0.5)
 
 
-def test_temperature_finds_by_how_much_logits_were_multiplied() -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(5000, 2)) * 2
-    y = (rng.random(5000) < 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))).astype(int)
-    assert fit_temperature(y, 3 * logits) == pytest.approx(3, rel=0.1)
+def calibrated(seed: int, n: int) -> tuple[NDArray, NDArray]:
+    """Labels drawn by the probabilities that (n, 2) logits say."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, 2)) * 2
+    return (rng.random(n) < 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))).astype(int), logits
+
+
+@pytest.mark.parametrize("scale", [0.3, 3])
+def test_temperature_finds_by_how_much_logits_were_multiplied(scale: float) -> None:
+    y, logits = calibrated(0, 20000)
+    assert fit_temperature(y, scale * logits) == pytest.approx(scale, rel=0.1)
+
+
+def test_temperature_stays_within_what_it_is_fitted_to_undo() -> None:
+    """Between 1 and the true one in about 39 of 40 draws."""
+    found = [fit_temperature(y, 2 * logits) for y, logits in (calibrated(seed, 100) for seed in range(200))]
+    assert 0.95 <= np.mean([1 <= temperature <= 2 for temperature in found]) < 1
+
+
+def test_temperature_of_calibrated_logits_stays_1() -> None:
+    stayed = [fit_temperature(*calibrated(seed, 150)) == 1 for seed in range(200)]
+    assert 0.93 <= np.mean(stayed) < 1
+
+
+def test_images_of_one_group_count_less_than_as_many_groups() -> None:
+    y, logits = calibrated(2, 20)
+    views, shown = np.tile(y, 20), np.tile(3 * logits, (20, 1))
+    assert fit_temperature(views, shown) > fit_temperature(views, shown, np.tile(np.arange(20), 20)) >= 1
+
+
+@pytest.mark.parametrize(("labels", "end"), [([0, 1] * 500, 20), ([0, 0] * 500, 0.05)])
+def test_temperature_stays_between_its_ends(labels: list[int], end: float) -> None:
+    spread = 1000 if end == 20 else 1e-6
+    assert fit_temperature(labels, [[spread, 0.0]] * 1000) == pytest.approx(end)
 
 
 @settings(max_examples=40, deadline=None)
