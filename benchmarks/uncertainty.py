@@ -138,37 +138,28 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--others", nargs="*", default=[], help="folders or globs of images unlike the training images")
     parser.add_argument("--level", type=float, default=0.9)
     options = parser.parse_args(argv)
-    (model, *_), about = checkpoint.load(options.Path_Checkpoint)
+    models, about = checkpoint.load(options.Path_Checkpoint)
     names, how = about["class_names"], about["preprocessing"]
     common = (how["image_size"], how["mean"], how["std"], about["config"]["num_channels"])
 
     def tensor(image: Array) -> torch.Tensor:
         return to_tensor(image, *common[1:])
 
-    def images_of(path: Path, *splits: str) -> tuple[list[torch.Tensor], Array, Array, Array]:
-        """Images, (n,) labels, (n, K) logits and (n,) groups."""
-        datasets = [CoronaryDataset(load(path), split, *common) for split in splits]
-        images = [dataset[0, i][0] for dataset in datasets for i in range(len(dataset))]
-        samples = [sample for dataset in datasets for sample in dataset.samples]
-        labels = np.array([names.index(sample.label) for sample in samples])
-        return images, labels, over(images, model).astype(float), np.array([sample.group for sample in samples])
-
-    splits = ("train", "val") if options.held_out else ("val",)
-    images, labels, logits, groups = images_of(options.held_out or options.Path, *splits)
+    folder = load(options.held_out or options.Path)
+    splits = [CoronaryDataset(folder, split, *common) for split in (("train", "val") if options.held_out else ("val",))]
+    images = [dataset[0, i][0] for dataset in splits for i in range(len(dataset))]
+    samples = [sample for dataset in splits for sample in dataset.samples]
+    labels, groups = np.array([names.index(s.label) for s in samples]), np.array([s.group for s in samples])
     halves = halvings(groups)
     print(f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
           f"{SPLITS} random halvings")  # fmt: skip
-    if options.held_out:
-        _, *validation = images_of(options.Path, "val")
-        temperature = fit_temperature(*validation)
-        own = [
-            calibration_error(labels == len(names) - 1, softmax(logits / t, axis=1)[:, -1]) for t in (1, temperature)
-        ]
-        print(f"  calibration error of all {own[0]:.4f}, by the temperature {temperature:.3f} "
-              f"of {len(validation[0])} validation images {own[1]:.4f}")  # fmt: skip
+    logits = over(images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)).astype(float)
+    own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
+           for temperature in (1.0, about["temperature"])]  # fmt: skip
+    print(f"  all, by the checkpoint's temperature {about['temperature']:.3f}: {own[0]:.4f}, after {own[1]:.4f}")
     calibration(labels, logits, groups, halves)
     coverage(labels, logits, groups, halves, names, options.level)
-    near = _familiar(model, CoronaryDataset(load(options.Path), "train", *common), images)
+    near = _familiar(models[0], CoronaryDataset(load(options.Path), "train", *common), images)
     others = {path: [tensor(item.image(how)) for item in gather(find(path), names)] for path in options.others}
     others["crops of photographs and textures"] = [tensor(image) for image in crops(how["image_size"])]
     warnings(near, near(images), others, halves)

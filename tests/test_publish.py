@@ -1,0 +1,53 @@
+"""What ViT.ckpt takes from the validation images of one run, and of several that are folds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.processed import write_table
+from report.publish import publish
+from tests.conftest import contents
+from vit import checkpoint
+
+
+def runs(tmp_path: Path, count: int, scale: float) -> list[Path]:
+    """Folders of finished runs whose logits are ``scale`` times those that their 400 labels were drawn by."""
+    rng, made = np.random.default_rng(0), []
+    for number in range(count):
+        run = tmp_path / f"run{number}"
+        run.mkdir()
+        more = {"training_images_sha256": [], "validation": {"epoch": 1}}
+        for name in ("best.ckpt", "last.ckpt"):
+            checkpoint.save(contents(**more), run / name)
+        write_table(run / "metrics.csv", [{"epoch": 1, "val_auroc": 0.9}])
+        logits = rng.normal(size=400) * 3
+        abnormal = rng.random(400) < 1 / (1 + np.exp(-logits))
+        shares = 1 / (1 + np.exp(-scale * logits))
+        rows = [
+            {
+                "path": f"{number}_{i}.png",
+                "truth": "abnormal" if sick else "normal",
+                "probability_normal": 1 - share,
+                "probability_abnormal": share,
+                "predicted": "abnormal" if share > 0.5 else "normal",
+                "group": f"{number}_{i}",
+            }
+            for i, (sick, share) in enumerate(zip(abnormal, shares, strict=True))
+        ]
+        write_table(run / "validation.csv", rows)
+        made.append(run)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("count", "scale", "low", "high"),
+    [
+        (1, 3, 2, 3.2),  # too sure
+        (1, 0.4, 1, 1),  # not sure enough on images that its epoch was chosen on, where every model looks better
+        (3, 0.4, 0.38, 0.6),  # not sure enough on images of other folds
+    ],
+)
+def test_temperature_of_a_run_and_of_folds(tmp_path: Path, count: int, scale: float, low: float, high: float) -> None:
+    publish(runs(tmp_path, count, scale), tmp_path / "ViT.ckpt", 0)
+    assert low <= checkpoint.read(tmp_path / "ViT.ckpt")["temperature"] <= high
