@@ -26,7 +26,7 @@ from data.dataset import CoronaryDataset, to_tensor
 from data.inputs import find, gather
 from data.processed import load
 from data.readers import DataError
-from report.evaluate import fit_temperature
+from report.fit import fit_temperature
 from report.publish import MOST
 from report.uncertainty import conformal_scores, conformal_set, limits
 from vit import checkpoint, familiarity

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from data.dataset import CoronaryDataset
 from data.processed import read_table, write_table
 from files import keeping_former
-from report.evaluate import evaluate, fit_temperature, fit_threshold
+from report.evaluate import evaluate
+from report.fit import fit_temperature, fit_threshold
 from report.uncertainty import conformal_scores
 from vit import checkpoint, familiarity
 from vit.model import VisionTransformer
