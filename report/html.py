@@ -49,7 +49,8 @@ def write(
     said = [each for predictions, _ in parts for each in predictions]
     folder = _folder(said[0].item.path)
     context = _figures(said, about) | _training(about, folder, checkpoint)
-    context["notes"] = _notes(said, about, context["same"] == "yes")
+    context["epoch_chosen"] = about.get("epoch_chosen_on_validation", True)
+    context["notes"] = _notes(said, context["same"] == "yes", not context["epoch_chosen"])
     context["claim"] = filled(about, folder, context["headline"] if context["figures"] else "")
     root = _shared([Path(each.item.name).parent.parts for each in said])
     context["title"] = f"{about['class_names'][-1]} or not: {checkpoint.name} on {Path(*root[-2:])}"
@@ -139,19 +140,15 @@ def _named(figures: dict[str, Figure]) -> list[tuple[str, Figure]]:
     return [(name.upper() if name in short else name.replace("_", " "), figure) for name, figure in figures.items()]
 
 
-def _notes(said: list[Prediction], about: dict[str, Any], same: bool) -> list[str]:
+def _notes(said: list[Prediction], same: bool, folds: bool) -> list[str]:
     """What a reader has to know before the figures; ``same``: the images are of the folder that was trained on."""
     learned = sum(each.in_training for each in said)
     unlike = sum((each.unlike or 0) > 1 for each in said)
     notes = [f"{learned} of {len(said)} images were trained on: what is said of them flatters."] * bool(learned)
     notes += [f"{unlike} of {len(said)} images lie farther from the training images than 19 in 20 of like images do: "
               "what the model says of them may mean nothing."] * bool(unlike)  # fmt: skip
-    folds = not about.get("epoch_chosen_on_validation", True)  # then every image but those for testing was validated
-    if (
-        same
-        and not learned
-        and {each.item.row.get("split") for each in said} <= ({"train", "val"} if folds else {"val"})
-    ):
+    validated = {"train", "val"} if folds else {"val"}
+    if same and not learned and {each.item.row.get("split") for each in said} <= validated:
         chosen = "Temperature" if folds else "The epoch, temperature"
         notes.append(f"{chosen} and threshold were chosen on these images: the figures flatter.")
     return notes
