@@ -154,12 +154,15 @@ def main(argv: list[str]) -> None:
     print(f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
           f"{SPLITS} random halvings")  # fmt: skip
     logits = over(images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)).astype(float)
-    own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
-           for temperature in (1.0, about["temperature"])]  # fmt: skip
-    shares, limit = softmax(logits / about["temperature"], axis=1), limits(about["conformal_scores"], options.level)
-    held = np.mean([names[y] in conformal_set(each, limit) for y, each in zip(labels, shares.tolist(), strict=True)])
-    print(f"  by the checkpoint's own temperature {about['temperature']:.3f} calibration error {own[0]:.4f}, "
-          f"after {own[1]:.4f}; by its own limits {held:.3f} of the sets hold the true class")  # fmt: skip
+    if options.held_out:
+        own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
+               for temperature in (1.0, about["temperature"])]  # fmt: skip
+        shares, limit = softmax(logits / about["temperature"], axis=1), limits(about["conformal_scores"], options.level)
+        held = np.mean(
+            [names[y] in conformal_set(each, limit) for y, each in zip(labels, shares.tolist(), strict=True)]
+        )
+        print(f"  by the checkpoint's own temperature {about['temperature']:.3f} calibration error {own[0]:.4f}, "
+              f"after {own[1]:.4f}; by its own limits {held:.3f} of the sets hold the true class")  # fmt: skip
     calibration(labels, logits, groups, halves)
     coverage(labels, logits, groups, halves, names, options.level)
     near = _familiar(models[0], CoronaryDataset(load(options.Path), "train", *common), images)
