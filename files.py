@@ -1,4 +1,4 @@
-"""Writing files so that a reader meets the old one or the new one, never half of one."""
+"""Writing files so that a reader meets the old one or the new one, never half of one; and Ctrl-C in one line."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"  # begins the name of what is being written; a process follows
 
@@ -37,6 +38,34 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         if beside.exists():
             beside.unlink()
+
+
+@contextmanager
+def folder_written_whole(output: Path) -> Iterator[Path]:
+    """Yield the name of a folder beside ``output`` to make; it takes that name if the block succeeds, or is gone.
+
+    ``output`` must not exist when the block ends.
+    """
+    beside = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        yield beside
+        beside.rename(output)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def end_ctrl_c_in_one_line() -> None:
+    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is that of the signal."""
+    usual = sys.excepthook
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("\nstopped by Ctrl-C", file=sys.stderr)
+        else:
+            usual(kind, error, trace)
+
+    sys.excepthook = say
 
 
 def _sync(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from files import keeping_former
+from files import end_ctrl_c_in_one_line, keeping_former
 
 if TYPE_CHECKING:
     from report.predictions import Prediction
@@ -170,4 +170,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main(sys.argv[1:])

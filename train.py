@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import CONFIG
-from files import FolderInUse, held, remove_leftovers, written_whole
+from files import FolderInUse, end_ctrl_c_in_one_line, held, remove_leftovers, written_whole
 
 if TYPE_CHECKING:
     from data.datamodule import CoronaryData
@@ -212,4 +212,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main(sys.argv[1:])

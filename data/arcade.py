@@ -7,7 +7,6 @@ frame and touches no box.
 
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from data.processed import write_table
 from data.readers import DataError, read_grey
 from data.sources import SPLIT_NAMES
 from data.splits import join
+from files import end_ctrl_c_in_one_line, folder_written_whole
 
 STENOSIS = "stenosis"
 VESSEL_WIDTH = 21  # pixels, of the widest vessel that the search for normal windows sees
@@ -100,20 +100,21 @@ def convert(root: Path, output: Path, size: int, seed: int) -> list[dict[str, An
     images = [(255 * grey if (grey := read_grey(path)).dtype != np.uint8 else grey).astype(np.uint8)
               for _, path, _ in tqdm(frames, "reading", unit=" frames", mininterval=1)]  # fmt: skip
     groups = join([()] * len(frames), near_duplicates(np.stack([describe(image) for image in images])))
-    made, rows = output.with_name(f".{output.name}.partial"), []
-    shutil.rmtree(made, ignore_errors=True)
-    for number, ((split, path, boxes), image) in enumerate(zip(frames, images, strict=True)):
-        rng = np.random.default_rng([seed, number])
-        for label, (x, y) in windows(image, boxes, size, rng).items():
-            name = f"{split}/{label}/{split}_{path.stem}.png"
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(made / name), image[y : y + size, x : x + size])
-            seen = [(max(x0 - x, 0), max(y0 - y, 0), min(x1 - x, size), min(y1 - y, size)) for x0, y0, x1, y1 in boxes]
-            inside = [box for box in seen if box[0] < box[2] and box[1] < box[3]]
-            rows.append({"path": name, "split": split, "label": label, "group": f"f{groups[number]:05d}",
-                         "frame": f"{split}_{path.stem}", "lesion_boxes_xyxy": format_boxes(inside)})  # fmt: skip
-    write_table(made / "manifest.csv", rows)
-    made.rename(output)
+    rows = []
+    with folder_written_whole(output) as made:
+        for number, ((split, path, boxes), image) in enumerate(zip(frames, images, strict=True)):
+            rng = np.random.default_rng([seed, number])
+            for label, (x, y) in windows(image, boxes, size, rng).items():
+                name = f"{split}/{label}/{split}_{path.stem}.png"
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(made / name), image[y : y + size, x : x + size])
+                seen = [
+                    (max(x0 - x, 0), max(y0 - y, 0), min(x1 - x, size), min(y1 - y, size)) for x0, y0, x1, y1 in boxes
+                ]
+                inside = [box for box in seen if box[0] < box[2] and box[1] < box[3]]
+                rows.append({"path": name, "split": split, "label": label, "group": f"f{groups[number]:05d}",
+                             "frame": f"{split}_{path.stem}", "lesion_boxes_xyxy": format_boxes(inside)})  # fmt: skip
+        write_table(made / "manifest.csv", rows)
     return rows
 
 
@@ -134,4 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main()

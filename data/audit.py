@@ -23,7 +23,7 @@ from data.findings import FOLDS, KINDS, LIMIT, NOTICES, Finding, Look, draw, pro
 from data.geometry import Placement, read_mask
 from data.processed import Sample
 from data.readers import SUFFIXES, DataError, full_scale, kind_of, read_grey, wrong_suffix
-from files import written_whole
+from files import end_ctrl_c_in_one_line, written_whole
 
 SIZE, BORDER = Config().image_size, Config().border  # pictures are compared as data.prepare stores them
 FRAME, CORNER, THUMB = 0.06, 0.15, 32  # shares of the shorter edge that probes see; pixels of a thumbnail
@@ -191,4 +191,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     sys.exit(main())

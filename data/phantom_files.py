@@ -2,8 +2,6 @@
 
 import argparse
 import csv
-import multiprocessing
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from data.geometry import Box
+from data.workers import on_all_cores
+from files import end_ctrl_c_in_one_line, folder_written_whole
 
 Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]  # row of the manifest; file in the folder: pixels
 
@@ -42,21 +41,18 @@ def write_folder(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output} is not an empty folder: name a new one or empty it")
     make(0)  # wrong numbers fail here, before anything is written
-    made = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(made, ignore_errors=True)
-    task = partial(_save, make=make, folder=made)
-    with multiprocessing.get_context("spawn").Pool(workers, cv2.setNumThreads, (1,)) as pool:
-        rows = list(tqdm(pool.imap(task, range(count), chunksize=8), "phantoms", count, unit=" images", mininterval=1))
-    with (made / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([columns, *rows])
-    if output.exists():
-        output.rmdir()  # it is empty
-    made.rename(output)
+    with folder_written_whole(output) as made:
+        rows = on_all_cores(partial(_save, make=make, folder=made), range(count), "phantoms", 8, workers)
+        with (made / "manifest.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *rows])
+        if output.exists():
+            output.rmdir()  # it is empty
     return output / "manifest.csv"
 
 
 def command(write: Callable[..., Path], name: str, what: str, **defaults: float) -> None:
     """The command line `python -m data.<name>`: `--OUTPUT` and a number for each of `defaults`, given to `write`."""
+    end_ctrl_c_in_one_line()
     parser = argparse.ArgumentParser(f"python -m data.{name}", description=f"Write {what}.")
     parser.add_argument("--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder")
     for option, default in defaults.items():

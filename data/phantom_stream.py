@@ -1,22 +1,18 @@
 """Made-up images held in memory as if they were a prepared folder: train.py --phantoms xray learns from them."""
 
 import hashlib
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import CONFIG
 from data import phantom_ct, phantom_xray, processed
 from data.readers import DataError
+from data.workers import on_all_cores
 
 VALIDATION = 1000  # images beyond those for training, at full difficulty
 SPREAD = 0.15  # share by which the field of view of X-ray pictures varies either way
@@ -61,8 +57,7 @@ def make(config: CONFIG.Config) -> Phantoms:
         _draw(0, config)
     except ValueError as error:
         raise DataError(f"phantoms: {error}") from None
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        drawn = list(tqdm(pool.map(work, range(count), chunksize=64), "phantoms", count, unit=" images", mininterval=1))
+    drawn = on_all_cores(work, range(count), "phantoms", 64)
     samples = []
     for number, (label, patient, pixels) in enumerate(drawn):
         split = "train" if number < config.phantom_count else "val"

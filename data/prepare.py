@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import shutil
 import sys
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from data import contact_sheet, duplicates, processed, sources, splits
 from data.geometry import Placement, format_boxes, read_mask
 from data.processed import Sample
 from data.readers import DataError, about_dicom, read_grey
+from files import end_ctrl_c_in_one_line, folder_written_whole
 
 KEYS = ("image_size", "border", "stretch", "window_centre", "window_width", "frame",
         "val_share", "test_share", "folds", "seed")  # fmt: skip
@@ -83,9 +83,7 @@ def prepare(
         images = [image for image, leak in zip(images, leaks, strict=True) if not leak]
         labels, groups, sides = labels[~leaks], groups[~leaks], sides[~leaks]
 
-    partial_folder = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial_folder, ignore_errors=True)
-    samples = _store(partial_folder, images, sides, groups, _folds(labels, groups, sides, config, notes))
+    folds = _folds(labels, groups, sides, config, notes)
     train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
     mean, std = processed.statistics(train)
     info: dict[str, Any] = {
@@ -94,15 +92,15 @@ def prepare(
         "split": "as the data brought it" if brings_split else f"by data.prepare, grouped, seed {config.seed}",
         "notes": notes,
     }  # fmt: skip
-    processed.write(partial_folder, samples, info)
-    result = processed.load(partial_folder)
-    contact_sheet.of(result, partial_folder / "contact_sheet.png", config.seed)
-    if output.exists():
-        date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
-        kept = output.with_name(f"{output.name}_{date}")
-        output.rename(kept)
-        notes.append(f"kept the former {output.name} as {kept.name}")
-    partial_folder.rename(output)
+    with folder_written_whole(output) as made:
+        processed.write(made, _store(made, images, sides, groups, folds), info)
+        result = processed.load(made)
+        contact_sheet.of(result, made / "contact_sheet.png", config.seed)
+        if output.exists():
+            date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
+            kept = output.with_name(f"{output.name}_{date}")
+            output.rename(kept)
+            notes.append(f"kept the former {output.name} as {kept.name}")
     return replace(result, folder=output, info=info)
 
 
@@ -240,4 +238,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main()

@@ -1,20 +1,15 @@
 """Finding the images of a data set, with label, split, group, boxes and mask, as people keep them."""
 
-import multiprocessing
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-from tqdm import tqdm
-
 from data.processed import NORMAL_NAMES, POSITIVE_NAMES, Sample, read_table
 from data.readers import SUFFIXES, DataError, fault_of
+from data.workers import on_all_cores
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -65,11 +60,8 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
 
 
 def each(work: Callable[[Sample], Any], samples: list[Sample], title: str) -> list[Any]:
-    """What ``work`` gives for each image, on all cores, under a progress bar."""
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process whose libraries have started threads can hang
-    with ProcessPoolExecutor(os.cpu_count(), spawn, cv2.setNumThreads, (1,)) as pool:
-        done = map(work, samples) if len(samples) < FEW else pool.map(work, samples, chunksize=16)
-        return list(tqdm(done, title, len(samples), unit=" images", mininterval=1))
+    """What ``work`` gives for each image, on all cores unless they are few."""
+    return [work(sample) for sample in samples] if len(samples) < FEW else on_all_cores(work, samples, title, 16)
 
 
 def is_image(path: Path, folder: Path) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from data.processed import read_table
+from files import end_ctrl_c_in_one_line
 
 BINS, RESAMPLES, TAIL = 10, 2000, 0.025  # TAIL: probability beyond each end of an interval
 
@@ -209,6 +210,7 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly where head has read enough
     try:

@@ -22,7 +22,7 @@ import train
 from data.datamodule import CoronaryData
 from data.processed import Processed, load, read_table, write_table
 from data.readers import DataError
-from files import FolderInUse, held, keeping_former, remove_leftovers, written_whole
+from files import FolderInUse, end_ctrl_c_in_one_line, held, keeping_former, remove_leftovers, written_whole
 from report.evaluate import Figure, compare, evaluate, judged
 from vit import checkpoint
 from vit.archive import CheckpointError
@@ -201,4 +201,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main(sys.argv[1:])

@@ -23,7 +23,7 @@ from PIL import Image
 from data.dataset import as_float, to_tensor
 from data.inputs import find, gather
 from data.phantom_ct import SMALLEST, phantom
-from files import written_whole
+from files import end_ctrl_c_in_one_line, written_whole
 from report.overlay import STRIPE, Subject, striped, tile
 from report.structure import diagram, filters, mosaic, numbered, positions
 from vit import checkpoint
@@ -201,4 +201,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_ctrl_c_in_one_line()
     main(sys.argv[1:])

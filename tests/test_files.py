@@ -6,13 +6,14 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from files import UNFINISHED, FolderInUse, held, keeping_former, remove_leftovers, written_whole
+from files import UNFINISHED, FolderInUse, folder_written_whole, held, keeping_former, remove_leftovers, written_whole
 from tests.test_train import PROJECT
 from vit import checkpoint
 from vit.resume import ending_in_one_line
@@ -109,3 +110,33 @@ def test_the_error_number_survives(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught, written_whole(tmp_path / "a"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+
+
+def test_a_folder_that_is_not_finished_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="of the block"), folder_written_whole(tmp_path / "made") as made:
+        made.mkdir()
+        (made / "one").write_text("half")
+        raise ValueError("of the block")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_takes_its_name_when_it_is_finished(tmp_path: Path) -> None:
+    with folder_written_whole(tmp_path / "made") as made:
+        made.mkdir()
+        (made / "one").write_text("whole")
+        assert not (tmp_path / "made").exists()
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "one"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_a_command_and_its_processes_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "data.phantom_ct", "--OUTPUT", str(tmp_path / "new"), "--patients", "3000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while process.poll() is None and len(list(tmp_path.glob(".new.partial/images/*/*.png"))) < 200:
+        time.sleep(0.1)  # until all its processes are at work
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGINT
+    assert said.endswith("\nstopped by Ctrl-C\n")
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
