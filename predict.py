@@ -158,11 +158,12 @@ def main(argv: list[str]) -> None:
     except CheckpointError as error:
         sys.exit(str(error))
     from data.readers import DataError
-    from vit.device import DeviceError
+    from vit.device import DeviceError, out_of_memory_in_one_line
     from vit.explain import ExplanationError
 
     try:
-        predict(arguments)
+        with out_of_memory_in_one_line(f"lower --batch_size, which is {arguments.batch_size}"):
+            predict(arguments)
     except (DataError, CheckpointError, DeviceError, ExplanationError) as error:
         sys.exit(str(error))
     except OSError as error:

@@ -16,6 +16,7 @@ from data.inputs import Input, gather
 from report.predictions import Prediction, judge
 from tests.conftest import contents, table
 from vit import checkpoint
+from vit.model import VisionTransformer
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -34,6 +35,17 @@ def test_every_image_is_in_the_table_and_the_figure_is_drawn(tmp_path: Path, fol
     assert picture is not None
     assert picture.shape[0] > 600
     assert picture.std() > 20
+
+
+def test_out_of_memory_names_the_option_to_lower(
+    tmp_path: Path, folder: Path, ckpt: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(VisionTransformer, "forward", full)
+    with pytest.raises(SystemExit, match=r"\Aout of memory: lower --batch_size, which is 16"):
+        predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
 
 
 def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt: Path) -> None:

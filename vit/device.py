@@ -1,4 +1,8 @@
-"""Which device to work on."""
+"""Which device to work on, and what to say where it has no room."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -33,3 +37,14 @@ def precision(wanted: str, accelerator: str) -> str:
     if wanted == "auto" and accelerator == "gpu":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     return "32-true" if wanted in ("auto", "32") else wanted
+
+
+@contextmanager
+def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
+    """Leave with one line and a status where the machine or the device has no room for what the block does."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        sys.exit(f"out of memory: {advice}")

@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from files import written_whole
 from vit import checkpoint
+from vit.device import out_of_memory_in_one_line
 
 # the last is what SLURM can send before the time is up: sbatch --signal=USR1@60
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
@@ -149,7 +150,8 @@ class Keeper(pl.Callback):
 def ending_in_one_line(batch_size: int) -> Iterator[None]:
     """Leave with one line and a status where the run must stop, or the machine has no room for it."""
     try:
-        yield
+        with out_of_memory_in_one_line(f"lower batch_size, which is {batch_size}, or image_size; the runs so far stay"):
+            yield
     except Stopped as stopped:
         if not is_first_process():
             sys.exit(0)  # Lightning would kill the first process, which may still be writing, if another failed
@@ -162,7 +164,3 @@ def ending_in_one_line(batch_size: int) -> Iterator[None]:
         if error.errno is None:
             raise
         sys.exit(f"{error.filename}: {error.strerror}; what was kept before is whole, and the same command goes on")
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        sys.exit(f"out of memory: lower batch_size, which is {batch_size}, or image_size; the runs so far stay")
