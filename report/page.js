@@ -95,13 +95,12 @@ function fill() {
 function row(image, number) {
   const line = make("tr", null), picture = make("img", null, { src: image.picture, alt: "" });
   const canvas = make("canvas", null, { width: 88, height: 88, "aria-hidden": "true" });
-  for (const part of [picture, canvas]) line.appendChild(make("td", null)).append(part);
+  line.appendChild(make("td", null)).appendChild(make("div", null, { class: "pair" })).append(picture, canvas);
   thumbnail(canvas, picture, image);
   for (const [name, value, kind] of COLUMNS) {
     const cell = line.appendChild(make("td", null, { class: kind, "data-column": name }));
     if (name === "name") {
-      const button = cell.appendChild(make("button", image.name, { type: "button" }));
-      button.addEventListener("click", () => show(number));
+      cell.append(make("button", image.name, { type: "button" }));  // for the keyboard: a click anywhere does the same
       if (image.training) cell.append(" ", make("span", "was in training", { class: "tag" }));
     } else if (name === "predicted") {
       cell.append(make("span", image.predicted, { class: FILTERS.wrong(image) ? "wrong" : "" }));
@@ -112,6 +111,9 @@ function row(image, number) {
       if (image.unlike > 1) cell.append(" ", make("span", "unlike", { class: "tag" }));
     } else cell.textContent = value(image);
   }
+  line.addEventListener("click", (event) => {  // not where the mouse has marked text
+    if (event.detail === 0 || getSelection().isCollapsed) show(number);
+  });
   return line;
 }
 

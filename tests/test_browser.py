@@ -68,6 +68,30 @@ def pixels(page: sync_api.Page) -> str:
     return str(page.evaluate("document.getElementById('over').toDataURL()"))
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("what", ["canvas", 'td[data-column="probability"]', "button"])
+def test_a_click_on_an_image_its_map_or_its_row_opens_it(
+    browser: sync_api.Browser, made: Path, what: str, width: int
+) -> None:
+    page, faults = opened(browser, made, width)
+    row = page.locator("#table tbody tr").nth(2)
+    name = row.locator("button").inner_text()
+    row.locator(what).click()
+    assert page.locator("dialog[open] #name").inner_text() == name
+    assert faults == []
+    page.close()
+
+
+def test_text_can_be_marked_without_opening_its_image(page: sync_api.Page) -> None:
+    place = page.locator('#table tbody td[data-column="predicted"] span').first.bounding_box()
+    page.mouse.move(place["x"] + 1, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] - 1, place["y"] + place["height"] / 2)
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString()")
+    assert page.locator("dialog[open]").count() == 0
+
+
 def test_rows_are_sorted_by_probability_and_by_a_click(page: sync_api.Page) -> None:
     shares = [float(text) for text in column(page, "probability")]
     assert shares == sorted(shares, reverse=True)
