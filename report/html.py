@@ -29,7 +29,7 @@ from report.predictions import Prediction, judge
 from vit.checkpoint import load
 from vit.explain import DEFAULT
 
-MOST_AUDITED = 5000  # images: a minute
+MOST_AUDITED = 10_000  # images: a minute
 AT_ONCE = 16  # images, after training
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 
@@ -167,7 +167,7 @@ def _training(about: dict[str, Any], folder: processed.Processed | None, checkpo
             if own := folder.of(split):
                 counts = Counter(sample.label for sample in own)
                 splits.append((split, [*(counts[name] for name in names), len({sample.group for sample in own})]))
-        no_audit = f"Not made for more than {MOST_AUDITED} images: python -m data.audit --Path {folder.folder.name}"
+        no_audit = f"Not made for more than {MOST_AUDITED:,} images: python -m data.audit --Path {folder.folder.name}"
         if len(folder.samples) <= MOST_AUDITED:
             summary = table(audit(folder.folder) | {"path": folder.folder.name})
     count, from_weights = len(about.get("training_images_sha256", [])), about.get("init", {}).get("run")
