@@ -158,7 +158,7 @@ def table(report: dict[str, Any]) -> str:
         files = {file for finding in own for file in finding["files"]}
         lines += [f"{'notice' if kind in NOTICES else 'FAULT':<8}{len(own):>6}{len(files):>7}  {what}"] * bool(own)
         lines += [" " * 23 + (finding["how"] or " = ".join(finding["files"])) for finding in own[:TOLD]]
-        lines += [" " * 23 + f"and {len(own) - TOLD} more, in audit.json"] * (len(own) > TOLD)
+        lines += [" " * 23 + f"and {len(own) - TOLD} more"] * (len(own) > TOLD)
     clean = [what.split(":")[0] for kind, what in KINDS.items() if kind not in {f["kind"] for f in report["findings"]}]
     lines += [textwrap.fill(f"not found: {'; '.join(clean)}", 118), ""]
     if report["probes"]:
@@ -186,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
             beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except (ValueError, OSError) as error:
         sys.exit(str(error))
-    print(f"{table(report)}\nwrote {options.OUTPUT / 'audit.json'}; look at {options.OUTPUT / 'audit.png'}")
+    print(f"{table(report)}\nwrote {options.OUTPUT / 'audit.json'} (every file); see {options.OUTPUT / 'audit.png'}")
     return 2 if any(finding["fault"] for finding in report["findings"]) else 0
 
 
