@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"  # begins the name of what is being written; a process follows
 
@@ -50,13 +52,17 @@ def folder_written_whole(output: Path) -> Iterator[Path]:
     shutil.rmtree(beside, ignore_errors=True)
     try:
         yield beside
-        beside.rename(output)
-    finally:
+    except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        raise
+    beside.rename(output)
 
 
 def end_ctrl_c_in_one_line() -> None:
-    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is that of the signal."""
+    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is that of the signal.
+
+    Only the first is heard: a second would interrupt what the first leaves to be done, such as removing half a folder.
+    """
     usual = sys.excepthook
 
     def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -65,7 +71,12 @@ def end_ctrl_c_in_one_line() -> None:
         else:
             usual(kind, error, trace)
 
+    def first(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     sys.excepthook = say
+    signal.signal(signal.SIGINT, first)
 
 
 def _sync(path: Path) -> None:

@@ -154,7 +154,7 @@ def main(argv: list[str]) -> None:
     print(f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
           f"{SPLITS} random halvings")  # fmt: skip
     logits = over(images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)).astype(float)
-    if options.held_out:
+    if options.held_out and "conformal_scores" in about:  # not in older files
         own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
                for temperature in (1.0, about["temperature"])]  # fmt: skip
         shares, limit = softmax(logits / about["temperature"], axis=1), limits(about["conformal_scores"], options.level)

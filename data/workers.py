@@ -1,14 +1,19 @@
-"""Work on many images at once, in processes of all cores."""
+"""Work on many images at once, in processes of all cores, which Ctrl-C stops after the images under way."""
 
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import cv2
 from tqdm import tqdm
+
+_stopped = False  # in a worker: Ctrl-C was pressed, or the work has failed elsewhere
 
 
 def on_all_cores(
@@ -16,12 +21,50 @@ def on_all_cores(
 ) -> list[Any]:
     """What ``work`` gives for each item, in their order, under a progress bar; ``workers``: all cores by default."""
     spawn = multiprocessing.get_context("spawn")  # a fork of a process whose libraries have started threads can hang
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers or os.cpu_count(), spawn, _begin) as pool:
-        done = pool.map(work, items, chunksize=chunk)
-        return list(tqdm(done, title, len(items), unit=" images", mininterval=1))
+        try:
+            with _ctrl_c_later():  # inherited by the processes, which begin here, until they can take it
+                done = pool.map(partial(_unless_stopped, work), items, chunksize=chunk)
+            return list(tqdm(done, title, len(items), unit=" images", mininterval=1))
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                os.kill(process.pid or 0, signal.SIGINT)
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _begin() -> None:
-    """One thread for each process, which leaves Ctrl-C to the one that started it."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)  # several of each process would fight for the same cores
+    signal.signal(signal.SIGINT, _stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _stop(*_: Any) -> None:
+    global _stopped
+    _stopped = True  # no more: a second signal can come while this one is heard
+
+
+def _end_with_parent() -> None:
+    """Of a process that is killed these would otherwise wait for work for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _unless_stopped(work: Callable[[Any], Any], item: Any) -> Any:
+    return None if _stopped else work(item)

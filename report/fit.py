@@ -26,6 +26,7 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, groups: ArrayLike | No
     y, z = np.asarray(labels), np.asarray(logits, float)
     if z.ndim != 2 or y.shape != (len(z),) or not np.isfinite(z).all() or not np.isin(y, np.arange(z.shape[1])).all():
         raise ValueError(f"got labels {y.shape}, logits {z.shape}, wanted indices (n,) and finite logits (n, classes)")
+    z = z - z.max(axis=1, keepdims=True)  # equal logits are then 0 and say nothing, not what rounding leaves of them
     g = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     true = z[np.arange(len(y)), y.astype(int)]
 
@@ -41,6 +42,6 @@ def fit_temperature(labels: ArrayLike, logits: ArrayLike, groups: ArrayLike | No
     if above <= 0 <= below:
         return 1.0
     side, end = (0, np.log(20)) if above > 0 else (1, np.log(0.05))
-    if excess(end)[side] * excess(0)[side] > 0:
+    if (excess(end)[side] > 0) == (excess(0)[side] > 0):
         return float(np.exp(end))
     return float(np.exp(optimize.brentq(lambda log_t: excess(log_t)[side], 0, end)))

@@ -111,8 +111,10 @@ function row(image, number) {
       if (image.unlike > 1) cell.append(" ", make("span", "unlike", { class: "tag" }));
     } else cell.textContent = value(image);
   }
-  line.addEventListener("click", (event) => {  // not where the mouse has marked text
-    if (event.detail === 0 || getSelection().isCollapsed) show(number);
+  line.addEventListener("click", (event) => {
+    if (!event.target.closest("button, .pair") && !getSelection().isCollapsed) return;  // the mouse has marked text
+    line.querySelector("button").focus();  // where the keyboard goes on when the image is closed
+    show(number);
   });
   return line;
 }

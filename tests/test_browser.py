@@ -82,6 +82,20 @@ def test_a_click_on_an_image_its_map_or_its_row_opens_it(
     page.close()
 
 
+@pytest.mark.parametrize("what", ["canvas", "button"])
+def test_text_that_is_marked_elsewhere_does_not_keep_an_image_shut(page: sync_api.Page, what: str) -> None:
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('h2'))")
+    page.locator("#table tbody tr").first.locator(what).click()
+    assert page.locator("dialog[open]").count() == 1
+
+
+def test_closing_an_image_leaves_the_keyboard_at_its_name(page: sync_api.Page) -> None:
+    page.locator("#table tbody tr").nth(1).locator("canvas").click()
+    page.keyboard.press("Escape")
+    name = page.locator("#table tbody tr").nth(1).locator("button").inner_text()
+    assert page.evaluate("document.activeElement.textContent") == name
+
+
 def test_text_can_be_marked_without_opening_its_image(page: sync_api.Page) -> None:
     place = page.locator('#table tbody td[data-column="predicted"] span').first.bounding_box()
     page.mouse.move(place["x"] + 1, place["y"] + place["height"] / 2)

@@ -91,6 +91,13 @@ def test_temperature_never_raises_the_loss(seed: int, n: int, scale: float) -> N
     assert loss(logits / temperature) <= loss(logits) + 1e-9
 
 
+@pytest.mark.parametrize("logit", [np.log(1 / 3), 0.1, -5.55])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_temperature_of_logits_that_say_nothing_is_1(logit: float, classes: int) -> None:
+    labels = np.arange(1000) % classes
+    assert fit_temperature(labels, np.full((1000, classes), logit)) == 1
+
+
 def test_temperature_of_faultless_logits_stays_1() -> None:
     assert fit_temperature([0, 1], [[1.0, 0.0], [0.0, 1.0]]) == 1
 
