@@ -147,7 +147,7 @@ def _notes(said: list[Prediction], same: bool, folds: bool) -> list[str]:
     notes = [f"{learned} of {len(said)} images were trained on: what is said of them flatters."] * bool(learned)
     notes += [f"{unlike} of {len(said)} images lie farther from the training images than 19 in 20 of like images do: "
               "what the model says of them may mean nothing."] * bool(unlike)  # fmt: skip
-    validated = {"train", "val"} if folds else {"val"}
+    validated = {"train", "val"} if folds else {"val"}  # of folds every image but those for testing
     if same and not learned and {each.item.row.get("split") for each in said} <= validated:
         chosen = "Temperature" if folds else "The epoch, temperature"
         notes.append(f"{chosen} and threshold were chosen on these images: the figures flatter.")
@@ -167,9 +167,10 @@ def _training(about: dict[str, Any], folder: processed.Processed | None, checkpo
             if own := folder.of(split):
                 counts = Counter(sample.label for sample in own)
                 splits.append((split, [*(counts[name] for name in names), len({sample.group for sample in own})]))
-        no_audit = f"Not made for more than {MOST_AUDITED:,} images: python -m data.audit --Path {folder.folder.name}"
+        command = f"python -m data.audit --Path {folder.folder.name}"
+        no_audit = f"Not made for more than {MOST_AUDITED:,} images: {command}"
         if len(folder.samples) <= MOST_AUDITED:
-            summary = table(audit(folder.folder) | {"path": folder.folder.name})
+            summary = f"{table(audit(folder.folder) | {'path': folder.folder.name})}\nevery find: {command}"
     count, from_weights = len(about.get("training_images_sha256", [])), about.get("init", {}).get("run")
     learned = f"{count} images" if count else f"phantoms ({config['phantoms']})"
     begun = f"the weights of run {from_weights}" if from_weights else "random weights"

@@ -69,7 +69,7 @@ def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
     logits = np.log(np.maximum(probabilities, 1e-300))
     groups = [row["group"] or row["path"] for row in rows]
     temperature = fit_temperature(labels, logits, groups)
-    if len(runs) == 1:  # the epoch was chosen on these images: surer than now the model may seem on no others
+    if len(runs) == 1:  # its epoch was chosen on these images, so it does better on them than on others: never surer
         temperature = max(1.0, temperature)
     result: dict[str, Any] = {**members[0], "temperature": temperature}
     scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
