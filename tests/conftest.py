@@ -6,8 +6,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 
 
 import csv
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -71,6 +70,22 @@ def ckpt(tmp_path: Path) -> Path:
 def folder(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
     prepare(pictures(), tmp_path / "processed", CONFIGURATION)
     return tmp_path / "processed"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report.html of 60 images, one of whose names is hostile."""
+    from tests.made_report import report
+
+    return report(tmp_path_factory.mktemp("report"), count=30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from tests.chromium import launched
+
+    with launched() as browser:
+        yield browser
 
 
 def table(path: Path) -> list[dict[str, str]]:

@@ -60,15 +60,17 @@ def test_temperature_stays_within_what_it_is_fitted_to_undo() -> None:
     assert 0.95 <= np.mean([1 <= temperature <= 2 for temperature in found]) < 1
 
 
-def test_temperature_of_calibrated_logits_stays_1() -> None:
-    stayed = [fit_temperature(*calibrated(seed, 150)) == 1 for seed in range(200)]
-    assert 0.93 <= np.mean(stayed) < 1
+@pytest.mark.parametrize(("count", "most"), [(10, 1), (150, 0.99)])  # of 10 images it is never proved, of 150 at times
+def test_temperature_of_calibrated_logits_stays_1(count: int, most: float) -> None:
+    stayed = [fit_temperature(*calibrated(seed, count)) == 1 for seed in range(200)]
+    assert 0.95 <= np.mean(stayed) <= most
 
 
 def test_images_of_one_group_count_less_than_as_many_groups() -> None:
     y, logits = calibrated(2, 20)
     views, shown = np.tile(y, 20), np.tile(3 * logits, (20, 1))
-    assert fit_temperature(views, shown) > fit_temperature(views, shown, np.tile(np.arange(20), 20)) >= 1
+    assert fit_temperature(views, shown) > 1.5
+    assert fit_temperature(views, shown, np.tile(np.arange(20), 20)) == 1
 
 
 @pytest.mark.parametrize(("labels", "end"), [([0, 1] * 500, 20), ([0, 0] * 500, 0.05)])

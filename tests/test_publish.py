@@ -11,12 +11,13 @@ from tests.conftest import contents
 from vit import checkpoint
 
 
-def runs(tmp_path: Path, count: int, scale: float) -> list[Path]:
-    """Folders of finished runs whose logits are ``scale`` times those that their 400 labels were drawn by."""
+def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[Path]:
+    """Folders of finished runs whose logits are ``scale`` times those that the labels of 400 patients, each with
+    ``views`` equal images, were drawn by."""
     rng, made = np.random.default_rng(0), []
     for number in range(count):
         run = tmp_path / f"run{number}"
-        run.mkdir()
+        run.mkdir(parents=True)
         more = {"training_images_sha256": [], "validation": {"epoch": 1}}
         for name in ("best.ckpt", "last.ckpt"):
             checkpoint.save(contents(**more), run / name)
@@ -26,13 +27,14 @@ def runs(tmp_path: Path, count: int, scale: float) -> list[Path]:
         shares = 1 / (1 + np.exp(-scale * logits))
         rows = [
             {
-                "path": f"{number}_{i}.png",
+                "path": f"{number}_{i}_{view}.png",
                 "truth": "abnormal" if sick else "normal",
                 "probability_normal": 1 - share,
                 "probability_abnormal": share,
                 "predicted": "abnormal" if share > 0.5 else "normal",
                 "group": f"{number}_{i}",
             }
+            for view in range(views)
             for i, (sick, share) in enumerate(zip(abnormal, shares, strict=True))
         ]
         write_table(run / "validation.csv", rows)
@@ -51,3 +53,11 @@ def runs(tmp_path: Path, count: int, scale: float) -> list[Path]:
 def test_temperature_of_a_run_and_of_folds(tmp_path: Path, count: int, scale: float, low: float, high: float) -> None:
     publish(runs(tmp_path, count, scale), tmp_path / "ViT.ckpt", 0)
     assert low <= checkpoint.read(tmp_path / "ViT.ckpt")["temperature"] <= high
+
+
+def test_views_of_a_patient_do_not_make_the_temperature_surer(tmp_path: Path) -> None:
+    found = []
+    for views in (1, 20):
+        publish(runs(tmp_path / str(views), 1, 3, views), tmp_path / "ViT.ckpt", 0)
+        found.append(checkpoint.read(tmp_path / "ViT.ckpt")["temperature"])
+    assert found[1] == pytest.approx(found[0], rel=0.02)
