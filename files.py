@@ -1,4 +1,6 @@
-"""Writing files so that a reader meets the old one or the new one, never half of one; and Ctrl-C in one line."""
+"""Writing files so that a reader meets the old one or the new one, never half of one; and Ctrl-C in
+one line.
+"""
 
 import os
 import shutil
@@ -12,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"  # begins the name of what is being written; a process follows
+# begins the name of what is being written; a process follows
+UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"
 
 
 class FolderInUse(ValueError):
@@ -21,9 +24,11 @@ class FolderInUse(ValueError):
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; it is synced and renamed to ``path`` if the block succeeds.
+    """Yield a name beside ``path`` to write to; it is synced and renamed to ``path`` if the block
+    succeeds.
 
-    Missing parent folders are made. If the block raises, ``path`` is as it was and the other name is gone.
+    Missing parent folders are made. If the block raises, ``path`` is as it was and the other name
+    is gone.
     """
     path = Path(path)
     beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:80]}{path.suffix}")
@@ -44,7 +49,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(output: Path) -> Iterator[Path]:
-    """Yield the name of a folder beside ``output`` to make; it takes that name if the block succeeds, or is gone.
+    """Yield the name of a folder beside ``output`` to make; it takes that name if the block
+    succeeds, or is gone.
 
     ``output`` must not exist when the block ends.
     """
@@ -59,9 +65,11 @@ def folder_written_whole(output: Path) -> Iterator[Path]:
 
 
 def end_ctrl_c_in_one_line() -> None:
-    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is that of the signal.
+    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is
+    that of the signal.
 
-    Only the first is heard: a second would interrupt what the first leaves to be done, such as removing half a folder.
+    Only the first is heard: a second would interrupt what the first leaves to be done, such as
+    removing half a folder.
     """
     usual = sys.excepthook
 
@@ -91,8 +99,8 @@ def _sync(path: Path) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Keep every other process that asks for it out of a folder.
 
-    The lock is the kernel's, of this process alone: it goes with the process however that ends, and loader workers
-    that outlive it for a moment do not hold it.
+    The lock is the kernel's, of this process alone: it goes with the process however that ends, and
+    loader workers that outlive it for a moment do not hold it.
 
     Raises:
         FolderInUse: another process holds it.
@@ -108,7 +116,9 @@ def held(folder: Path) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             file.seek(0)
-            raise FolderInUse(f"{folder}: is in use by {file.read().strip()}; wait for it, or stop it") from None
+            raise FolderInUse(
+                f"{folder}: is in use by {file.read().strip()}; wait for it, or stop it"
+            ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
@@ -137,7 +147,9 @@ def _runs(process: int) -> bool:
 
 @contextmanager
 def keeping_former(path: Path) -> Iterator[None]:
-    """Keep the file at ``path`` under a dated name, and say so, unless the block leaves the same file there."""
+    """Keep the file at ``path`` under a dated name, and say so, unless the block leaves the same
+    file there.
+    """
     if not path.exists():
         yield
         return

@@ -1,29 +1,75 @@
-"""What python CONFIG.py --preset NAME writes over the defaults; README.md says what each gave, and how long it took."""
+"""What python CONFIG.py --preset NAME writes over the defaults; README.md says what each gave, and
+how long it took.
+"""
 
 from typing import Any
 
 XRAY: dict[str, Any] = {
-    "stem": "convolution", "num_hidden_layers": 4, "mlp_ratio": 4.0, "initializer_range": 0.1, "standardise": "image",
-    "flip": "turns", "contrast": 0.2,
-}  # fmt: skip
+    "stem": "convolution",
+    "num_hidden_layers": 4,
+    "mlp_ratio": 4.0,
+    "initializer_range": 0.1,
+    "standardise": "image",
+    "flip": "turns",
+    "contrast": 0.2,
+}
 TINY = {**XRAY, "image_size": 32, "patch_size": 4, "embedding_size": 64, "num_heads": 2}
 WINDOWS = {**XRAY, "image_size": 64, "patch_size": 8, "embedding_size": 96, "num_heads": 3}
 PHANTOMS: dict[str, Any] = {
-    "phantoms": "xray", "phantom_count": 40000, "shift": 0.0, "batch_size": 64, "lr": 3e-3, "lesion_loss": 2.0,
+    "phantoms": "xray",
+    "phantom_count": 40000,
+    "shift": 0.0,
+    "batch_size": 64,
+    "lr": 3e-3,
+    "lesion_loss": 2.0,
     "num_workers": 1,
-}  # fmt: skip
+}
 CT: dict[str, Any] = {
-    "image_size": 256, "patch_size": 16, "embedding_size": 256, "num_heads": 8, "num_hidden_layers": 4,
-    "mlp_ratio": 4.0, "kept_tokens": 0.5,
-}  # fmt: skip
+    "image_size": 256,
+    "patch_size": 16,
+    "embedding_size": 256,
+    "num_heads": 8,
+    "num_hidden_layers": 4,
+    "mlp_ratio": 4.0,
+    "kept_tokens": 0.5,
+}
 MOVED: dict[str, Any] = {"shift": 0.06, "zoom": 0.1, "rotate": 15.0}
 PRESETS: dict[str, dict[str, Any]] = {
     # 12 minutes on 2 cores
-    "tiny-phantoms": {**TINY, **PHANTOMS, "phantom_count": 60000, "phantom_field": 26.0, "epochs": 7},
-    "tiny": {**TINY, **MOVED, "batch_size": 20, "lr": 3e-4, "epochs": 30},  # 100 patches: AUROC 0.978
+    "tiny-phantoms": {
+        **TINY,
+        **PHANTOMS,
+        "phantom_count": 60000,
+        "phantom_field": 26.0,
+        "epochs": 7,
+    },
+    "tiny": {
+        **TINY,
+        **MOVED,
+        "batch_size": 20,
+        "lr": 3e-4,
+        "epochs": 30,
+    },  # 100 patches: AUROC 0.978
     "windows-phantoms": {**WINDOWS, **PHANTOMS, "phantom_field": 36.0, "epochs": 5},  # 12 minutes
-    "windows": {**WINDOWS, **MOVED, "batch_size": 32, "lr": 5e-4, "epochs": 25, "num_workers": 1},  # 1,650: 0.927
+    "windows": {
+        **WINDOWS,
+        **MOVED,
+        "batch_size": 32,
+        "lr": 5e-4,
+        "epochs": 25,
+        "num_workers": 1,
+    },  # 1,650: 0.927
     # 22 minutes on 1 core; phantoms held out 0.980
-    "small-phantoms": {**CT, "phantoms": "ct", "phantom_count": 4000, "batch_size": 32, "epochs": 8},
-    "small": {**CT, "lr": 3e-4, "epochs": 20},  # 300 phantoms in place of patients: 0.978, without --init 0.920
+    "small-phantoms": {
+        **CT,
+        "phantoms": "ct",
+        "phantom_count": 4000,
+        "batch_size": 32,
+        "epochs": 8,
+    },
+    "small": {
+        **CT,
+        "lr": 3e-4,
+        "epochs": 20,
+    },  # 300 phantoms in place of patients: 0.978, without --init 0.920
 }

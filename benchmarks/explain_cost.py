@@ -1,8 +1,8 @@
 """What maps cost beside the bare forward passes.
 
-python -m benchmarks.explain_cost
-100 images of the default size, one thread, processor time; each of --rounds runs every method once, and the ratio to
-the bare passes is taken within a round. Memory is what a method adds at its peak to the resident process (Linux).
+python -m benchmarks.explain_cost 100 images of the default size, one thread, processor time; each
+of --rounds runs every method once, and the ratio to the bare passes is taken within a round. Memory
+is what a method adds at its peak to the resident process (Linux).
 --Path_Checkpoint takes a model of yours in place of one with random weights.
 """
 
@@ -23,7 +23,8 @@ from vit import checkpoint
 from vit.explain import METHODS, explain
 from vit.model import VisionTransformer
 
-IMAGES, BATCH = 100, 16
+IMAGES = 100
+BATCH = 16
 
 
 @torch.inference_mode()
@@ -39,7 +40,9 @@ def seconds(step: Callable[[Tensor], object], images: Tensor) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--Path_Checkpoint", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
@@ -61,8 +64,10 @@ def main() -> None:
     for name, step in steps.items():
         ratios = [own / plain for own, plain in zip(times[name], times["bare"], strict=True)]
         memory = added_memory(partial(step, images[:BATCH]))
-        print(f"{name:<18}{median(times[name]):>8.2f}{median(ratios):>12.2f}{min(ratios):>8.2f}{max(ratios):>8.2f}"
-              f"{memory:>8.0f}")  # fmt: skip
+        print(
+            f"{name:<18}{median(times[name]):>8.2f}{median(ratios):>12.2f}{min(ratios):>8.2f}{max(ratios):>8.2f}"
+            f"{memory:>8.0f}"
+        )
 
 
 if __name__ == "__main__":

@@ -27,20 +27,30 @@ from vit.plot import upsampled
 Array = NDArray[Any]
 Probability = Callable[[Tensor], Array]  # (B, C, H, W) images to (B,)
 Rows = dict[str, dict[str, Figure]]  # figures by method and name
-Explainer = Callable[[list[VisionTransformer], Tensor], Array]  # members, (B, C, H, W) images to (B, h, w) maps
+Explainer = Callable[
+    [list[VisionTransformer], Tensor], Array
+]  # members, (B, C, H, W) images to (B, h, w) maps
 
 BATCH = 16  # images at a time
-STEPS, ORDERS = 11, 3  # shares of the patches, from none to all; random orders of each image
+# shares of the patches, from none to all; random orders of each image
+STEPS = 11
+ORDERS = 3
 BLUR = 8  # image edge / standard deviation: wider than a vessel
 RANDOM = "random order"
-APART = 10_000  # added to the seed, so that forgotten weights are not those with which a training of that seed began
+# added to the seed, so that forgotten weights are not those with which a training of that seed
+# began
+APART = 10_000
 
 
 def explained(models: list[VisionTransformer], images: Tensor, method: str) -> Array:
     """(n, h, w) maps for the positive class, the mean over the members as predict.py's."""
     device = next(models[0].parameters()).device
-    parts = [torch.stack([explain(model, part.to(device), method)[1] for model in models]).float().mean(dim=0)
-             for part in torch.split(images, BATCH)]  # fmt: skip
+    parts = [
+        torch.stack([explain(model, part.to(device), method)[1] for model in models])
+        .float()
+        .mean(dim=0)
+        for part in torch.split(images, BATCH)
+    ]
     return torch.cat(parts).cpu().numpy()
 
 
@@ -50,29 +60,44 @@ def positive(models: list[VisionTransformer], temperature: float) -> Probability
     @torch.no_grad()
     def probability(images: Tensor) -> Array:
         device = next(models[0].parameters()).device
-        parts = [torch.stack([model(part.to(device)) for model in models]) for part in torch.split(images, BATCH)]
-        return (torch.cat(parts, dim=1).float().mean(dim=0) / temperature).softmax(dim=1)[:, -1].cpu().numpy()
+        parts = [
+            torch.stack([model(part.to(device)) for model in models])
+            for part in torch.split(images, BATCH)
+        ]
+        return (
+            (torch.cat(parts, dim=1).float().mean(dim=0) / temperature)
+            .softmax(dim=1)[:, -1]
+            .cpu()
+            .numpy()
+        )
 
     return probability
 
 
 def interval(values: Array, groups: Sequence[str]) -> Figure:
-    """Mean of (n,) values of images with its percentile interval; images of a group are drawn together."""
+    """Mean of (n,) values of images with its percentile interval; images of a group are drawn
+    together.
+    """
     number = np.unique(groups, return_inverse=True)[1]
-    sums, counts = np.bincount(number, values), np.bincount(number)
+    sums = np.bincount(number, values)
+    counts = np.bincount(number)
     if len(counts) < 2:
         return Figure(float(values.mean()), np.nan, np.nan)
-    drawn = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
+    drawn = np.random.default_rng(0).multinomial(
+        len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES
+    )
     low, high = np.quantile(drawn @ sums / (drawn @ counts), [TAIL, 1 - TAIL])
     return Figure(float(values.mean()), float(low), float(high))
 
 
 def curves(probability: Probability, image: Tensor, map_: Array, rng: np.random.Generator) -> Array:
-    """(2, STEPS) probabilities while patches go (deletion), and come back (insertion), the strongest first.
+    """(2, STEPS) probabilities while patches go (deletion), and come back (insertion), the
+    strongest first.
 
-    Petsiuk et al. 2018, "RISE", section 4.2, by patches of the model's grid; ties in a random order. What goes is
-    replaced by a blurred picture: a patch of one grey, with its edges, is far from what the model has seen, and its
-    answer to that would be measured in place of the loss of the vessel.
+    Petsiuk et al. 2018, "RISE", section 4.2, by patches of the model's grid; ties in a random
+    order. What goes is replaced by a blurred picture: a patch of one grey, with its edges, is far
+    from what the model has seen, and its answer to that would be measured in place of the loss of
+    the vessel.
 
     Args:
         probability: of the positive class.
@@ -84,7 +109,9 @@ def curves(probability: Probability, image: Tensor, map_: Array, rng: np.random.
     rank = np.lexsort((rng.random(map_.size), -map_.ravel())).argsort().reshape(map_.shape)
     counts = np.linspace(0, rank.size, STEPS).round()
     chosen = torch.from_numpy(rank < counts[:, None, None]).to(image.device)  # (STEPS, h, w)
-    chosen = chosen.repeat_interleave(patch, 1).repeat_interleave(patch, 2)[:, None]  # (STEPS, 1, H, W)
+    chosen = chosen.repeat_interleave(patch, 1).repeat_interleave(patch, 2)[
+        :, None
+    ]  # (STEPS, 1, H, W)
     width = image.shape[1] / BLUR
     blurred = torch.from_numpy(gaussian_filter(image.cpu().numpy(), (0, width, width))).to(image)
     views = torch.cat([torch.where(chosen, blurred, image), torch.where(chosen, image, blurred)])
@@ -92,9 +119,15 @@ def curves(probability: Probability, image: Tensor, map_: Array, rng: np.random.
 
 
 def scores(
-    probability: Probability, images: Tensor, maps: dict[str, Array], grid: tuple[int, int], seed: int
+    probability: Probability,
+    images: Tensor,
+    maps: dict[str, Array],
+    grid: tuple[int, int],
+    seed: int,
 ) -> dict[str, Array]:
-    """(n, 2) deletion and insertion scores by method, the means of ``curves``; RANDOM: the mean of ORDERS orders."""
+    """(n, 2) deletion and insertion scores by method, the means of ``curves``; RANDOM: the mean of
+    ORDERS orders.
+    """
     result: dict[str, list[Array]] = {name: [] for name in (*maps, RANDOM)}
     for number, image in enumerate(tqdm(images, "deletion and insertion", leave=False)):
         for name, own in maps.items():
@@ -103,7 +136,9 @@ def scores(
             ties = np.random.default_rng([seed, number])
             result[name].append(curves(probability, image, patches, ties).mean(axis=1))
         rng = np.random.default_rng([seed, number, ORDERS])
-        orders = [curves(probability, image, rng.random(grid), rng).mean(axis=1) for _ in range(ORDERS)]
+        orders = [
+            curves(probability, image, rng.random(grid), rng).mean(axis=1) for _ in range(ORDERS)
+        ]
         result[RANDOM].append(np.mean(orders, axis=0))
     return {name: np.array(values) for name, values in result.items()}
 
@@ -113,33 +148,47 @@ def faithful(scored: dict[str, Array], groups: Sequence[str]) -> Rows:
     rows: Rows = {}
     for name, own in scored.items():
         gained = (own - scored[RANDOM]) * [-1, 1]
-        rows[name] = {side: interval(own[:, i], groups) for i, side in enumerate(("deletion", "insertion"))}
+        rows[name] = {
+            side: interval(own[:, i], groups) for i, side in enumerate(("deletion", "insertion"))
+        }
         if name != RANDOM:
-            rows[name] |= {f"{side}_gain": interval(gained[:, i], groups) for i, side in enumerate(rows[name])}
+            rows[name] |= {
+                f"{side}_gain": interval(gained[:, i], groups) for i, side in enumerate(rows[name])
+            }
     return rows
 
 
 @dataclass(frozen=True)
 class Sanity:
-    """How like the original maps are to those of forgotten weights, and to the original maps of other images."""
+    """How like the original maps are to those of forgotten weights, and to the original maps of
+    other images.
+    """
 
     stages: dict[str, float]  # mean SSIM after each part was forgotten too, head first
     unrelated: float  # mean SSIM of the original maps of two images, of two groups
 
     @property
     def passed(self) -> bool:
-        """Without its weights a model's map is no more like the original than that of another image is."""
+        """Without its weights a model's map is no more like the original than that of another image
+        is.
+        """
         return list(self.stages.values())[-1] < self.unrelated
 
 
 def _parts(model: VisionTransformer) -> dict[str, nn.Module]:
     """From the answer down to the pixels."""
     blocks = {f"block {i}": model.blocks[i] for i in reversed(range(len(model.blocks)))}
-    return {"head": nn.ModuleList([model.norm, model.head]), **blocks, "embeddings": model.embeddings}
+    return {
+        "head": nn.ModuleList([model.norm, model.head]),
+        **blocks,
+        "embeddings": model.embeddings,
+    }
 
 
 def forgotten(model: VisionTransformer, config: dict[str, Any], seed: int) -> Iterator[str]:
-    """Give the model new weights part by part, head first, embeddings last; after each, the part's name."""
+    """Give the model new weights part by part, head first, embeddings last; after each, the part's
+    name.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(APART + seed)
         fresh = build_model(config)
@@ -158,8 +207,9 @@ def sanity(
 ) -> Sanity:
     """Cascading randomisation (Adebayo et al. 2018, "Sanity Checks for Saliency Maps").
 
-    Passed below the likeness of the maps of two images, as Arun et al. 2021, "Assessing the Trustworthiness of Saliency
-    Maps for Localizing Abnormalities in Medical Imaging", Radiology: AI 3(6).
+    Passed below the likeness of the maps of two images, as Arun et al. 2021, "Assessing the
+    Trustworthiness of Saliency Maps for Localizing Abnormalities in Medical Imaging", Radiology: AI
+    3(6).
 
     Args:
         explainer: gives the maps.
@@ -174,11 +224,18 @@ def sanity(
         return [(each - each.min()) / max(float(np.ptp(each)), 1e-12) for each in big]
 
     def alike(one: Array, two: Array) -> float:
-        return float(structural_similarity(one, two, data_range=1.0))  # type: ignore[no-untyped-call]
+        # type: ignore[no-untyped-call]
+        return float(structural_similarity(one, two, data_range=1.0))
 
-    before, copies, stages = pictures(models), copy.deepcopy(models), {}
+    before = pictures(models)
+    copies = copy.deepcopy(models)
+    stages = {}
     members = [forgotten(model, config, seed + number) for number, model in enumerate(copies)]
     for name, *_ in zip(*members, strict=True):
-        stages[name] = float(np.mean([alike(*pair) for pair in zip(before, pictures(copies), strict=True)]))
+        stages[name] = float(
+            np.mean([alike(*pair) for pair in zip(before, pictures(copies), strict=True)])
+        )
     pairs = [(i, j) for i, j in combinations(range(len(before)), 2) if groups[i] != groups[j]]
-    return Sanity(stages, float(np.mean([alike(before[i], before[j]) for i, j in pairs])) if pairs else np.nan)
+    return Sanity(
+        stages, float(np.mean([alike(before[i], before[j]) for i, j in pairs])) if pairs else np.nan
+    )

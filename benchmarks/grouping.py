@@ -1,7 +1,7 @@
 """How well data.prepare keeps views of one vessel together when nothing but their pixels tells.
 
-Phantom rotations are written as plain JPGs into normal/ and abnormal/ without a manifest and prepared.
-python -m benchmarks.grouping --patients 50 --views 4
+Phantom rotations are written as plain JPGs into normal/ and abnormal/ without a manifest and
+prepared. python -m benchmarks.grouping --patients 50 --views 4
 """
 
 import argparse
@@ -22,7 +22,9 @@ JPEG_QUALITY = 90
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--patients", type=int, default=50)
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--image_size", type=int, default=256, help="edge of the JPGs in pixels")
@@ -41,11 +43,21 @@ def main() -> None:
     pairs = list(itertools.combinations(result.samples, 2))
     same = [(a, b) for a, b in pairs if patient[a.source] == patient[b.source]]
     others = [(a, b) for a, b in pairs if patient[a.source] != patient[b.source]]
-    print(f"{arguments.patients} patients x {arguments.views} views, JPG quality {JPEG_QUALITY}, no manifest")
-    print(f"same-vessel pairs in one group:          {sum(a.group == b.group for a, b in same)} of {len(same)}")
-    print(f"same-vessel pairs on one side of split:  {sum(a.split == b.split for a, b in same)} of {len(same)}")
-    print(f"pairs of two vessels in one group:       {sum(a.group == b.group for a, b in others)} of {len(others)}")
-    print(f"largest group: {max(Counter(sample.group for sample in result.samples).values())} images")
+    print(
+        f"{arguments.patients} patients x {arguments.views} views, JPG quality {JPEG_QUALITY}, no manifest"
+    )
+    print(
+        f"same-vessel pairs in one group:          {sum(a.group == b.group for a, b in same)} of {len(same)}"
+    )
+    print(
+        f"same-vessel pairs on one side of split:  {sum(a.split == b.split for a, b in same)} of {len(same)}"
+    )
+    print(
+        f"pairs of two vessels in one group:       {sum(a.group == b.group for a, b in others)} of {len(others)}"
+    )
+    print(
+        f"largest group: {max(Counter(sample.group for sample in result.samples).values())} images"
+    )
 
 
 if __name__ == "__main__":

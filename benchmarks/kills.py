@@ -1,9 +1,10 @@
-"""kill -9 at any moment, the same command again: does it end as if nothing had been? python -m benchmarks.kills
+"""kill -9 at any moment, the same command again: does it end as if nothing had been? python -m
+benchmarks.kills
 
-A tiny model learns made-up images on the CPU, once without interruption, then again and again while it is killed: at
-its start, anywhere, while last.ckpt is written, right after, during validation, while ViT.ckpt is published. Every such
-run must end with the same weights, metrics.csv and validation.csv, bit for bit. Meanwhile another process reads the
-checkpoints all the time.
+A tiny model learns made-up images on the CPU, once without interruption, then again and again while
+it is killed: at its start, anywhere, while last.ckpt is written, right after, during validation,
+while ViT.ckpt is published. Every such run must end with the same weights, metrics.csv and
+validation.csv, bit for bit. Meanwhile another process reads the checkpoints all the time.
 """
 
 import argparse
@@ -36,13 +37,20 @@ def make_images(folder: Path) -> None:
                 image = rng.normal(100, 30, (32, 32))
                 y, x = rng.integers(4, 22, 2)
                 image[y : y + 6, x : x + 6] += 60 * label
-                np.save(folder / split / str(label) / f"{i:03d}.npy", image.clip(0, 255).astype(np.uint8))
+                np.save(
+                    folder / split / str(label) / f"{i:03d}.npy",
+                    image.clip(0, 255).astype(np.uint8),
+                )
 
 
 def read_all_the_time(output: Path, counts: Any) -> None:
     """Count how many checkpoints were opened, and how many could not be."""
     while True:
-        for path in (output / "ViT.ckpt", *output.glob("runs/*/last.ckpt"), *output.glob("runs/*/best.ckpt")):
+        for path in (
+            output / "ViT.ckpt",
+            *output.glob("runs/*/last.ckpt"),
+            *output.glob("runs/*/best.ckpt"),
+        ):
             if path.exists():
                 try:
                     torch.load(path, weights_only=True)
@@ -56,7 +64,10 @@ def read_all_the_time(output: Path, counts: Any) -> None:
 def family(process: int) -> list[int]:
     """A process and all that it started."""
     try:
-        children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        children = [
+            int(child)
+            for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        ]
     except OSError:
         return []
     return [process, *(other for child in children for other in family(child))]
@@ -64,13 +75,18 @@ def family(process: int) -> list[int]:
 
 def other_ranks(process: int) -> list[int]:
     own = family(process)[1:]
-    return [p for p in own if Path(f"/proc/{p}/stat").read_text().split()[3] == str(process)
-            and b"LOCAL_RANK=1" in Path(f"/proc/{p}/environ").read_bytes()]  # fmt: skip
+    return [
+        p
+        for p in own
+        if Path(f"/proc/{p}/stat").read_text().split()[3] == str(process)
+        and b"LOCAL_RANK=1" in Path(f"/proc/{p}/environ").read_bytes()
+    ]
 
 
 def wait_for(moment: str, run: Path, process: "subprocess.Popen[Any]", rng: random.Random) -> None:
     """Return at the moment, or when the process has ended."""
-    last, begun = run / "last.ckpt", time.time()
+    last = run / "last.ckpt"
+    begun = time.time()
     epoch_length = sum([IMAGES["train"]] * 2) // 8
     end = time.monotonic() + rng.uniform(0, 15) if moment == "start" else None
     seen: float | None = None
@@ -91,7 +107,8 @@ def wait_for(moment: str, run: Path, process: "subprocess.Popen[Any]", rng: rand
         elif moment == "writing":
             return any(run.glob(".unfinished-*-last.ckpt"))
         elif kept != seen:
-            first, seen = seen is None, kept
+            first = seen is None
+            seen = kept
             if moment == "after":
                 return not first and rng.random() < 0.5
             start = torch.load(last, weights_only=True)["CoronaryData"]["start"]
@@ -105,7 +122,8 @@ def wait_for(moment: str, run: Path, process: "subprocess.Popen[Any]", rng: rand
 
 def end(process: "subprocess.Popen[Any]", targets: list[int]) -> float:
     """kill -9; seconds until the last process of the run is gone."""
-    everyone, begun = family(process.pid), time.monotonic()
+    everyone = family(process.pid)
+    begun = time.monotonic()
     for target in targets:
         os.kill(target, signal.SIGKILL)
     while process.poll() is None or any(Path(f"/proc/{p}").exists() for p in everyone):
@@ -121,32 +139,54 @@ def end(process: "subprocess.Popen[Any]", targets: list[int]) -> float:
 
 def differences(run: Path, whole: Path) -> list[str]:
     """What of a run is not bit for bit as in the uninterrupted one."""
-    unlike = [n for n in ("metrics.csv", "validation.csv") if (run / n).read_bytes() != (whole / n).read_bytes()]
+    unlike = [
+        n
+        for n in ("metrics.csv", "validation.csv")
+        if (run / n).read_bytes() != (whole / n).read_bytes()
+    ]
     for name in ("best.ckpt", "last.ckpt"):
-        a, b = (torch.load(folder / name, weights_only=True)["state_dict"] for folder in (run, whole))
+        a, b = (
+            torch.load(folder / name, weights_only=True)["state_dict"] for folder in (run, whole)
+        )
         unlike += [f"{name}: {key}" for key in a if not torch.equal(a[key], b[key])]
     return unlike
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=__doc__)
-    parser.add_argument("--OUTPUT", "--output", "-o", type=Path, required=True, help="folder that is not there yet")
+    parser.add_argument(
+        "--OUTPUT", "--output", "-o", type=Path, required=True, help="folder that is not there yet"
+    )
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--processes", type=int, default=1, help="of a run; 2: by ddp and gloo")
     parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
-    output, rng = options.OUTPUT / "out", random.Random(0)
+    output = options.OUTPUT / "out"
+    rng = random.Random(0)
     make_images(options.OUTPUT / "images")
     (options.OUTPUT / "config.yml").write_text(SHAPE)
-    command = [sys.executable, "train.py", "--Config", str(options.OUTPUT / "config.yml"), "--device", "cpu",
-               "--data_folder", str(options.OUTPUT / "images"), "--OUTPUT", str(output),
-               "--epochs", str(options.epochs)]  # fmt: skip
+    command = [
+        sys.executable,
+        "train.py",
+        "--Config",
+        str(options.OUTPUT / "config.yml"),
+        "--device",
+        "cpu",
+        "--data_folder",
+        str(options.OUTPUT / "images"),
+        "--OUTPUT",
+        str(output),
+        "--epochs",
+        str(options.epochs),
+    ]
     if options.processes > 1:
         command += ["--devices", str(options.processes), "--strategy", "ddp"]
     log = open(options.OUTPUT / "log.txt", "a")  # noqa: SIM115  for the processes, to the end
 
     def start() -> "subprocess.Popen[Any]":
-        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
 
     begun = time.monotonic()
     if start().wait():
@@ -156,12 +196,17 @@ def main() -> None:
     counts = multiprocessing.Array("q", 2)
     reader = multiprocessing.Process(target=read_all_the_time, args=(output, counts), daemon=True)
     reader.start()
-    kills, runs, alike, lost, waits = 0, 1, 0, [0.0], [0.0]
+    kills = 0
+    runs = 1
+    alike = 0
+    lost = [0.0]
+    waits = [0.0]
     while kills < options.kills:
         runs += 1
         run = output / "runs" / f"{whole.name.rsplit('-', 1)[0]}-{runs}"
         for moment in MOMENTS[: options.kills - kills]:
-            process, at = start(), time.time()
+            process = start()
+            at = time.time()
             wait_for(moment, run, process, rng)
             if process.poll() is not None:
                 print(f"  {moment}: the run had ended, status {process.returncode}", flush=True)
@@ -173,17 +218,25 @@ def main() -> None:
             lost.append(since)
             waits.append(end(process, targets))
             kills += 1
-            print(f"  kill {kills}, {moment}, {len(targets)} of {1 + len(others)} processes, {since:.2f} s after a "
-                  f"kept state, all gone after {waits[-1]:.1f} s", flush=True)  # fmt: skip
+            print(
+                f"  kill {kills}, {moment}, {len(targets)} of {1 + len(others)} processes, {since:.2f} s after a "
+                f"kept state, all gone after {waits[-1]:.1f} s",
+                flush=True,
+            )
         if not (run / "finished.json").exists() and (status := start().wait()):
             sys.exit(f"run {runs} does not go on: status {status}; see {log.name}")
         unlike = differences(run, whole)
         leftovers = [path.name for folder in (output, run) for path in folder.glob(".*")]
         alike += not unlike
-        print(f"run {runs}: {unlike or 'as the uninterrupted one'}; left over: {leftovers}", flush=True)
-    print(f"{kills} kills; {alike} of {runs - 1} killed runs end bit for bit as the uninterrupted one; "
-          f"longest since a kept state {max(lost):.2f} s; longest until all processes were gone {max(waits):.1f} s; "
-          f"checkpoints opened meanwhile: {counts[0]}, unreadable: {counts[1]}")  # fmt: skip
+        print(
+            f"run {runs}: {unlike or 'as the uninterrupted one'}; left over: {leftovers}",
+            flush=True,
+        )
+    print(
+        f"{kills} kills; {alike} of {runs - 1} killed runs end bit for bit as the uninterrupted one; "
+        f"longest since a kept state {max(lost):.2f} s; longest until all processes were gone {max(waits):.1f} s; "
+        f"checkpoints opened meanwhile: {counts[0]}, unreadable: {counts[1]}"
+    )
     sys.exit(bool(counts[1]) or alike < runs - 1 or max(waits) > LONGEST)
 
 

@@ -1,8 +1,8 @@
 """How many near-duplicates made from real frames are found, and how many other pairs are tied.
 
-python -m benchmarks.near_duplicates --Path ../shared/datasets/arcade_sample --without 617 75
-Frames are cut into tiles that do not overlap; each is changed in one way and sought among all. --without leaves out
-frames that are near-duplicates of others.
+python -m benchmarks.near_duplicates --Path ../shared/datasets/arcade_sample --without 617 75 Frames
+are cut into tiles that do not overlap; each is changed in one way and sought among all. --without
+leaves out frames that are near-duplicates of others.
 """
 
 import argparse
@@ -28,7 +28,9 @@ def moved(image: Image, degrees: float, x: float) -> Image:
 
 
 def compressed(image: Image, quality: int) -> Image:
-    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0))
+    return np.asarray(
+        cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+    )
 
 
 KINDS: dict[str, Callable[[Image], Image]] = {
@@ -41,26 +43,37 @@ KINDS: dict[str, Callable[[Image], Image]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--Path", type=Path, required=True, help="a folder of grey PNG frames")
     parser.add_argument("--tile", type=int, default=128, help="edge of a tile [px]")
-    parser.add_argument("--inner", action="store_true", help="no tile at a frame's edge, where the collimator is")
+    parser.add_argument(
+        "--inner", action="store_true", help="no tile at a frame's edge, where the collimator is"
+    )
     parser.add_argument("--without", nargs="*", default=[], help="names of frames to leave out")
     given = parser.parse_args()
     tiles = []
     for path in sorted(given.Path.rglob("*.png")):
         if path.stem not in given.without:
-            frame, step = read_grey(path), given.tile
+            frame = read_grey(path)
+            step = given.tile
             frame = frame[step:-step, step:-step] if given.inner else frame
-            tiles += [frame[y : y + step, x : x + step] for y in range(0, frame.shape[0] - step + 1, step)
-                      for x in range(0, frame.shape[1] - step + 1, step)]  # fmt: skip
-    count, own = len(tiles), [describe(tile) for tile in tiles]
+            tiles += [
+                frame[y : y + step, x : x + step]
+                for y in range(0, frame.shape[0] - step + 1, step)
+                for x in range(0, frame.shape[1] - step + 1, step)
+            ]
+    count = len(tiles)
+    own = [describe(tile) for tile in tiles]
     for kind, change in KINDS.items():
         pairs = near_duplicates(np.stack(own + [describe(change(tile)) for tile in tiles]))
         right = int((pairs[:, 1] - pairs[:, 0] == count).sum())
         wrong = int(((pairs[:, 1] - pairs[:, 0]) % count != 0).sum())
         precision = right / max(right + wrong, 1)
-        print(f"{kind:<22}recall {right / count:.3f} ({right} of {count}), precision {precision:.3f} ({wrong} others)")
+        print(
+            f"{kind:<22}recall {right / count:.3f} ({right} of {count}), precision {precision:.3f} ({wrong} others)"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""What a training step would gain from what is not built in: python -m benchmarks.speedups --device cpu
+"""What a training step would gain from what is not built in: python -m benchmarks.speedups --device
+cpu
 
-torch.compile, bf16 (autocast), and random changes of whole batches on the device instead of image by image in a loader
-worker. Each round does every way once, in an order that rotates, so that other work on the machine slows all alike;
-the ratio to the plain way is taken within a round, and above 1 a way is the faster. Changes of images are timed without
-the step, and by processor time on a CPU, where they run beside it.
+torch.compile, bf16 (autocast), and random changes of whole batches on the device instead of image
+by image in a loader worker. Each round does every way once, in an order that rotates, so that other
+work on the machine slows all alike; the ratio to the plain way is taken within a round, and above 1
+a way is the faster. Changes of images are timed without the step, and by processor time on a CPU,
+where they run beside it.
 """
 
 import argparse
@@ -27,7 +29,8 @@ from presets import PRESETS
 from vit.checkpoint import build_model
 from vit.device import DeviceError, torch_device
 
-ROUNDS, WARM_UPS = 15, 3
+ROUNDS = 15
+WARM_UPS = 3
 
 
 def one_by_one(pictures: NDArray[np.uint8], augment: Augment) -> Tensor:
@@ -40,17 +43,29 @@ def one_by_one(pictures: NDArray[np.uint8], augment: Augment) -> Tensor:
 
 
 def together(pictures: NDArray[np.uint8], augment: Augment, device: torch.device) -> Tensor:
-    """The same changes by torch on the device; what is random of an image still depends on its number alone."""
-    drawn = np.stack([np.random.default_rng([0, 1, number]).uniform(-1, 1, 9) for number in range(len(pictures))])
-    flip, mirror, turn, zoom, right, down, gain, gamma, offset = torch.from_numpy(drawn.T).float().to(device)
+    """The same changes by torch on the device; what is random of an image still depends on its
+    number alone.
+    """
+    drawn = np.stack(
+        [np.random.default_rng([0, 1, number]).uniform(-1, 1, 9) for number in range(len(pictures))]
+    )
+    flip, mirror, turn, zoom, right, down, gain, gamma, offset = (
+        torch.from_numpy(drawn.T).float().to(device)
+    )
     images = torch.from_numpy(pictures).to(device)[:, None].float() / 255
-    angle, scale = (augment.rotate * turn).deg2rad(), 1 / (1 + augment.zoom * zoom)
-    across, along = scale * flip.sign(), scale * (mirror.sign() if augment.flip != "horizontal" else 1)
-    rows = [torch.stack([angle.cos() * across, angle.sin() * along, 2 * augment.shift * right], dim=1),
-            torch.stack([-angle.sin() * across, angle.cos() * along, 2 * augment.shift * down], dim=1)]  # fmt: skip
+    angle = (augment.rotate * turn).deg2rad()
+    scale = 1 / (1 + augment.zoom * zoom)
+    across = scale * flip.sign()
+    along = scale * (mirror.sign() if augment.flip != "horizontal" else 1)
+    rows = [
+        torch.stack([angle.cos() * across, angle.sin() * along, 2 * augment.shift * right], dim=1),
+        torch.stack([-angle.sin() * across, angle.cos() * along, 2 * augment.shift * down], dim=1),
+    ]
     grid = F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    gain, gamma, offset = (augment.contrast * each[:, None, None, None] for each in (gain, gamma, offset / 2))
+    gain, gamma, offset = (
+        augment.contrast * each[:, None, None, None] for each in (gain, gamma, offset / 2)
+    )
     images = images.clamp(0, 1) ** gamma.exp() * gain.exp() + offset
     images = (images + augment.noise * 0.5 * torch.randn_like(images)).clamp(0, 1)
     seen = images > BLACK
@@ -77,13 +92,18 @@ def steps(config: CONFIG.Config, device: torch.device) -> dict[str, Callable[[],
 
         return run
 
-    return {"plain": step(model, False), "bf16": step(model, True), "torch.compile": step(compiled, False),
-            "torch.compile and bf16": step(compiled, True)}  # fmt: skip
+    return {
+        "plain": step(model, False),
+        "bf16": step(model, True),
+        "torch.compile": step(compiled, False),
+        "torch.compile and bf16": step(compiled, True),
+    }
 
 
 def compare(ways: dict[str, Callable[[], object]], images: int, clock: Callable[[], float]) -> None:
     """Print milliseconds an image and the ratio to the first way."""
-    names, spent = list(ways), {name: list[float]() for name in ways}
+    names = list(ways)
+    spent = {name: list[float]() for name in ways}
     for number in range(-WARM_UPS, ROUNDS):
         for name in names[number % len(names) :] + names[: number % len(names)]:
             start = clock()
@@ -92,13 +112,19 @@ def compare(ways: dict[str, Callable[[], object]], images: int, clock: Callable[
                 spent[name].append((clock() - start) / images * 1000)
     for name, each in spent.items():
         ratio = median(first / own for first, own in zip(spent[names[0]], each, strict=True))
-        print(f"  {name:<24}{median(each):8.3f} ms an image, {ratio:5.2f} times as fast", flush=True)
+        print(
+            f"  {name:<24}{median(each):8.3f} ms an image, {ratio:5.2f} times as fast", flush=True
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu", choices=("cpu", "gpu", "cuda", "mps"))
-    parser.add_argument("--presets", nargs="+", default=["tiny", "windows", "small"], choices=PRESETS)
+    parser.add_argument(
+        "--presets", nargs="+", default=["tiny", "windows", "small"], choices=PRESETS
+    )
     given = parser.parse_args()
     try:
         device = torch_device(given.device)
@@ -123,9 +149,15 @@ def main() -> None:
         print("random changes, one thread")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        compare({"one by one, in a worker": lambda p=pictures, a=augment: one_by_one(p, a),  # type: ignore[misc]
-                 "a batch on the device": lambda p=pictures, a=augment: together(p, a, device)},  # type: ignore[misc]
-                len(pictures), time.process_time if device.type == "cpu" else now)  # fmt: skip
+        compare(
+            {
+                # type: ignore[misc]
+                "one by one, in a worker": lambda p=pictures, a=augment: one_by_one(p, a),
+                "a batch on the device": lambda p=pictures, a=augment: together(p, a, device),
+            },  # type: ignore[misc]
+            len(pictures),
+            time.process_time if device.type == "cpu" else now,
+        )
         torch.set_num_threads(threads)
 
 

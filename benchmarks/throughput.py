@@ -1,14 +1,17 @@
-"""Images a second and memory of our Vision Transformer beside timm's, torchvision's and Hugging Face's.
+"""Images a second and memory of our Vision Transformer beside timm's, torchvision's and Hugging
+Face's.
 
     python benchmarks/throughput.py --OUTPUT throughput.csv
 
-All four have the published sizes (width 256, depth 4, 8 heads, 1 channel), random weights and the same batch; ours is
-there a second time with half of the patches kept. Each round runs every model once, in an order that rotates from round
-to round, so that a busy machine slows all alike; the ratio peer / ours is taken within a round, and above 1 ours is the
-faster. ``training`` is forward pass, cross entropy, backward pass and dropping the gradients; ``inference`` is the
-forward pass in inference mode. Ours works out the CLS row alone in its last block, the peers all rows: the logits are
-the same, and no peer offers it as an option. Memory is what a step adds at its peak to the resident process. The share
-of peak is the floating point operations of our step in a second against those of a large matrix product here.
+All four have the published sizes (width 256, depth 4, 8 heads, 1 channel), random weights and the
+same batch; ours is there a second time with half of the patches kept. Each round runs every model
+once, in an order that rotates from round to round, so that a busy machine slows all alike; the
+ratio peer / ours is taken within a round, and above 1 ours is the faster. ``training`` is forward
+pass, cross entropy, backward pass and dropping the gradients; ``inference`` is the forward pass in
+inference mode. Ours works out the CLS row alone in its last block, the peers all rows: the logits
+are the same, and no peer offers it as an option. Memory is what a step adds at its peak to the
+resident process. The share of peak is the floating point operations of our step in a second against
+those of a large matrix product here.
 """
 
 import argparse
@@ -31,11 +34,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from vit.attention import explicit_attention
 from vit.model import VisionTransformer
 
-WIDTH, DEPTH, HEADS, MLP_WIDTH, CLASSES, CHANNELS = 256, 4, 8, 1024, 2, 1
+WIDTH = 256
+DEPTH = 4
+HEADS = 8
+MLP_WIDTH = 1024
+CLASSES = 2
+CHANNELS = 1
 CELLS = ((32, 4), (128, 16), (256, 16))  # image size and patch size
 BATCHES = (1, 16, 64)
-WARM_UPS, LEAST, SECONDS = 3, 5, 25.0  # rounds that do not count, that a cell has at least, and its time
-COLUMNS = ("image size", "batch", "mode", "network", "images per second", "peer / ours", "memory MB", "share of peak")
+# rounds that do not count, that a cell has at least, and its time
+WARM_UPS = 3
+LEAST = 5
+SECONDS = 25.0
+COLUMNS = (
+    "image size",
+    "batch",
+    "mode",
+    "network",
+    "images per second",
+    "peer / ours",
+    "memory MB",
+    "share of peak",
+)
 
 
 def ours(image_size: int, patch_size: int, depth: int = DEPTH, kept: float = 1.0) -> nn.Module:
@@ -50,15 +70,21 @@ def half(image_size: int, patch_size: int) -> nn.Module:
 def timm(image_size: int, patch_size: int) -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer as Timm
 
-    model: nn.Module = Timm(image_size, patch_size, CHANNELS, CLASSES, embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS)
+    model: nn.Module = Timm(
+        image_size, patch_size, CHANNELS, CLASSES, embed_dim=WIDTH, depth=DEPTH, num_heads=HEADS
+    )
     return model
 
 
 def torchvision(image_size: int, patch_size: int) -> nn.Module:
     from torchvision.models import VisionTransformer as Torchvision
 
-    model: nn.Module = Torchvision(image_size, patch_size, DEPTH, HEADS, WIDTH, MLP_WIDTH, num_classes=CLASSES)
-    model.conv_proj = nn.Conv2d(CHANNELS, WIDTH, patch_size, patch_size)  # it comes for three channels only
+    model: nn.Module = Torchvision(
+        image_size, patch_size, DEPTH, HEADS, WIDTH, MLP_WIDTH, num_classes=CLASSES
+    )
+    model.conv_proj = nn.Conv2d(
+        CHANNELS, WIDTH, patch_size, patch_size
+    )  # it comes for three channels only
     return model
 
 
@@ -66,9 +92,15 @@ def transformers(image_size: int, patch_size: int) -> nn.Module:
     from transformers import ViTConfig, ViTForImageClassification
 
     sizes: dict[str, Any] = {
-        "image_size": image_size, "patch_size": patch_size, "num_channels": CHANNELS, "hidden_size": WIDTH,
-        "num_hidden_layers": DEPTH, "num_attention_heads": HEADS, "intermediate_size": MLP_WIDTH, "num_labels": CLASSES,
-    }  # fmt: skip
+        "image_size": image_size,
+        "patch_size": patch_size,
+        "num_channels": CHANNELS,
+        "hidden_size": WIDTH,
+        "num_hidden_layers": DEPTH,
+        "num_attention_heads": HEADS,
+        "intermediate_size": MLP_WIDTH,
+        "num_labels": CLASSES,
+    }
     return ViTForImageClassification(ViTConfig(**sizes))
 
 
@@ -90,7 +122,9 @@ def build(image_size: int, patch_size: int, device: torch.device) -> dict[str, n
         parameters = sum(parameter.numel() for parameter in models[name].parameters())
         wanted = sum(parameter.numel() for parameter in models["ours"].parameters())
         if abs(parameters - wanted) > 0.01 * wanted:
-            raise SystemExit(f"{name} has another size than ours ({wanted:,} parameters): no fair comparison")
+            raise SystemExit(
+                f"{name} has another size than ours ({wanted:,} parameters): no fair comparison"
+            )
     return models
 
 
@@ -106,7 +140,10 @@ def inference(model: nn.Module, images: Tensor, labels: Tensor) -> None:
         model(images)
 
 
-STEPS: dict[str, Callable[[nn.Module, Tensor, Tensor], None]] = {"training": training, "inference": inference}
+STEPS: dict[str, Callable[[nn.Module, Tensor, Tensor], None]] = {
+    "training": training,
+    "inference": inference,
+}
 
 
 def wait_for(device: torch.device) -> None:
@@ -122,10 +159,14 @@ def milliseconds(mode: str, model: nn.Module, images: Tensor, labels: Tensor) ->
     return 1e3 * (time.perf_counter() - start)
 
 
-def measure(models: dict[str, nn.Module], mode: str, images: Tensor, labels: Tensor) -> dict[str, list[float]]:
+def measure(
+    models: dict[str, nn.Module], mode: str, images: Tensor, labels: Tensor
+) -> dict[str, list[float]]:
     """Milliseconds of each model in each round, warm-up rounds left out."""
     times: dict[str, list[float]] = {name: [] for name in models}
-    names, turn, started = list(models), -WARM_UPS, time.perf_counter()
+    names = list(models)
+    turn = -WARM_UPS
+    started = time.perf_counter()
     for model in models.values():
         model.train(mode == "training")
     while turn < LEAST or time.perf_counter() - started < SECONDS:
@@ -171,7 +212,8 @@ def operations(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> f
 
 def peak(device: torch.device, edge: int = 2048) -> float:
     """Floating point operations a second of a large matrix product: the median of 15."""
-    matrix, spent = torch.randn(edge, edge, device=device), []
+    matrix = torch.randn(edge, edge, device=device)
+    spent = []
     for _ in range(15):
         wait_for(device)
         start = time.perf_counter()
@@ -181,18 +223,28 @@ def peak(device: torch.device, edge: int = 2048) -> float:
     return 2 * edge**3 / median(spent)
 
 
-def cell(models: dict[str, nn.Module], mode: str, batch: int, size: int, top: float) -> list[dict[str, Any]]:
+def cell(
+    models: dict[str, nn.Module], mode: str, batch: int, size: int, top: float
+) -> list[dict[str, Any]]:
     """One row for each network."""
     device = next(models["ours"].parameters()).device
-    images, labels = torch.randn(batch, CHANNELS, size, size, device=device), torch.arange(batch, device=device) % 2
-    times, rows = measure(models, mode, images, labels), []
+    images = torch.randn(batch, CHANNELS, size, size, device=device)
+    labels = torch.arange(batch, device=device) % 2
+    times = measure(models, mode, images, labels)
+    rows = []
     for name, spent in times.items():
-        rows.append(dict.fromkeys(COLUMNS, "") | {
-            "image size": size, "batch": batch, "mode": mode, "network": name,
-            "images per second": f"{1e3 * batch / median(spent):.1f}",
-            "peer / ours": f"{median(p / o for p, o in zip(spent, times['ours'], strict=True)):.3f}",
-            "memory MB": f"{memory(mode, models[name], images, labels):.1f}",
-        })  # fmt: skip
+        rows.append(
+            dict.fromkeys(COLUMNS, "")
+            | {
+                "image size": size,
+                "batch": batch,
+                "mode": mode,
+                "network": name,
+                "images per second": f"{1e3 * batch / median(spent):.1f}",
+                "peer / ours": f"{median(p / o for p, o in zip(spent, times['ours'], strict=True)):.3f}",
+                "memory MB": f"{memory(mode, models[name], images, labels):.1f}",
+            }
+        )
     work = operations(mode, models["ours"], images, labels)
     rows[0]["share of peak"] = f"{1e3 * work / median(times['ours']) / top:.2f}"
     return rows
@@ -207,9 +259,12 @@ def growth(device: torch.device) -> None:
         print(f"\n{about:<32}{'ms':>10}{'times':>8}{'operations, times':>20}")
         before: tuple[float, float] | None = None
         for key, (size, depth) in builds.items():
-            model, images = ours(size, 16, depth).to(device), torch.randn(4, CHANNELS, size, size, device=device)
+            model = ours(size, 16, depth).to(device)
+            images = torch.randn(4, CHANNELS, size, size, device=device)
             labels = torch.arange(4, device=device) % 2
-            spent = median(milliseconds("training", model, images, labels) for _ in range(WARM_UPS + 9))
+            spent = median(
+                milliseconds("training", model, images, labels) for _ in range(WARM_UPS + 9)
+            )
             work = operations("training", model, images, labels)
             ratio = f"{spent / before[0]:>8.2f}{work / before[1]:>20.2f}" if before else ""
             print(f"{key:<32}{spent:>10.1f}{ratio}")
@@ -217,7 +272,9 @@ def growth(device: torch.device) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--OUTPUT", type=Path, default=Path("throughput.csv"))
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     sizes = [size for size, _ in CELLS]
@@ -225,10 +282,16 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     given = parser.parse_args()
     torch.manual_seed(0)
-    top, rows, ratios = peak(given.device), list[dict[str, Any]](), list[float]()
-    print(f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; a matrix product "
-          f"reaches {top / 1e9:.0f} GFLOP/s")  # fmt: skip
-    print(f"{'px':>4}{'batch':>6} {'mode':<10}{'network':<14}{'images/s':>10}{'peer/ours':>10}{'MB':>9}{'of peak':>8}")
+    top = peak(given.device)
+    rows = list[dict[str, Any]]()
+    ratios = list[float]()
+    print(
+        f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; a matrix product "
+        f"reaches {top / 1e9:.0f} GFLOP/s"
+    )
+    print(
+        f"{'px':>4}{'batch':>6} {'mode':<10}{'network':<14}{'images/s':>10}{'peer/ours':>10}{'MB':>9}{'of peak':>8}"
+    )
     for size, patch in CELLS:
         models = build(size, patch, given.device) if size in given.sizes else {}
         for mode, batch in ((mode, batch) for mode in STEPS for batch in given.batches if models):
@@ -239,7 +302,9 @@ def main() -> None:
                 if row["network"] not in ("ours", "half"):
                     ratios.append(float(row["peer / ours"]))
     if ratios:
-        print(f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}")
+        print(
+            f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}"
+        )
     with given.OUTPUT.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()

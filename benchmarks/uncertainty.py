@@ -1,11 +1,13 @@
 """Whether probabilities, conformal sets and the warning of unlike images keep what they promise.
 
-python -m benchmarks.uncertainty --Path ProcessedFolder --Path_Checkpoint ViT.ckpt --others 'XRAY/**/*.png' ...
+python -m benchmarks.uncertainty --Path ProcessedFolder --Path_Checkpoint ViT.ckpt --others
+'XRAY/**/*.png' ...
 
-Over 200 random halvings of the held-out groups: temperature, conformal limits and the limit of the distance come from
-one half, and all is measured on the other. Held out are the validation images of the model's own ProcessedFolder, or
-all images of the one that ``--held_out`` names. Unlike are the images of ``--others`` and 600 crops of photographs and
-textures that scikit-image and scikit-learn bring; none of them has a say in anything that is fitted.
+Over 200 random halvings of the held-out groups: temperature, conformal limits and the limit of the
+distance come from one half, and all is measured on the other. Held out are the validation images of
+the model's own ProcessedFolder, or all images of the one that ``--held_out`` names. Unlike are the
+images of ``--others`` and 600 crops of photographs and textures that scikit-image and scikit-learn
+bring; none of them has a say in anything that is fitted.
 """
 
 import argparse
@@ -33,24 +35,55 @@ from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
 from vit.model import VisionTransformer
 
-SPLITS, BINS, TOGETHER, CROPS, SMALLEST = 200, 10, 64, 600, 48  # SMALLEST: edge of a crop in pixels of its picture
+# SMALLEST: edge of a crop in pixels of its picture
+SPLITS = 200
+BINS = 10
+TOGETHER = 64
+CROPS = 600
+SMALLEST = 48
 PICTURES = (
-    "astronaut", "brick", "camera", "cell", "chelsea", "coffee", "coins", "grass", "gravel", "hubble_deep_field",
-    "immunohistochemistry", "moon", "page", "retina", "rocket", "text",
-)  # fmt: skip
+    "astronaut",
+    "brick",
+    "camera",
+    "cell",
+    "chelsea",
+    "coffee",
+    "coins",
+    "grass",
+    "gravel",
+    "hubble_deep_field",
+    "immunohistochemistry",
+    "moon",
+    "page",
+    "retina",
+    "rocket",
+    "text",
+)
 
 Array = NDArray[Any]
 
 
 def crops(size: int) -> list[Array]:
-    """Square grey crops, size x size from 0 to 1, of each picture in turn; every other one at its own resolution."""
-    pictures = [getattr(skimage.data, name)() for name in PICTURES] + list(load_sample_images().images)
-    grey = [(image.mean(axis=2) if image.ndim == 3 else image).astype(np.float32) / 255 for image in pictures]
-    rng, made = np.random.default_rng(0), []
+    """Square grey crops, size x size from 0 to 1, of each picture in turn; every other one at its
+    own resolution.
+    """
+    pictures = [getattr(skimage.data, name)() for name in PICTURES] + list(
+        load_sample_images().images
+    )
+    grey = [
+        (image.mean(axis=2) if image.ndim == 3 else image).astype(np.float32) / 255
+        for image in pictures
+    ]
+    rng = np.random.default_rng(0)
+    made = []
     for number in range(CROPS):
         image = grey[number % len(grey)]
         most = min(image.shape)
-        edge = min(size, most) if number // len(grey) % 2 else int(rng.integers(min(SMALLEST, most), most + 1))
+        edge = (
+            min(size, most)
+            if number // len(grey) % 2
+            else int(rng.integers(min(SMALLEST, most), most + 1))
+        )
         y, x = (int(rng.integers(length - edge + 1)) for length in image.shape)
         how = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
         made.append(cv2.resize(image[y : y + edge, x : x + edge], (size, size), interpolation=how))
@@ -60,7 +93,9 @@ def crops(size: int) -> list[Array]:
 def over(images: list[torch.Tensor], answer: Callable[[torch.Tensor], torch.Tensor]) -> Array:
     """What ``answer`` gives of (B, C, H, W) batches, joined."""
     with torch.inference_mode():
-        parts = [answer(torch.stack(images[i : i + TOGETHER])) for i in range(0, len(images), TOGETHER)]
+        parts = [
+            answer(torch.stack(images[i : i + TOGETHER])) for i in range(0, len(images), TOGETHER)
+        ]
     return torch.cat(parts).numpy()
 
 
@@ -85,7 +120,8 @@ def row(name: str, values: list[float], more: str = "") -> None:
 
 def calibration(labels: Array, logits: Array, groups: Array, halves: list[Array]) -> None:
     """Calibration error of the positive class before and after temperature scaling."""
-    before, after = [], []
+    before = []
+    after = []
     for half in halves:
         temperature = fit_temperature(labels[half], logits[half], groups[half])
         right = labels[~half] == logits.shape[1] - 1
@@ -93,17 +129,24 @@ def calibration(labels: Array, logits: Array, groups: Array, halves: list[Array]
         after.append(calibration_error(right, softmax(logits[~half] / temperature, axis=1)[:, -1]))
     row("calibration error before temperature scaling", before)
     row("after", after)
-    row("change", list(np.subtract(after, before)), f"; raised in {np.mean(np.array(after) > before):.1%}")
+    row(
+        "change",
+        list(np.subtract(after, before)),
+        f"; raised in {np.mean(np.array(after) > before):.1%}",
+    )
 
 
-def coverage(labels: Array, logits: Array, groups: Array, halves: list[Array], names: list[str], level: float) -> None:
+def coverage(
+    labels: Array, logits: Array, groups: Array, halves: list[Array], names: list[str], level: float
+) -> None:
     """How often the conformal set holds the true class."""
     covered: dict[str, list[float]] = {name: [] for name in ("all classes", *names)}
     sizes: dict[str, list[float]] = {"no class": [], "one": [], "more than one": []}
     for half in halves:
         shares = softmax(logits / fit_temperature(labels[half], logits[half], groups[half]), axis=1)
         limit = limits(conformal_scores(labels[half], shares[half], names), level)
-        sets, truths = [conformal_set(each, limit) for each in shares[~half].tolist()], labels[~half]
+        sets = [conformal_set(each, limit) for each in shares[~half].tolist()]
+        truths = labels[~half]
         held = np.array([names[y] in own for y, own in zip(truths, sets, strict=True)])
         covered["all classes"].append(held.mean())
         for k, name in enumerate(names):
@@ -113,13 +156,21 @@ def coverage(labels: Array, logits: Array, groups: Array, halves: list[Array], n
             sizes[name].append(float((counts == k).mean()))
     for name, values in covered.items():
         within = np.mean([abs(share - level) <= 0.02 for share in values])
-        row(f"sets at level {level} that hold the true class, {name}", values, f"; {within:.0%} within 0.02 of it")
+        row(
+            f"sets at level {level} that hold the true class, {name}",
+            values,
+            f"; {within:.0%} within 0.02 of it",
+        )
     for name, values in sizes.items():
         row(f"sets that hold {name}", values)
 
 
-def warnings(near: Callable[[list[torch.Tensor]], Array], held_out: Array, others: dict[str, list[torch.Tensor]],
-             halves: list[Array]) -> None:  # fmt: skip
+def warnings(
+    near: Callable[[list[torch.Tensor]], Array],
+    held_out: Array,
+    others: dict[str, list[torch.Tensor]],
+    halves: list[Array],
+) -> None:
     """Share flagged of the other half of the held-out images, and of images that are unlike."""
     rank = [min(half.sum(), int(np.ceil((half.sum() + 1) * familiarity.INSIDE))) for half in halves]
     limit = [np.sort(held_out[half])[k - 1] for half, k in zip(halves, rank, strict=True)]
@@ -127,47 +178,85 @@ def warnings(near: Callable[[list[torch.Tensor]], Array], held_out: Array, other
     row(f"flagged of the {len(held_out)} held-out images, the other half", own)
     for name, images in others.items():
         distances = near(images)
-        row(f"flagged of {len(images)} {name}"[-64:], [float((distances > most).mean()) for most in limit])
+        row(
+            f"flagged of {len(images)} {name}"[-64:],
+            [float((distances > most).mean()) for most in limit],
+        )
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.uncertainty", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--Path", type=Path, required=True, help="ProcessedFolder that the model learned from")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.uncertainty", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--Path", type=Path, required=True, help="ProcessedFolder that the model learned from"
+    )
     parser.add_argument("--Path_Checkpoint", type=Path, required=True)
-    parser.add_argument("--held_out", type=Path, help="ProcessedFolder of other patients; default: val of --Path")
-    parser.add_argument("--others", nargs="*", default=[], help="folders or globs of images unlike the training images")
+    parser.add_argument(
+        "--held_out", type=Path, help="ProcessedFolder of other patients; default: val of --Path"
+    )
+    parser.add_argument(
+        "--others",
+        nargs="*",
+        default=[],
+        help="folders or globs of images unlike the training images",
+    )
     parser.add_argument("--level", type=float, default=0.9)
     options = parser.parse_args(argv)
     models, about = checkpoint.load(options.Path_Checkpoint)
-    names, how = about["class_names"], about["preprocessing"]
+    names = about["class_names"]
+    how = about["preprocessing"]
     common = (how["image_size"], how["mean"], how["std"], about["config"]["num_channels"])
 
     def tensor(image: Array) -> torch.Tensor:
         return to_tensor(image, *common[1:])
 
     folder = load(options.held_out or options.Path)
-    splits = [CoronaryDataset(folder, split, *common) for split in (("train", "val") if options.held_out else ("val",))]
+    splits = [
+        CoronaryDataset(folder, split, *common)
+        for split in (("train", "val") if options.held_out else ("val",))
+    ]
     images = [dataset[0, i][0] for dataset in splits for i in range(len(dataset))]
     samples = [sample for dataset in splits for sample in dataset.samples]
-    labels, groups = np.array([names.index(s.label) for s in samples]), np.array([s.group for s in samples])
+    labels = np.array([names.index(s.label) for s in samples])
+    groups = np.array([s.group for s in samples])
     halves = halvings(groups)
-    print(f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
-          f"{SPLITS} random halvings")  # fmt: skip
-    logits = over(images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)).astype(float)
+    print(
+        f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
+        f"{SPLITS} random halvings"
+    )
+    logits = over(
+        images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)
+    ).astype(float)
     if options.held_out and "conformal_scores" in about:  # not in older files
-        own = [calibration_error(labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1])
-               for temperature in (1.0, about["temperature"])]  # fmt: skip
-        shares, limit = softmax(logits / about["temperature"], axis=1), limits(about["conformal_scores"], options.level)
+        own = [
+            calibration_error(
+                labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1]
+            )
+            for temperature in (1.0, about["temperature"])
+        ]
+        shares = softmax(logits / about["temperature"], axis=1)
+        limit = limits(about["conformal_scores"], options.level)
         held = np.mean(
-            [names[y] in conformal_set(each, limit) for y, each in zip(labels, shares.tolist(), strict=True)]
+            [
+                names[y] in conformal_set(each, limit)
+                for y, each in zip(labels, shares.tolist(), strict=True)
+            ]
         )
-        print(f"  by the checkpoint's own temperature {about['temperature']:.3f} calibration error {own[0]:.4f}, "
-              f"after {own[1]:.4f}; by its own limits {held:.3f} of the sets hold the true class")  # fmt: skip
+        print(
+            f"  by the checkpoint's own temperature {about['temperature']:.3f} calibration error {own[0]:.4f}, "
+            f"after {own[1]:.4f}; by its own limits {held:.3f} of the sets hold the true class"
+        )
     calibration(labels, logits, groups, halves)
     coverage(labels, logits, groups, halves, names, options.level)
     near = _familiar(models[0], CoronaryDataset(load(options.Path), "train", *common), images)
-    others = {path: [tensor(item.image(how)) for item in gather(find(path), names)] for path in options.others}
-    others["crops of photographs and textures"] = [tensor(image) for image in crops(how["image_size"])]
+    others = {
+        path: [tensor(item.image(how)) for item in gather(find(path), names)]
+        for path in options.others
+    }
+    others["crops of photographs and textures"] = [
+        tensor(image) for image in crops(how["image_size"])
+    ]
     warnings(near, near(images), others, halves)
 
 
@@ -176,7 +265,9 @@ def _familiar(
 ) -> Callable[[list[torch.Tensor]], Array]:
     """What gives distances; of their unit, which hangs on the limit, nothing here depends."""
     chosen = np.random.default_rng(0).permutation(len(training))[:MOST]
-    fitted = familiarity.fit(model, (training[0, int(i)][0][None] for i in chosen), [torch.stack(held_out[:TOGETHER])])
+    fitted = familiarity.fit(
+        model, (training[0, int(i)][0][None] for i in chosen), [torch.stack(held_out[:TOGETHER])]
+    )
     return lambda images: over(images, lambda batch: fitted(model, batch))
 
 

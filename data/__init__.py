@@ -1,1 +1,3 @@
-"""From folders of coronary images to batches: reading, preparing, splitting, phantoms. Code only, no images."""
+"""From folders of coronary images to batches: reading, preparing, splitting, phantoms. Code only,
+no images.
+"""

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Augment:
-    """Mirror, rotate, shift, zoom, change contrast and add noise; each key is described in CONFIG.py."""
+    """Mirror, rotate, shift, zoom, change contrast and add noise; each key is described in
+    CONFIG.py.
+    """
 
     flip: str = "none"
     rotate: float = 0.0
@@ -38,7 +40,9 @@ class Augment:
             pictures = [picture if picture is None else picture.T for picture in pictures]
         if self.rotate or self.shift or self.zoom:
             matrix = self._matrix(image.shape, rng)
-            pictures = [picture if picture is None else _warp(picture, matrix) for picture in pictures]
+            pictures = [
+                picture if picture is None else _warp(picture, matrix) for picture in pictures
+            ]
         changed, *others = pictures
         assert changed is not None, "the image itself is always there"
         if self.contrast:
@@ -53,7 +57,8 @@ class Augment:
     def _matrix(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
         """(2, 3) affine matrix of a rotation, zoom and shift about the centre."""
         height, width = shape
-        angle, zoom = rng.uniform(-self.rotate, self.rotate), 1 + rng.uniform(-self.zoom, self.zoom)
+        angle = rng.uniform(-self.rotate, self.rotate)
+        zoom = 1 + rng.uniform(-self.zoom, self.zoom)
         matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), angle, zoom)
         matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * np.array([width, height])
         return matrix
@@ -61,4 +66,6 @@ class Augment:
 
 def _warp(image: NDArray, matrix: NDArray) -> NDArray:
     height, width = image.shape
-    return cv2.warpAffine(np.ascontiguousarray(image), matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(
+        np.ascontiguousarray(image), matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101
+    )

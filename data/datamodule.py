@@ -26,16 +26,20 @@ class CoronaryData(pl.LightningDataModule):
         folder: the images.
 
     Raises:
-        DataError: the folder's faults, classes that do not match ``num_classes``, or too few images for a batch.
+        DataError: the folder's faults, classes that do not match ``num_classes``, or too few images
+            for a batch.
     """
 
     def __init__(self, config: CONFIG.Config, folder: processed.Processed) -> None:
         super().__init__()
-        self.config, self.processed = config, folder
+        self.config = config
+        self.processed = folder
         names = self.processed.class_names
         if len(names) != config.num_classes:
-            raise DataError(f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
-                            f"{config.num_classes}; set it to {len(names)}")  # fmt: skip
+            raise DataError(
+                f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
+                f"{config.num_classes}; set it to {len(names)}"
+            )
         self._check_leaks(folder)
         folder.keep(("train", "val"))
         self.mean: float | None
@@ -44,11 +48,16 @@ class CoronaryData(pl.LightningDataModule):
         augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
         common = (config.image_size, self.mean, self.std, config.num_channels)
         patch_size = config.patch_size if config.lesion_loss else 0
-        self.train = CoronaryDataset(self.processed, "train", *common, augment, config.seed, patch_size)
+        self.train = CoronaryDataset(
+            self.processed, "train", *common, augment, config.seed, patch_size
+        )
         self.val = CoronaryDataset(self.processed, "val", *common)
         sizes = [self.processed.image(sample).shape for sample in self.processed.samples]
         if others := sum(size != (config.image_size,) * 2 for size in sizes):
-            print(f"note: {others} images are resized to {config.image_size} px on load", file=sys.stderr)
+            print(
+                f"note: {others} images are resized to {config.image_size} px on load",
+                file=sys.stderr,
+            )
         self.batch_size = min(config.batch_size, len(self.train))
         self.start = (0, 0)  # epoch and step that training begins with
 
@@ -67,10 +76,15 @@ class CoronaryData(pl.LightningDataModule):
         copies = processed.shared([(sample.sha256,) for sample in samples])
         if doubtful := [images for images in copies if len({samples[i].label for i in images}) > 1]:
             files = ", ".join(samples[i].path for i in doubtful[0][:4])
-            print(f"note: {len(doubtful)} images are there under more than one label, as {files}", file=sys.stderr)
+            print(
+                f"note: {len(doubtful)} images are there under more than one label, as {files}",
+                file=sys.stderr,
+            )
 
     def class_weights(self) -> list[float]:
-        """Weights that make every class count the same in the loss and average to 1 over the training images."""
+        """Weights that make every class count the same in the loss and average to 1 over the
+        training images.
+        """
         counts = np.bincount(self.train.labels, minlength=self.config.num_classes)
         return [float(len(self.train) / (len(counts) * count)) for count in counts]
 
@@ -90,15 +104,20 @@ class CoronaryData(pl.LightningDataModule):
         return self._loader(self.val, shuffle=False)
 
     def _loader(self, dataset: CoronaryDataset, shuffle: bool) -> DataLoader[Batch]:
-        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world_size = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
         if self.batch_size % world_size:
             near = max(1, self.batch_size // world_size) * world_size
             raise DataError(
                 f"batch_size: got {self.batch_size}, wanted a multiple of {world_size} processes, as {near}"
             )
-        own, (epoch, steps) = self.batch_size // world_size, self.start if shuffle else (0, 0)
+        own = self.batch_size // world_size
+        (epoch, steps) = self.start if shuffle else (0, 0)
         start = (epoch, steps * own)
-        sampler = SeededSampler(len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle, start)
+        sampler = SeededSampler(
+            len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle, start
+        )
         workers = self.config.num_workers
         return DataLoader(
             cast(Dataset[Batch], dataset),
@@ -106,9 +125,11 @@ class CoronaryData(pl.LightningDataModule):
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            pin_memory=self.trainer is not None
+            and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=start_worker,
-            generator=torch.Generator(),  # its own, so that a resumed epoch's dropout draws the same numbers
+            # its own, so that a resumed epoch's dropout draws the same numbers
+            generator=torch.Generator(),
         )
 
     def _statistics(self) -> tuple[float, float] | tuple[None, None]:
@@ -117,4 +138,6 @@ class CoronaryData(pl.LightningDataModule):
         info = self.processed.info
         if "mean" in info and "std" in info:
             return float(info["mean"]), float(info["std"])
-        return processed.statistics([self.processed.image(sample) for sample in self.processed.of("train")])
+        return processed.statistics(
+            [self.processed.image(sample) for sample in self.processed.of("train")]
+        )

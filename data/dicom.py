@@ -19,14 +19,24 @@ from pydicom.pixels.utils import pixel_array
 from data.readers import MAX_PIXELS, DataError, check_size, full_scale
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
-# GDCM is the one decoder of JPEG lossless and of 12 bits without the GPL; a damaged file can make it end the process,
+# GDCM is the one decoder of JPEG lossless and of 12 bits without the GPL; a damaged file can make
+# it end the process,
 # so that others decode what they can, and it is handed only what the JPEG's own header shows to fit
 DECODERS = {
-    uid.JPEGBaseline8Bit: "pillow", uid.JPEG2000: "pillow", uid.JPEG2000Lossless: "pillow",
-    uid.JPEGLSLossless: "pyjpegls", uid.JPEGLSNearLossless: "pyjpegls",
-}  # fmt: skip
+    uid.JPEGBaseline8Bit: "pillow",
+    uid.JPEG2000: "pillow",
+    uid.JPEG2000Lossless: "pillow",
+    uid.JPEGLSLossless: "pyjpegls",
+    uid.JPEGLSNearLossless: "pyjpegls",
+}
 GDCM_ONLY = (uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGExtended12Bit)
-SEGMENTS = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE)  # JPEG markers before the scan
+SEGMENTS = (
+    *range(0xC0, 0xD0),
+    0xDB,
+    0xDD,
+    *range(0xE0, 0xF0),
+    0xFE,
+)  # JPEG markers before the scan
 # enhanced objects keep per frame what plain ones keep for the file
 FRAME_GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
 
@@ -37,8 +47,8 @@ class Dicom:
 
     Args:
         pixels: (H, W) float32 from 0 to 1, bright where a viewer shows it bright.
-        pixel_spacing_mm: distance of pixel centres, "0.3", or "0.3 0.4" where rows and columns differ; on the
-            patient, else (angiography) on the detector; empty where unknown.
+        pixel_spacing_mm: distance of pixel centres, "0.3", or "0.3 0.4" where rows and columns
+            differ; on the patient, else (angiography) on the detector; empty where unknown.
         patient: PatientID, or empty.
     """
 
@@ -48,18 +58,20 @@ class Dicom:
 
 
 def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Dicom:
-    """One frame of a grey DICOM file: modality LUT or rescale, then window, then MONOCHROME1 turned over.
+    """One frame of a grey DICOM file: modality LUT or rescale, then window, then MONOCHROME1 turned
+    over.
 
     Args:
         path: the file; one without the DICM mark is tried only if it is called .dcm.
-        window: centre and width in the unit of the rescaled values (HU for CT), which become 0.5 and the span from
-            0 to 1. None: the file's own VOI LUT, else its first window. Without either, whole numbers that were not
-            rescaled are divided by the full scale of their bits, others run from their least to their greatest.
+        window: centre and width in the unit of the rescaled values (HU for CT), which become 0.5
+            and the span from 0 to 1. None: the file's own VOI LUT, else its first window. Without
+            either, whole numbers that were not rescaled are divided by the full scale of their
+            bits, others run from their least to their greatest.
         frame: from 0; -1 is the middle one.
 
     Raises:
-        DataError: one line: not DICOM, no image, colour (such pictures are mostly screen captures with text burned
-            in), too large, damaged, no such frame.
+        DataError: one line: not DICOM, no image, colour (such pictures are mostly screen captures
+            with text burned in), too large, damaged, no such frame.
     """
     try:
         with warnings.catch_warnings():
@@ -69,15 +81,19 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
         raise
     except Exception as error:  # pydicom and its decoders raise whatever a damaged byte leads to
         said = " ".join(str(error).split())[:240] or type(error).__name__
-        raise DataError(f"{path}: no readable DICOM image: {said}; convert it, or replace or remove it") from None
+        raise DataError(
+            f"{path}: no readable DICOM image: {said}; convert it, or replace or remove it"
+        ) from None
 
 
 def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     data = _open(path)
     photometric = data.get("PhotometricInterpretation", "no image")
     if photometric not in GREY:
-        raise DataError(f"{path}: got {photometric}, wanted a grey DICOM image ({' or '.join(GREY)}); "
-                        "export it as grey, or remove it")  # fmt: skip
+        raise DataError(
+            f"{path}: got {photometric}, wanted a grey DICOM image ({' or '.join(GREY)}); "
+            "export it as grey, or remove it"
+        )
     frames = int(data.get("NumberOfFrames") or 1)
     index = frames // 2 if frame == -1 else frame
     if not 0 <= index < frames:
@@ -90,12 +106,18 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     syntax = data.file_meta.TransferSyntaxUID
     if syntax in GDCM_ONLY:
         _check_jpeg(get_frame(data.PixelData, index, number_of_frames=frames), data)
-        # GDCM reads depth from the JPEG itself; pydicom withholds 12 bits from it by the name of the syntax
+        # GDCM reads depth from the JPEG itself; pydicom withholds 12 bits from it by the name of
+        # the syntax
         data.file_meta.TransferSyntaxUID = uid.JPEGLossless
-    pixels = _shown(pixel_array(data, index=index, decoding_plugin=DECODERS.get(syntax, "")), data, window)
+    pixels = _shown(
+        pixel_array(data, index=index, decoding_plugin=DECODERS.get(syntax, "")), data, window
+    )
     if photometric == "MONOCHROME1":
         pixels = 1 - pixels
-    spacing = [f"{float(value):g}" for value in data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []]
+    spacing = [
+        f"{float(value):g}"
+        for value in data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
+    ]
     return Dicom(pixels, " ".join(dict.fromkeys(spacing)), str(data.get("PatientID") or ""))
 
 
@@ -107,39 +129,64 @@ def _open(path: Path) -> pydicom.Dataset:
         meta = None
     if meta is not None and meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
         inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # pydicom would inflate a bomb to its end
-        inflate.decompress(path.read_bytes()[144 + meta.FileMetaInformationGroupLength :], 2 * MAX_PIXELS)
+        inflate.decompress(
+            path.read_bytes()[144 + meta.FileMetaInformationGroupLength :], 2 * MAX_PIXELS
+        )
         if inflate.unconsumed_tail:
-            raise DataError(f"{path}: inflates to over {2 * MAX_PIXELS} bytes; save it with another transfer syntax")
+            raise DataError(
+                f"{path}: inflates to over {2 * MAX_PIXELS} bytes; save it with another transfer syntax"
+            )
     data = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm")
-    if "TransferSyntaxUID" not in data.file_meta:  # files from before the standard had a file header
+    if (
+        "TransferSyntaxUID" not in data.file_meta
+    ):  # files from before the standard had a file header
         implicit = data.original_encoding[0]
-        data.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        data.file_meta.TransferSyntaxUID = (
+            uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        )
     return data
 
 
 def _check_jpeg(frame: bytes, data: pydicom.Dataset) -> None:
-    """Raises ValueError unless the header of a JPEG is whole, up to its scan, and fits what the file says."""
-    place, found = 2, (0, 0, 0, 0)  # bits, height, width, channels
+    """Raises ValueError unless the header of a JPEG is whole, up to its scan, and fits what the
+    file says.
+    """
+    # bits, height, width, channels
+    place = 2
+    found = (0, 0, 0, 0)
     while frame[place + 1] != 0xDA:
         if frame[place] != 0xFF or frame[place + 1] not in SEGMENTS:
             raise ValueError("the header of its JPEG is damaged")
-        if frame[place + 1] in range(0xC0, 0xD0) and frame[place + 1] not in (0xC4, 0xC8, 0xCC):  # the frame header
+        if frame[place + 1] in range(0xC0, 0xD0) and frame[place + 1] not in (
+            0xC4,
+            0xC8,
+            0xCC,
+        ):  # the frame header
             found = struct.unpack_from(">BHHB", frame, place + 4)
         place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
     bits, *shape = found
-    fits = data.BitsAllocated - 8 < bits <= data.BitsAllocated <= 16 and shape == [data.Rows, data.Columns, 1]
+    fits = data.BitsAllocated - 8 < bits <= data.BitsAllocated <= 16 and shape == [
+        data.Rows,
+        data.Columns,
+        1,
+    ]
     if frame[place] != 0xFF or not fits:
-        raise ValueError(f"its JPEG has {bits} bits and (H, W, channels) {tuple(shape)}, the file says otherwise")
+        raise ValueError(
+            f"its JPEG has {bits} bits and (H, W, channels) {tuple(shape)}, the file says otherwise"
+        )
 
 
 def _shown(values: NDArray, data: pydicom.Dataset, window: Sequence[float] | None) -> NDArray:
     """Stored values (H, W) to float32 from 0 to 1. DICOM PS3.3 C.11.1 and C.11.2."""
-    values, low, high = apply_modality_lut(values, data), 0.0, 1.0
+    values = apply_modality_lut(values, data)
+    low = 0.0
+    high = 1.0
     if window is not None:
         centre, width = window
         if not width > 0:
             raise DataError(f"window: got width {width:g}, wanted more than 0")
-        low, high = centre - width / 2, centre + width / 2
+        low = centre - width / 2
+        high = centre + width / 2
     elif data.get("VOILUTSequence"):
         values = apply_voi(values, data)
         high = 2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1
@@ -150,6 +197,7 @@ def _shown(values: NDArray, data: pydicom.Dataset, window: Sequence[float] | Non
     elif values.dtype.kind == "u" and values.max() < 2**16:
         high = min(full_scale(values.max()), 2**data.BitsStored - 1)
     else:
-        low, high = float(values.min()), float(values.max())
+        low = float(values.min())
+        high = float(values.max())
     span = float(high - low) or 1.0
     return np.clip((values - low) / span, 0, 1).astype(np.float32)

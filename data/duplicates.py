@@ -1,10 +1,11 @@
 """Finding images that show the same picture, so that a split keeps them on one side.
 
-Candidates come from coarse maps of edge directions and of brightness, whose comparison is a matrix product. Each is
-then laid over its partner and has to agree with it block by block in detail, since one bright object, or the same
-collimator, makes quite different images correlate as a whole. Where they do so nearly perfectly less detail is asked
-for: pictures that are mostly black hardly hold any. Crops of unlike frames that show little but one collimator edge can
-then be tied too (benchmarks/near_duplicates.py counts them).
+Candidates come from coarse maps of edge directions and of brightness, whose comparison is a matrix
+product. Each is then laid over its partner and has to agree with it block by block in detail, since
+one bright object, or the same collimator, makes quite different images correlate as a whole. Where
+they do so nearly perfectly less detail is asked for: pictures that are mostly black hardly hold
+any. Crops of unlike frames that show little but one collimator edge can then be tied too
+(benchmarks/near_duplicates.py counts them).
 """
 
 import os
@@ -18,40 +19,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIZE = 48  # T, edge in pixels of the picture that is compared
-BLOCK, STEP = 12, 6  # pixels of a block that must agree, and from block to block: B = 7 blocks a side
+# pixels of a block that must agree, and from block to block: B = 7 blocks a side
+BLOCK = 12
+STEP = 6
 SLACK = 2  # pixels that a block may lie off the common shift: rotation, other views
-FINE, COARSE = 1.5, 9.0  # pixels: detail that is kept, neighbourhood over which contrast is evened out
+# pixels: detail that is kept, neighbourhood over which contrast is evened out
+FINE = 1.5
+COARSE = 9.0
 DARK = 0.1  # of the brightness range: what is darker, all round the rest, is collimator or padding
-SCALE, OUTSIDE = 24, -128  # a descriptor's value at one local standard deviation, and outside the field of view
-CELL, WINDOW, CODE = 4, 8, 64  # pixels of a coarse cell, cells of a window of them, principal components kept of it
+# a descriptor's value at one local standard deviation, and outside the field of view
+SCALE = 24
+OUTSIDE = -128
+# pixels of a coarse cell, cells of a window of them, principal components kept of it
+CELL = 4
+WINDOW = 8
+CODE = 64
 NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
-SPREAD, LEAST, MOST = 0.79, 0.54, 0.85  # threshold: how far beyond them, in units of median to 90 % and of the root of
+# threshold: how far beyond them, in units of median to 90 % and of the root of
+SPREAD = 0.79
+LEAST = 0.54
+MOST = 0.85
 # the logarithm of the number of pairs, as the largest of so many normal deviates grows; its limits
 ALIKE = 0.94  # correlation as a whole from which weaker detail is enough
-FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in the same units, whatever its limits
+# how far beyond unrelated images weaker detail has to be, in the same units, whatever its limits
+FAINT = 3.3
 INNER = 30  # pixels of the middle of one picture that are sought in the other: shifts of up to 9
 BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
 
 
 def describe(image: NDArray) -> NDArray:
-    """(H, W) grey image to the (2, T, T) int8 that ``near_duplicates`` compares: its detail and its brightness.
+    """(H, W) grey image to the (2, T, T) int8 that ``near_duplicates`` compares: its detail and its
+    brightness.
 
-    Detail: local contrast normalisation (Jarrett et al. 2009, "What is the best multi-stage architecture for object
-    recognition?", section 2) inside the field of view: the convex hull of all that is not dark, less its rim.
+    Detail: local contrast normalisation (Jarrett et al. 2009, "What is the best multi-stage
+    architecture for object recognition?", section 2) inside the field of view: the convex hull of
+    all that is not dark, less its rim.
     """
     inwards = cv2.INTER_AREA if min(image.shape) >= SIZE else cv2.INTER_CUBIC
     small = cv2.resize(image.astype(np.float32), (SIZE, SIZE), interpolation=inwards)
-    low, high = small.min(), np.percentile(small, 95)
+    low = small.min()
+    high = np.percentile(small, 95)
     hull = np.zeros((SIZE, SIZE), np.uint8)
     shown = cv2.findNonZero((small >= low + DARK * (high - low)).astype(np.uint8))
     cv2.fillConvexPoly(hull, cv2.convexHull(shown), 1)
-    field = cv2.erode(hull, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    field = cv2.erode(
+        hull, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
     weight = field.astype(np.float32)
 
     def local(values: NDArray, reach: float) -> NDArray:
-        return cv2.GaussianBlur(values, (0, 0), reach) / np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-3)
+        return cv2.GaussianBlur(values, (0, 0), reach) / np.maximum(
+            cv2.GaussianBlur(weight, (0, 0), reach), 1e-3
+        )
 
     detail = (small - local(small * weight, FINE)) * weight
     usual = np.sqrt((detail**2).sum() / max(weight.sum(), 1))
@@ -62,9 +83,11 @@ def describe(image: NDArray) -> NDArray:
 
 
 def near_duplicates(descriptors: NDArray) -> NDArray:
-    """Pairs of images that show the same picture: copied, re-compressed, re-windowed, shifted or turned a little.
+    """Pairs of images that show the same picture: copied, re-compressed, re-windowed, shifted or
+    turned a little.
 
-    A mirrored picture is another one. Of many copies of one picture not each pair is named, yet the pairs chain them.
+    A mirrored picture is another one. Of many copies of one picture not each pair is named, yet the
+    pairs chain them.
 
     Args:
         descriptors: (n, 2, T, T) made by ``describe``.
@@ -74,10 +97,15 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     """
     if len(descriptors) < 2:
         return np.zeros((0, 2), int)
-    order = np.array(sorted(range(len(descriptors)), key=lambda i: descriptors[i].tobytes()))  # of files: no matter
-    pictures, brightness = descriptors[order, 0], descriptors[order, 1]
+    order = np.array(
+        sorted(range(len(descriptors)), key=lambda i: descriptors[i].tobytes())
+    )  # of files: no matter
+    pictures = descriptors[order, 0]
+    brightness = descriptors[order, 1]
     edges, shifts = _codes(np.stack([_edges(picture) for picture in pictures]), whiten=True)
-    whole, _ = _codes(np.stack([_shrunk(picture.astype(np.float32))[..., None] for picture in brightness]))
+    whole, _ = _codes(
+        np.stack([_shrunk(picture.astype(np.float32))[..., None] for picture in brightness])
+    )
     candidates = np.unique(np.concatenate([_candidates(edges), _candidates(whole)]), axis=0)
     count = len(pictures) * (len(pictures) - 1) // 2
     if count <= SAMPLE:
@@ -87,13 +115,17 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
         sample = sample[sample[:, 0] != sample[:, 1]]
     pairs = np.concatenate([candidates, sample])
     similar = np.stack(
-        [np.einsum("pc,pc->p", edges[len(shifts) // 2][pairs[:, 0]], code[pairs[:, 1]]) for code in edges]
+        [
+            np.einsum("pc,pc->p", edges[len(shifts) // 2][pairs[:, 0]], code[pairs[:, 1]])
+            for code in edges
+        ]
     )
     detail = _spread(partial(_agreement, pictures), pairs, shifts[similar.argmax(axis=0)])
     usual, high = np.percentile(detail[len(candidates) :], [50, 90])
     detail = detail[: len(candidates)]
     alike, shift = np.hsplit(_spread(partial(_correlation, brightness), candidates), [1])
-    alike, shift = alike[:, 0], shift.astype(int)
+    alike = alike[:, 0]
+    shift = shift.astype(int)
     threshold = np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
     found = detail >= threshold
     if len(near := np.flatnonzero(~found & (alike >= ALIKE))):
@@ -106,7 +138,9 @@ def _spread(work: Callable[..., NDArray], *arrays: NDArray) -> NDArray:
     """``work`` on all cores, a batch of the arrays' rows at once."""
     parts = [slice(start, start + BATCH) for start in range(0, len(arrays[0]), BATCH)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(lambda part: work(*(array[part] for array in arrays)), parts)))
+        return np.concatenate(
+            list(pool.map(lambda part: work(*(array[part] for array in arrays)), parts))
+        )
 
 
 def _shrunk(values: NDArray) -> NDArray:
@@ -115,27 +149,40 @@ def _shrunk(values: NDArray) -> NDArray:
 
 
 def _edges(picture: NDArray) -> NDArray:
-    """(cells, cells, 3) strength and double-angle direction of the edges in each cell of a (T, T) descriptor."""
+    """(cells, cells, 3) strength and double-angle direction of the edges in each cell of a (T, T)
+    descriptor.
+    """
     inside = (picture != OUTSIDE).astype(np.float32)
     values = picture * inside
-    x, y = cv2.Sobel(values, cv2.CV_32F, 1, 0), cv2.Sobel(values, cv2.CV_32F, 0, 1)
+    x = cv2.Sobel(values, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(values, cv2.CV_32F, 0, 1)
     strength = np.hypot(x, y) + 1e-3
-    channels = np.dstack([strength, (x * x - y * y) / strength, 2 * x * y / strength]) * inside[..., None]
+    channels = (
+        np.dstack([strength, (x * x - y * y) / strength, 2 * x * y / strength]) * inside[..., None]
+    )
     return _shrunk(channels)
 
 
 def _codes(maps: NDArray, whiten: bool = False) -> tuple[NDArray, NDArray]:
-    """(S, n, F) unit vectors of the window at each shift in (n, cells, cells, channels), and (S, 2) the shifts.
+    """(S, n, F) unit vectors of the window at each shift in (n, cells, cells, channels), and (S, 2)
+    the shifts.
 
-    Whitening plays down what all images of a set have in common (Jégou and Chum 2012, "Negative evidences and
-    co-occurences in image retrieval", section 3.2).
+    Whitening plays down what all images of a set have in common (Jégou and Chum 2012, "Negative
+    evidences and co-occurences in image retrieval", section 3.2).
     """
     margin = (SIZE // CELL - WINDOW) // 2
     shifts = np.array(list(product(range(-margin, margin + 1), repeat=2)))
-    windows = [maps[:, margin + y :, margin + x :][:, :WINDOW, :WINDOW].reshape(len(maps), -1) for y, x in shifts]
+    windows = [
+        maps[:, margin + y :, margin + x :][:, :WINDOW, :WINDOW].reshape(len(maps), -1)
+        for y, x in shifts
+    ]
     if not whiten:
-        codes = np.stack([window - window.mean(axis=1, keepdims=True) for window in windows]).astype(np.float32)
-        return codes / np.maximum(np.linalg.norm(codes, axis=-1, keepdims=True), 1e-9), CELL * shifts
+        codes = np.stack(
+            [window - window.mean(axis=1, keepdims=True) for window in windows]
+        ).astype(np.float32)
+        return codes / np.maximum(
+            np.linalg.norm(codes, axis=-1, keepdims=True), 1e-9
+        ), CELL * shifts
     mean = np.mean([window.mean(axis=0) for window in windows], axis=0)
     sample = np.concatenate(windows[::4]) - mean
     variance, axes = np.linalg.eigh(sample.T @ sample / len(sample))
@@ -146,7 +193,8 @@ def _codes(maps: NDArray, whiten: bool = False) -> tuple[NDArray, NDArray]:
 
 def _candidates(codes: NDArray) -> NDArray:
     """(pairs, 2) for each image the few later ones that are most similar at any shift."""
-    count, pairs = codes.shape[1], []
+    count = codes.shape[1]
+    pairs = []
     for start in range(0, count, ROWS):
         rows = codes[len(codes) // 2, start : start + ROWS]
         best = np.full((len(rows), count - start), -1, np.float32)
@@ -160,25 +208,35 @@ def _candidates(codes: NDArray) -> NDArray:
 
 
 def _correlation(brightness: NDArray, pairs: NDArray) -> NDArray:
-    """(pairs, 3) best normalised cross-correlation of one's middle in the other, and the shift y, x from i to j."""
-    margin, results = (SIZE - INNER) // 2, []
+    """(pairs, 3) best normalised cross-correlation of one's middle in the other, and the shift y, x
+    from i to j.
+    """
+    margin = (SIZE - INNER) // 2
+    results = []
     inner = slice(margin, margin + INNER)
     for i, j in pairs:
-        a, b = brightness[i].astype(np.float32), brightness[j].astype(np.float32)
+        a = brightness[i].astype(np.float32)
+        b = brightness[j].astype(np.float32)
         for sign, one, other in ((1, a, b), (-1, b, a)):
-            _, value, _, (x, y) = cv2.minMaxLoc(cv2.matchTemplate(other, one[inner, inner], cv2.TM_CCOEFF_NORMED))
-            results.append((value * bool(one[inner, inner].std()), sign * (y - margin), sign * (x - margin)))
+            _, value, _, (x, y) = cv2.minMaxLoc(
+                cv2.matchTemplate(other, one[inner, inner], cv2.TM_CCOEFF_NORMED)
+            )
+            results.append(
+                (value * bool(one[inner, inner].std()), sign * (y - margin), sign * (x - margin))
+            )
     both = np.array(results).reshape(-1, 2, 3)
     return np.take_along_axis(both, both[:, :, :1].argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
 def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
-    """(pairs,) how far the blocks of each i are found in j, near the place that the (pairs, 2) shifts name.
+    """(pairs,) how far the blocks of each i are found in j, near the place that the (pairs, 2)
+    shifts name.
 
-    The mean over blocks of the best normalised cross-correlation (Lewis 1995, "Fast Normalized Cross-Correlation",
-    equation 1; the means are zero already). A block counts by what both show of it and by its corners, for a straight
-    edge fits anywhere along itself (Shi and Tomasi 1994, "Good features to track", equation 9). The mean is lowered
-    by the fourth root of the share that both show: chance agrees the better the less there is to compare.
+    The mean over blocks of the best normalised cross-correlation (Lewis 1995, "Fast Normalized
+    Cross-Correlation", equation 1; the means are zero already). A block counts by what both show of
+    it and by its corners, for a straight edge fits anywhere along itself (Shi and Tomasi 1994,
+    "Good features to track", equation 9). The mean is lowered by the fourth root of the share that
+    both show: chance agrees the better the less there is to compare.
     """
     place = np.arange(SIZE)[:, None] - STEP * np.arange((SIZE - BLOCK) // STEP + 1)
     belongs = ((place >= 0) & (place < BLOCK)).astype(np.float32)  # (T, B)
@@ -187,13 +245,24 @@ def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
         return belongs.T @ (values @ belongs)  # (pairs, B, B)
 
     reach = (SIZE - min(CELL * WINDOW, INNER)) // 2 + SLACK
-    padded = np.pad(pictures[pairs[:, 1]], ((0, 0), (reach, reach), (reach, reach)), constant_values=OUTSIDE)
-    corner, edge = reach - SLACK + shifts, SIZE + 2 * SLACK
-    j = np.stack([picture[y : y + edge, x : x + edge] for picture, (y, x) in zip(padded, corner, strict=True)])
+    padded = np.pad(
+        pictures[pairs[:, 1]], ((0, 0), (reach, reach), (reach, reach)), constant_values=OUTSIDE
+    )
+    corner = reach - SLACK + shifts
+    edge = SIZE + 2 * SLACK
+    j = np.stack(
+        [
+            picture[y : y + edge, x : x + edge]
+            for picture, (y, x) in zip(padded, corner, strict=True)
+        ]
+    )
     i = pictures[pairs[:, 0]]  # (pairs, T, T); j: (pairs, T + 2 SLACK, T + 2 SLACK)
-    seen_i, seen_j = (i != OUTSIDE).astype(np.float32), (j != OUTSIDE).astype(np.float32)
-    a, b = i * seen_i, j * seen_j
-    energy, squares = blocks(a * a), b * b
+    seen_i = (i != OUTSIDE).astype(np.float32)
+    seen_j = (j != OUTSIDE).astype(np.float32)
+    a = i * seen_i
+    b = j * seen_j
+    energy = blocks(a * a)
+    squares = b * b
     best = np.full_like(energy, -1)
     for y, x in product(range(2 * SLACK + 1), repeat=2):
         at = (slice(None), slice(y, y + SIZE), slice(x, x + SIZE))
@@ -201,6 +270,12 @@ def _agreement(pictures: NDArray, pairs: NDArray, shifts: NDArray) -> NDArray:
     inner = slice(SLACK, SLACK + SIZE)
     both = np.minimum(blocks(seen_i), blocks(seen_j[:, inner, inner])) / BLOCK**2
     middles = slice(BLOCK // 2, SIZE - BLOCK // 2 + 1, STEP)
-    corners = np.stack([cv2.cornerMinEigenVal(picture, BLOCK, ksize=3)[middles, middles] for picture in a])
+    corners = np.stack(
+        [cv2.cornerMinEigenVal(picture, BLOCK, ksize=3)[middles, middles] for picture in a]
+    )
     weight = both * np.sqrt(np.maximum(corners, 0))
-    return np.sum(weight * best, axis=(1, 2)) / (np.sum(weight, axis=(1, 2)) + 1e-9) * both.mean(axis=(1, 2)) ** 0.25
+    return (
+        np.sum(weight * best, axis=(1, 2))
+        / (np.sum(weight, axis=(1, 2)) + 1e-9)
+        * both.mean(axis=(1, 2)) ** 0.25
+    )

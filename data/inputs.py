@@ -42,17 +42,26 @@ class Input:
         return self.path.suffix.lower() == ".npy" and read_grey(self.path).shape != (size, size)
 
     def image(self, how: dict[str, Any]) -> NDArray:
-        """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared already."""
+        """(size, size) float32 from 0 to 1, prepared as the training images were; .npy is prepared
+        already.
+        """
         grey, place = self.placed(how)
-        return as_float(grey if self.path.suffix.lower() == ".npy" else place.image(grey), how["image_size"])
+        return as_float(
+            grey if self.path.suffix.lower() == ".npy" else place.image(grey), how["image_size"]
+        )
 
     def digests(self, how: dict[str, Any]) -> set[str]:
-        """The sha256 by which training may have known it: of its pixels as read from the source, or of its file.
+        """The sha256 by which training may have known it: of its pixels as read from the source, or
+        of its file.
 
-        data.prepare takes the first and writes it to the manifest; a folder without a manifest has the second.
+        data.prepare takes the first and writes it to the manifest; a folder without a manifest has
+        the second.
         """
         contents = (self.path.read_bytes(), self.placed(how)[0].tobytes())
-        return {self.row.get("sha256", ""), *(hashlib.sha256(each).hexdigest() for each in contents)} - {""}
+        return {
+            self.row.get("sha256", ""),
+            *(hashlib.sha256(each).hexdigest() for each in contents),
+        } - {""}
 
     def lesion(self, how: dict[str, Any]) -> NDArray | None:
         """(size, size) mask of the known lesions, or None where nothing is known."""
@@ -64,15 +73,20 @@ class Input:
         return rasterise(place.boxes(parse_boxes(self.boxes)), (how["image_size"],) * 2)
 
     def placed(self, how: dict[str, Any]) -> tuple[NDArray, Placement]:
-        """The grey image, DICOM in the window and frame of the training images, and where it comes to lie."""
+        """The grey image, DICOM in the window and frame of the training images, and where it comes
+        to lie.
+        """
         grey = read_grey(self.path, how.get("window"), how.get("frame", -1))
         height, width = grey.shape
-        cut = (0.0, False) if self.path.suffix.lower() == ".npy" else (how["border"], how["stretch"])
+        cut = (
+            (0.0, False) if self.path.suffix.lower() == ".npy" else (how["border"], how["stretch"])
+        )
         return grey, Placement(height, width, how["image_size"], *cut)
 
 
 def find(path: str) -> list[Path]:
-    """The image files that ``path`` names: a folder's, one, or those of a glob; no masks and no hidden files.
+    """The image files that ``path`` names: a folder's, one, or those of a glob; no masks and no
+    hidden files.
 
     Raises:
         DataError: there is none.
@@ -84,7 +98,11 @@ def find(path: str) -> list[Path]:
         images = sorted(file for file in root.rglob("*") if is_image(file, root))
     else:
         root = Path(re.split(r"[^/\\]*[*?[]", path)[0])  # before the first part with a wildcard
-        images = [Path(file) for file in sorted(glob.glob(path, recursive=True)) if is_image(Path(file), root)]
+        images = [
+            Path(file)
+            for file in sorted(glob.glob(path, recursive=True))
+            if is_image(Path(file), root)
+        ]
     if faults := [fault for file in images if (fault := fault_of(file, root))]:
         raise DataError("\n".join(faults))
     if not images:
@@ -94,8 +112,11 @@ def find(path: str) -> list[Path]:
 
 
 def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
-    """An Input for each file; truth and lesions from the manifest.csv of a folder above, else truth from its folder."""
-    known, inputs = _known(paths), []
+    """An Input for each file; truth and lesions from the manifest.csv of a folder above, else truth
+    from its folder.
+    """
+    known = _known(paths)
+    inputs = []
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
         truth = _truth(row.get("label") or path.parent.name, class_names)
@@ -104,12 +125,16 @@ def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
             if not row.get("lesion_boxes_xyxy"):
                 raise DataError(f"{root / 'manifest.csv'}: {fault}")
             mask = None
-        inputs.append(Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row))
+        inputs.append(
+            Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row)
+        )
     return inputs
 
 
 def _truth(label: str, class_names: list[str]) -> str:
-    """The class that a label or folder means: its name, or of two classes another word for normal or diseased."""
+    """The class that a label or folder means: its name, or of two classes another word for normal
+    or diseased.
+    """
     meant = dict.fromkeys(NORMAL_NAMES, 0) | dict.fromkeys((*POSITIVE_NAMES, "1"), 1)
     if label not in class_names and len(class_names) == 2 and label.lower() in meant:
         return class_names[meant[label.lower()]]

@@ -1,4 +1,6 @@
-"""The folders of made-up images: images/<label>/*.png, masks/*.png and manifest.csv, as `data.prepare` reads them."""
+"""The folders of made-up images: images/<label>/*.png, masks/*.png and manifest.csv, as
+`data.prepare` reads them.
+"""
 
 import argparse
 import csv
@@ -14,12 +16,17 @@ from data.geometry import Box
 from data.workers import on_all_cores
 from files import end_ctrl_c_in_one_line, folder_written_whole
 
-Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]  # row of the manifest; file in the folder: pixels
+Made = tuple[
+    tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]
+]  # row of the manifest; file in the folder: pixels
 
 
 def boxes_of(masks: Sequence[npt.NDArray[np.uint8]]) -> list[Box]:
     """The box of each mask in half-open pixels x0, y0, x1, y1."""
-    return [(left, top, left + wide, top + high) for left, top, wide, high in map(cv2.boundingRect, masks)]
+    return [
+        (left, top, left + wide, top + high)
+        for left, top, wide, high in map(cv2.boundingRect, masks)
+    ]
 
 
 def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, ...]:
@@ -32,17 +39,25 @@ def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, .
 
 
 def write_folder(
-    output: Path, columns: Sequence[str], make: Callable[[int], Made], count: int, workers: int | None = None
+    output: Path,
+    columns: Sequence[str],
+    make: Callable[[int], Made],
+    count: int,
+    workers: int | None = None,
 ) -> Path:
-    """Writes what `make` gives for index 0 to `count` - 1 and, last, manifest.csv; gives the manifest's path.
+    """Writes what `make` gives for index 0 to `count` - 1 and, last, manifest.csv; gives the
+    manifest's path.
 
-    `workers`: processes, all cores by default. ValueError if output is not an empty folder, or from `make`.
+    `workers`: processes, all cores by default. ValueError if output is not an empty folder, or from
+    `make`.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ValueError(f"{output} is not an empty folder: name a new one or empty it")
     make(0)  # wrong numbers fail here, before anything is written
     with folder_written_whole(output) as made:
-        rows = on_all_cores(partial(_save, make=make, folder=made), range(count), "phantoms", 8, workers)
+        rows = on_all_cores(
+            partial(_save, make=make, folder=made), range(count), "phantoms", 8, workers
+        )
         with (made / "manifest.csv").open("w", newline="") as file:
             csv.writer(file).writerows([columns, *rows])
         if output.exists():
@@ -51,12 +66,18 @@ def write_folder(
 
 
 def command(write: Callable[..., Path], name: str, what: str, **defaults: float) -> None:
-    """The command line `python -m data.<name>`: `--OUTPUT` and a number for each of `defaults`, given to `write`."""
+    """The command line `python -m data.<name>`: `--OUTPUT` and a number for each of `defaults`,
+    given to `write`.
+    """
     end_ctrl_c_in_one_line()
     parser = argparse.ArgumentParser(f"python -m data.{name}", description=f"Write {what}.")
-    parser.add_argument("--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder")
+    parser.add_argument(
+        "--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder"
+    )
     for option, default in defaults.items():
-        parser.add_argument(f"--{option}", type=type(default), default=default, help=f"{default} by default")
+        parser.add_argument(
+            f"--{option}", type=type(default), default=default, help=f"{default} by default"
+        )
     try:
         print(write(**vars(parser.parse_args())))
     except (ValueError, OSError) as error:

@@ -1,4 +1,6 @@
-"""Made-up images held in memory as if they were a prepared folder: train.py --phantoms xray learns from them."""
+"""Made-up images held in memory as if they were a prepared folder: train.py --phantoms xray learns
+from them.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -46,10 +48,11 @@ class Phantoms(processed.Processed):
 
 
 def make(config: CONFIG.Config) -> Phantoms:
-    """``phantom_count`` images for training, from easy to as hard as in patients in any order, and more to validate.
+    """``phantom_count`` images for training, from easy to as hard as in patients in any order, and
+    more to validate.
 
-    Every process of a run makes them all, on all cores: they depend on the configuration alone. DataError for an image
-    size or a field of view that the phantoms cannot have.
+    Every process of a run makes them all, on all cores: they depend on the configuration alone.
+    DataError for an image size or a field of view that the phantoms cannot have.
     """
     count = config.phantom_count + VALIDATION
     work = partial(_draw, config=config)
@@ -62,27 +65,47 @@ def make(config: CONFIG.Config) -> Phantoms:
     for number, (label, patient, pixels) in enumerate(drawn):
         split = "train" if number < config.phantom_count else "val"
         digest = hashlib.sha256(pixels[0].tobytes()).hexdigest()
-        samples.append(processed.Sample(f"{config.phantoms}/{number:07d}", split, label, patient, sha256=digest))
+        samples.append(
+            processed.Sample(
+                f"{config.phantoms}/{number:07d}", split, label, patient, sha256=digest
+            )
+        )
     pixels = np.stack([pixels for _, _, pixels in drawn])
     mean, std = processed.statistics(list(pixels[: config.phantom_count, 0]))
-    info = {"kind": config.phantoms, "mean": mean, "std": std, "split": f"made up, seed {config.seed}", "notes": []}
-    return Phantoms(Path(f"{config.phantoms} phantoms"), samples, list(phantom_ct.LABELS), info, pixels)
+    info = {
+        "kind": config.phantoms,
+        "mean": mean,
+        "std": std,
+        "split": f"made up, seed {config.seed}",
+        "notes": [],
+    }
+    return Phantoms(
+        Path(f"{config.phantoms} phantoms"), samples, list(phantom_ct.LABELS), info, pixels
+    )
 
 
 def _draw(number: int, config: CONFIG.Config) -> tuple[str, str, NDArray]:
     """Label, group, and (3, S, S) pixels of image, lesion and vessel."""
-    size, seed = config.image_size, config.seed
+    size = config.image_size
+    seed = config.seed
     if config.phantoms == "ct":
         patient = phantom_ct.phantom(seed, number, size, 1)
-        return patient.label, str(number), np.stack([patient.image, patient.mask, np.zeros_like(patient.mask)])
+        return (
+            patient.label,
+            str(number),
+            np.stack([patient.image, patient.mask, np.zeros_like(patient.mask)]),
+        )
     field, difficulty = view_of(number, config)
     scene = phantom_xray.phantom(seed, number, size, field, difficulty)
     return scene.label, str(number), np.stack([scene.image, scene.lesion, scene.vessel])
 
 
 def view_of(number: int, config: CONFIG.Config) -> tuple[float, float]:
-    """Field of view in mm and difficulty of an X-ray picture; half of those for training are as hard as in patients."""
-    # 1: the stream of the pixels' noise, never that of the scene, whose second draw says whether a tree is unfilled
+    """Field of view in mm and difficulty of an X-ray picture; half of those for training are as
+    hard as in patients.
+    """
+    # 1: the stream of the pixels' noise, never that of the scene, whose second draw says whether a
+    # tree is unfilled
     rng = np.random.default_rng([config.seed, number, 1])
     field = config.phantom_field * (1 + rng.uniform(-SPREAD, SPREAD))
     return field, 1.0 if number >= config.phantom_count else min(1.0, rng.uniform(0, 2))

@@ -1,4 +1,6 @@
-"""Turn folders of raw images into a ProcessedFolder: python -m data.prepare --Path RAW --OUTPUT ProcessedFolder"""
+"""Turn folders of raw images into a ProcessedFolder: python -m data.prepare --Path RAW --OUTPUT
+ProcessedFolder
+"""
 
 import argparse
 import hashlib
@@ -21,13 +23,25 @@ from data.processed import Sample
 from data.readers import DataError, about_dicom, read_grey
 from files import end_ctrl_c_in_one_line, folder_written_whole
 
-KEYS = ("image_size", "border", "stretch", "window_centre", "window_width", "frame",
-        "val_share", "test_share", "folds", "seed")  # fmt: skip
+KEYS = (
+    "image_size",
+    "border",
+    "stretch",
+    "window_centre",
+    "window_width",
+    "frame",
+    "val_share",
+    "test_share",
+    "folds",
+    "seed",
+)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One image as it will be stored; ``sample`` holds boxes and spacing in its pixels, but the path of its source."""
+    """One image as it will be stored; ``sample`` holds boxes and spacing in its pixels, but the
+    path of its source.
+    """
 
     sample: Sample
     image: NDArray
@@ -58,40 +72,68 @@ def prepare(
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    if positive is None and not {name.lower() for name in names} & {*processed.NORMAL_NAMES, *processed.POSITIVE_NAMES}:
-        notes.append(f"no class has a known name, so {names[-1]} is taken as positive; --positive names another")
+    if positive is None and not {name.lower() for name in names} & {
+        *processed.NORMAL_NAMES,
+        *processed.POSITIVE_NAMES,
+    }:
+        notes.append(
+            f"no class has a known name, so {names[-1]} is taken as positive; --positive names another"
+        )
     border = config.border if plain else 0.0
     if resplit:
         found = [replace(sample, split="") for sample in found]
     brings_split = bool(found[0].split)
-    images = _read_all(partial(_prepare_one, folder=folder, config=config, border=border), found, skip_damaged, notes)
+    images = _read_all(
+        partial(_prepare_one, folder=folder, config=config, border=border),
+        found,
+        skip_damaged,
+        notes,
+    )
 
     pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
-    named = len({image.patient for image in images}) > 1  # a set that was made anonymous has one name for all
-    keys = [(image.sample.group, image.patient if named else "", image.sample.sha256) for image in images]
+    named = (
+        len({image.patient for image in images}) > 1
+    )  # a set that was made anonymous has one name for all
+    keys = [
+        (image.sample.group, image.patient if named else "", image.sample.sha256)
+        for image in images
+    ]
     groups = splits.join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
     labels = np.array([image.sample.label for image in images])
     sides = _split(np.array([image.sample.split for image in images]), labels, groups, config)
     leaks = _leaks(sides, groups)
     if leaks.any():
-        notes.append(f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that belong "
-                     "together on two sides; --drop_leaks leaves their images out of train, or out of val where the "
-                     "other side is test")  # fmt: skip
+        notes.append(
+            f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that belong "
+            "together on two sides; --drop_leaks leaves their images out of train, or out of val where the "
+            "other side is test"
+        )
     if drop_leaks:
         notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
         images = [image for image, leak in zip(images, leaks, strict=True) if not leak]
-        labels, groups, sides = labels[~leaks], groups[~leaks], sides[~leaks]
+        labels = labels[~leaks]
+        groups = groups[~leaks]
+        sides = sides[~leaks]
 
     folds = _folds(labels, groups, sides, config, notes)
     train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
     mean, std = processed.statistics(train)
     info: dict[str, Any] = {
-        "format": 1, "class_names": names, "image_size": config.image_size, "mean": mean, "std": std, "border": border,
-        "stretch": config.stretch, "window": config.window, "frame": config.frame,
-        "split": "as the data brought it" if brings_split else f"by data.prepare, grouped, seed {config.seed}",
+        "format": 1,
+        "class_names": names,
+        "image_size": config.image_size,
+        "mean": mean,
+        "std": std,
+        "border": border,
+        "stretch": config.stretch,
+        "window": config.window,
+        "frame": config.frame,
+        "split": "as the data brought it"
+        if brings_split
+        else f"by data.prepare, grouped, seed {config.seed}",
         "notes": notes,
-    }  # fmt: skip
+    }
     with folder_written_whole(output) as made:
         processed.write(made, _store(made, images, sides, groups, folds), info)
         result = processed.load(made)
@@ -108,22 +150,30 @@ def _refuse_foreign(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise DataError(f"{output}: is a file; --OUTPUT names the folder to make")
     if output.is_dir() and any(output.iterdir()) and not (output / "dataset.json").exists():
-        raise DataError(f"{output}: is not empty and was not made by data.prepare; name another folder")
+        raise DataError(
+            f"{output}: is not empty and was not made by data.prepare; name another folder"
+        )
 
 
-def _read_all(work: Work, found: list[Sample], skip_damaged: bool, notes: list[str]) -> list[Prepared]:
+def _read_all(
+    work: Work, found: list[Sample], skip_damaged: bool, notes: list[str]
+) -> list[Prepared]:
     results = sources.each(work, found, "preparing")
     faults = [result for result in results if isinstance(result, str)]
     if faults and not skip_damaged:
         advice = "mend or remove them, or leave them out with --skip_damaged"
-        raise DataError("\n".join([*faults, f"{len(faults)} of {len(found)} images cannot be used; {advice}"]))
+        raise DataError(
+            "\n".join([*faults, f"{len(faults)} of {len(found)} images cannot be used; {advice}"])
+        )
     if len(faults) == len(found):
         raise DataError("no usable image is left")
     notes += [f"left out: {fault}" for fault in faults]
     return [result for result in results if isinstance(result, Prepared)]
 
 
-def _prepare_one(sample: Sample, folder: Path, config: CONFIG.Config, border: float) -> Prepared | str:
+def _prepare_one(
+    sample: Sample, folder: Path, config: CONFIG.Config, border: float
+) -> Prepared | str:
     """The prepared image, or the fault as one line."""
     path = folder / sample.path
     try:
@@ -143,9 +193,15 @@ def _prepare_one(sample: Sample, folder: Path, config: CONFIG.Config, border: fl
 
 
 def _split(given: NDArray, labels: NDArray, groups: NDArray, config: CONFIG.Config) -> NDArray:
-    """train, val or test for each image: as the data brings it, with what it lacks cut from train by group."""
+    """train, val or test for each image: as the data brings it, with what it lacks cut from train
+    by group.
+    """
     sides = np.where(given == "", "train", given)
-    wanted = {"val": config.val_share} if given[0] else {"test": config.test_share, "val": config.val_share}
+    wanted = (
+        {"val": config.val_share}
+        if given[0]
+        else {"test": config.test_share, "val": config.val_share}
+    )
     rest = 1.0
     for side, share in wanted.items():
         if share and side not in sides:
@@ -157,16 +213,21 @@ def _split(given: NDArray, labels: NDArray, groups: NDArray, config: CONFIG.Conf
 
 
 def _leaks(sides: NDArray, groups: NDArray) -> NDArray:
-    """Whether an image belongs with others that are nearer to the test, on a later side of train, val, test."""
+    """Whether an image belongs with others that are nearer to the test, on a later side of train,
+    val, test.
+    """
     ranks = np.array([processed.SPLITS.index(side) for side in sides])
     nearest = np.zeros(groups.max() + 1, int)
     np.maximum.at(nearest, groups, ranks)
     return ranks < nearest[groups]
 
 
-def _folds(labels: NDArray, groups: NDArray, sides: NDArray, config: CONFIG.Config, notes: list[str]) -> list[str]:
+def _folds(
+    labels: NDArray, groups: NDArray, sides: NDArray, config: CONFIG.Config, notes: list[str]
+) -> list[str]:
     """The fold of each image that is not for testing; none where there are too few groups."""
-    numbers, pool = np.full(len(labels), -1), sides != "test"
+    numbers = np.full(len(labels), -1)
+    pool = sides != "test"
     try:
         numbers[pool] = splits.folds(labels[pool], groups[pool], config.folds, config.seed)
     except DataError as error:
@@ -174,10 +235,14 @@ def _folds(labels: NDArray, groups: NDArray, sides: NDArray, config: CONFIG.Conf
     return [str(number) if number >= 0 else "" for number in numbers]
 
 
-def _store(folder: Path, images: list[Prepared], sides: NDArray, groups: NDArray, folds: list[str]) -> list[Sample]:
-    samples, taken = [], set()
+def _store(
+    folder: Path, images: list[Prepared], sides: NDArray, groups: NDArray, folds: list[str]
+) -> list[Sample]:
+    samples = []
+    taken = set()
     for item, side, group, fold in zip(images, sides.tolist(), groups, folds, strict=True):
-        source, label = Path(item.sample.path), item.sample.label
+        source = Path(item.sample.path)
+        label = item.sample.label
         path = f"{side}/{label}/{source.stem}.npy"
         if path in taken:
             path = f"{side}/{label}/{'__'.join(source.with_suffix('').parts)}{source.suffix}.npy"
@@ -198,17 +263,25 @@ def summary(result: processed.Processed) -> str:
     for split in processed.SPLITS:
         for name in result.class_names if result.of(split) else []:
             samples = [sample for sample in result.of(split) if sample.label == name]
-            lines.append(f"{split:<8}{name:<16}{len(samples):>8}{len({sample.group for sample in samples}):>8}")
+            lines.append(
+                f"{split:<8}{name:<16}{len(samples):>8}{len({sample.group for sample in samples}):>8}"
+            )
     sizes = Counter(Counter(sample.group for sample in result.samples).values())
-    lines.append("group sizes: " + ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items())))
+    lines.append(
+        "group sizes: " + ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items()))
+    )
     return "\n".join(lines + [f"note: {note}" for note in result.info["notes"]])
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m data.prepare", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python -m data.prepare", description=__doc__, allow_abbrev=False
+    )
     about = "folder of class folders, of split folders, or with a manifest.csv"
     parser.add_argument("--Path", "--path", "-p", type=Path, required=True, help=about)
-    parser.add_argument("--OUTPUT", "--output", "-o", type=Path, required=True, help="the ProcessedFolder to make")
+    parser.add_argument(
+        "--OUTPUT", "--output", "-o", type=Path, required=True, help="the ProcessedFolder to make"
+    )
     about = "configuration (default: config.yml, if there is one)"
     parser.add_argument("--Config", "--config", "-c", type=Path, help=about)
     about = "manifest column, or regular expression over paths, that ties images of one vessel or patient"
@@ -225,13 +298,23 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     default = Path("config.yml")
     try:
-        config = CONFIG.load(arguments.Config or (default if default.exists() else None), CONFIG.overrides(arguments))
-        how = (arguments.group, arguments.positive, arguments.skip_damaged, arguments.drop_leaks, arguments.resplit)
+        config = CONFIG.load(
+            arguments.Config or (default if default.exists() else None), CONFIG.overrides(arguments)
+        )
+        how = (
+            arguments.group,
+            arguments.positive,
+            arguments.skip_damaged,
+            arguments.drop_leaks,
+            arguments.resplit,
+        )
         result = prepare(arguments.Path, arguments.OUTPUT, config, *how)
     except (DataError, CONFIG.ConfigError) as error:
         sys.exit(str(error))
     except OSError as error:
-        said = error.strerror or f"not written whole ({error}); is the disk full?"  # numpy gives no errno for that
+        said = (
+            error.strerror or f"not written whole ({error}); is the disk full?"
+        )  # numpy gives no errno for that
         sys.exit(f"{error.filename or arguments.OUTPUT}: {said}")
     print(summary(result))
     print(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")

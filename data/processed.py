@@ -23,14 +23,23 @@ POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
 INFO: dict[str, Any] = {
-    "class_names": list, "mean": float | int, "std": float | int, "border": float | int, "stretch": bool,
-    "window": list | None, "frame": int, "split": str, "notes": list,
-}  # fmt: skip
+    "class_names": list,
+    "mean": float | int,
+    "std": float | int,
+    "border": float | int,
+    "stretch": bool,
+    "window": list | None,
+    "frame": int,
+    "split": str,
+    "notes": list,
+}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One row of the manifest. ``path`` and ``mask`` are relative to the folder, with forward slashes."""
+    """One row of the manifest. ``path`` and ``mask`` are relative to the folder, with forward
+    slashes.
+    """
 
     path: str
     split: str
@@ -48,7 +57,9 @@ class Sample:
     def from_row(cls, row: dict[str, str]) -> "Sample":
         """A row of a manifest.csv."""
         fixed = {column: row.get(column, "") for column in COLUMNS}
-        return cls(**fixed, more={column: value for column, value in row.items() if column not in COLUMNS})
+        return cls(
+            **fixed, more={column: value for column, value in row.items() if column not in COLUMNS}
+        )
 
     @property
     def boxes(self) -> list[Box]:
@@ -73,11 +84,15 @@ class Processed:
         return [sample for sample in self.samples if sample.split == split]
 
     def image(self, sample: Sample) -> NDArray:
-        """(H, W) pixels, uint8 from 0 to 255 or float16 from 0 to 1; mapped from the file unless ``keep`` read it."""
+        """(H, W) pixels, uint8 from 0 to 255 or float16 from 0 to 1; mapped from the file unless
+        ``keep`` read it.
+        """
         return self._mapped(sample.path)
 
     def keep(self, splits: Sequence[str], most: int = 2 << 30) -> None:
-        """Read the images and masks of these splits into memory, which loader workers share, up to ``most`` bytes."""
+        """Read the images and masks of these splits into memory, which loader workers share, up to
+        ``most`` bytes.
+        """
         for sample in self.samples:
             for name in {sample.path, sample.mask} - {""} if sample.split in splits else ():
                 image = np.array(self._mapped(name))
@@ -93,13 +108,17 @@ class Processed:
     def _mapped(self, name: str) -> NDArray:
         if name in self._kept:
             return self._kept[name]
-        image = np.lib.format.open_memmap(self.folder / name, mode="r")  # opens .npy alone, and no pickled objects
+        image = np.lib.format.open_memmap(
+            self.folder / name, mode="r"
+        )  # opens .npy alone, and no pickled objects
         return image[:, :, 0] if image.ndim == 3 else image
 
     def with_fold(self, number: int) -> "Processed":
         """The same images, those of one fold for validation and those of all others for training."""
         sides = {str(number): "val", "": "test"}
-        samples = [replace(sample, split=sides.get(sample.fold, "train")) for sample in self.samples]
+        samples = [
+            replace(sample, split=sides.get(sample.fold, "train")) for sample in self.samples
+        ]
         return replace(self, samples=samples)
 
     @property
@@ -113,7 +132,9 @@ class Processed:
         return any(sample.mask or sample.lesion_boxes_xyxy for sample in self.of("train"))
 
     def lesion(self, sample: Sample) -> NDArray | None:
-        """(H, W) uint8 mask of the lesions, all zero in the first, normal class; None where nothing is known."""
+        """(H, W) uint8 mask of the lesions, all zero in the first, normal class; None where nothing
+        is known.
+        """
         if sample.mask:
             return np.asarray(self._mapped(sample.mask))
         if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.class_names[0]):
@@ -126,7 +147,10 @@ class Processed:
 
     def split_hash(self) -> str:
         """sha256 over which image, by content, is in which split under which label."""
-        rows = sorted(f"{sample.split} {sample.fold} {sample.label} {sample.sha256}" for sample in self.samples)
+        rows = sorted(
+            f"{sample.split} {sample.fold} {sample.label} {sample.sha256}"
+            for sample in self.samples
+        )
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
@@ -137,11 +161,16 @@ def order_classes(names: set[str], positive: str | None) -> list[str]:
         DataError: fewer than two classes, or ``positive`` is none of them.
     """
     if len(names) < 2:
-        raise DataError(f"got {'the class ' + ', '.join(names) if names else 'no class'}, wanted two or more: "
-                        "a folder for each, such as normal/ and abnormal/")  # fmt: skip
+        raise DataError(
+            f"got {'the class ' + ', '.join(names) if names else 'no class'}, wanted two or more: "
+            "a folder for each, such as normal/ and abnormal/"
+        )
     if positive is not None and positive not in names:
         raise DataError(f"--positive: got {positive}, wanted one of: {', '.join(sorted(names))}")
-    ordered = sorted(names, key=lambda name: (name.lower() not in NORMAL_NAMES, name.lower() in POSITIVE_NAMES, name))
+    ordered = sorted(
+        names,
+        key=lambda name: (name.lower() not in NORMAL_NAMES, name.lower() in POSITIVE_NAMES, name),
+    )
     last = positive or ordered[-1]
     return [*(name for name in ordered if name != last), last]
 
@@ -151,12 +180,16 @@ def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
     more = sorted({column for sample in samples for column in sample.more})
     with written_whole(folder / "dataset.json") as beside:
         beside.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-    rows = [{column: getattr(sample, column) for column in COLUMNS} | sample.more for sample in samples]
+    rows = [
+        {column: getattr(sample, column) for column in COLUMNS} | sample.more for sample in samples
+    ]
     write_table(folder / "manifest.csv", rows, [*COLUMNS, *more])
 
 
 def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Indices of the images that share a key (its position counts; an empty one ties nothing), two or more each."""
+    """Indices of the images that share a key (its position counts; an empty one ties nothing), two
+    or more each.
+    """
     members = defaultdict(list)
     for i, own in enumerate(keys):
         for place, key in enumerate(own):
@@ -167,8 +200,13 @@ def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
 def statistics(images: list[NDArray]) -> tuple[float, float]:
     """Mean and standard deviation of all pixels of stored images of one size, grey range 0 to 1."""
     scales = [255.0 if image.dtype == np.uint8 else 1.0 for image in images]
-    means = [image.mean(dtype=np.float64) / scale for image, scale in zip(images, scales, strict=True)]
-    squares = [(image.astype(np.float64) ** 2).mean() / s**2 for image, s in zip(images, scales, strict=True)]
+    means = [
+        image.mean(dtype=np.float64) / scale for image, scale in zip(images, scales, strict=True)
+    ]
+    squares = [
+        (image.astype(np.float64) ** 2).mean() / s**2
+        for image, s in zip(images, scales, strict=True)
+    ]
     mean = float(np.mean(means))
     return mean, math.sqrt(max(float(np.mean(squares)) - mean**2, 1e-6))
 
@@ -186,7 +224,9 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first row."""
+    """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first
+    row.
+    """
     with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
         table.writeheader()
@@ -194,10 +234,12 @@ def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] =
 
 
 def load(folder: Path) -> Processed:
-    """Read a ProcessedFolder, or one of the first published form (train/0, val/1, no manifest), and check it.
+    """Read a ProcessedFolder, or one of the first published form (train/0, val/1, no manifest), and
+    check it.
 
     Raises:
-        DataError: every fault found, a line each: missing files and splits, classes, shapes, types, NaN, range.
+        DataError: every fault found, a line each: missing files and splits, classes, shapes, types,
+            NaN, range.
     """
     info: dict[str, Any] = {}
     if (folder / "manifest.csv").exists():
@@ -218,17 +260,33 @@ def _info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         given = {name: (info[name], kind) for name, kind in INFO.items() if name in info}
-        wrong = [name for name, (value, kind) in given.items() if not isinstance(value, kind)
-                 or (isinstance(value, bool) and kind is not bool)]  # fmt: skip
-        names, window = info.get("class_names", []), info.get("window")
+        wrong = [
+            name
+            for name, (value, kind) in given.items()
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+        ]
+        names = info.get("class_names", [])
+        window = info.get("window")
         centre, width = (0.0, 1.0) if window is None else window
-        wrong += [name for name in ("class_names", "notes") if not all(isinstance(t, str) for t in info.get(name, []))]
-        wrong += ["class_names"] * (len(set(names)) < len(names) or not all(min(name) >= " " for name in names))
-        mean, std, border = (info.get(name, usual) for name, usual in (("mean", 0), ("std", 1), ("border", 0)))
-        wrong += ["mean, std or border"] * (not (0 <= mean <= 1 and 1e-6 <= std <= 1 and 0 <= border <= 0.45))
+        wrong += [
+            name
+            for name in ("class_names", "notes")
+            if not all(isinstance(t, str) for t in info.get(name, []))
+        ]
+        wrong += ["class_names"] * (
+            len(set(names)) < len(names) or not all(min(name) >= " " for name in names)
+        )
+        mean, std, border = (
+            info.get(name, usual) for name, usual in (("mean", 0), ("std", 1), ("border", 0))
+        )
+        wrong += ["mean, std or border"] * (
+            not (0 <= mean <= 1 and 1e-6 <= std <= 1 and 0 <= border <= 0.45)
+        )
         wrong += ["window"] * (not (isinstance(centre, float | int) and 0 < width < math.inf))
         if wrong:
-            raise ValueError(f"got another type or range than it is written with: {', '.join(wrong)}")
+            raise ValueError(
+                f"got another type or range than it is written with: {', '.join(wrong)}"
+            )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not readable: {error}; prepare the folder again") from None
     return dict(info)
@@ -237,14 +295,22 @@ def _info(path: Path) -> dict[str, Any]:
 def _scan(folder: Path) -> list[Sample]:
     samples = []
     for path in sorted(folder.glob("*/*/*.npy")):
-        split, label = path.parts[-3], path.parts[-2]
+        split = path.parts[-3]
+        label = path.parts[-2]
         if split in SPLITS:
             digest = "" if fault_of(path, folder) else hashlib.sha256(path.read_bytes()).hexdigest()
-            name, label = path.relative_to(folder).as_posix(), FIRST_VERSION_CLASSES.get(label, label)
+            name = path.relative_to(folder).as_posix()
+            label = FIRST_VERSION_CLASSES.get(label, label)
             samples.append(Sample(name, split, label, group=name, sha256=digest))
     if not samples:
-        fault = "no images; wanted train/<class>/*.npy and val/<class>/*.npy" if folder.is_dir() else "no such folder"
-        raise DataError(f"{folder}: {fault}; make one with: python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}")
+        fault = (
+            "no images; wanted train/<class>/*.npy and val/<class>/*.npy"
+            if folder.is_dir()
+            else "no such folder"
+        )
+        raise DataError(
+            f"{folder}: {fault}; make one with: python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}"
+        )
     return samples
 
 
@@ -254,11 +320,15 @@ def _faults(processed: Processed) -> list[str]:
         present = {sample.label for sample in processed.of(split)}
         missing = [name for name in processed.class_names if name not in present]
         if missing:
-            faults.append(f"{processed.folder / split}: no image of class {', '.join(missing)}; every class needs some")
+            faults.append(
+                f"{processed.folder / split}: no image of class {', '.join(missing)}; every class needs some"
+            )
     for sample in processed.samples:
         path = processed.folder / sample.path
         if sample.label not in processed.class_names:
-            faults.append(f"{path}: got label {sample.label!r}, wanted one of {', '.join(processed.class_names)}")
+            faults.append(
+                f"{path}: got label {sample.label!r}, wanted one of {', '.join(processed.class_names)}"
+            )
         files = [path, *([processed.folder / sample.mask] if sample.mask else [])]
         if missing := [fault for file in files if (fault := fault_of(file, processed.folder))]:
             faults += missing
@@ -273,9 +343,14 @@ def _faults(processed: Processed) -> list[str]:
             faults.append(f"{path}: not readable: {' '.join(str(error).split())}")
             continue
         if image.ndim != 2 or (image.dtype != np.uint8 and image.dtype.kind != "f"):
-            faults.append(f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)")
+            faults.append(
+                f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)"
+            )
         elif image.dtype != np.uint8:
-            low, high = float(image.min()), float(image.max())
+            low = float(image.min())
+            high = float(image.max())
             if not (low >= -1e-3 and high <= 1 + 1e-3):
-                faults.append(f"{path}: got pixels from {low:.4g} to {high:.4g}, wanted 0 to 1 without NaN")
+                faults.append(
+                    f"{path}: got pixels from {low:.4g} to {high:.4g}, wanted 0 to 1 without NaN"
+                )
     return faults

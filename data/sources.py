@@ -12,25 +12,36 @@ from data.readers import SUFFIXES, DataError, fault_of
 from data.workers import on_all_cores
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-CLASS_NAMES = {*NORMAL_NAMES, *POSITIVE_NAMES, "1"}  # a lone one is a class, not a folder around classes
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+CLASS_NAMES = {
+    *NORMAL_NAMES,
+    *POSITIVE_NAMES,
+    "1",
+}  # a lone one is a class, not a folder around classes
 GROUP_COLUMNS = ("group", "patient", "patient_id", "vessel", "frame", "study")
 FEW = 300  # images for which starting processes takes longer than the work
 
 
 def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sample], bool]:
-    """The images below ``root``: from its manifest.csv, else split folders of classes, else class folders.
+    """The images below ``root``: from its manifest.csv, else split folders of classes, else class
+    folders.
 
     Args:
         root: a folder, or a manifest file.
-        group: name of a manifest column, or a regular expression over relative paths (its first bracket, else
-            the whole match, names the group).
+        group: name of a manifest column, or a regular expression over relative paths (its first
+            bracket, else the whole match, names the group).
         notes: takes lines that the user should read.
 
     Returns:
-        the folder of the data set; its images by path, with masks and boxes as they are in the files; and whether
+        the folder of the data set; its images by path, with masks and boxes as they are in the
+            files; and whether
         they lie in plain class folders, as exported, with text burned into their borders.
 
     Raises:
@@ -38,12 +49,18 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     """
     manifest = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
     if not root.exists():
-        raise DataError(f"{root}: no such folder; --Path is the folder that holds the class folders")
+        raise DataError(
+            f"{root}: no such folder; --Path is the folder that holds the class folders"
+        )
     if root.is_file() and manifest != root:
-        raise DataError(f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv")
+        raise DataError(
+            f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv"
+        )
     if any(root.glob("*/*/annotations/*.json")) or any(root.glob("*/annotations/*.json")):
-        raise DataError(f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into labelled windows: "
-                        f"python -m data.arcade --Path {root} --OUTPUT windows")  # fmt: skip
+        raise DataError(
+            f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into labelled windows: "
+            f"python -m data.arcade --Path {root} --OUTPUT windows"
+        )
     if manifest.is_file():
         rows = read_table(manifest)
         column = next((name for name in (group, *GROUP_COLUMNS) if name in rows[0]), "")
@@ -61,11 +78,17 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
 
 def each(work: Callable[[Sample], Any], samples: list[Sample], title: str) -> list[Any]:
     """What ``work`` gives for each image, on all cores unless they are few."""
-    return [work(sample) for sample in samples] if len(samples) < FEW else on_all_cores(work, samples, title, 16)
+    return (
+        [work(sample) for sample in samples]
+        if len(samples) < FEW
+        else on_all_cores(work, samples, title, 16)
+    )
 
 
 def is_image(path: Path, folder: Path) -> bool:
-    """Whether a file below ``folder`` is an image of its own: not hidden, no mask, not what data.prepare draws."""
+    """Whether a file below ``folder`` is an image of its own: not hidden, no mask, not what
+    data.prepare draws.
+    """
     inside = path.parts[len(folder.parts) :]
     left_out = any(part == "masks" or part.startswith((".", "__MACOSX")) for part in inside)
     named = path.suffix.lower() in SUFFIXES and path.name != "contact_sheet.png"
@@ -73,10 +96,14 @@ def is_image(path: Path, folder: Path) -> bool:
 
 
 def _from_manifest(manifest: Path, rows: list[dict[str, str]], column: str) -> list[Sample]:
-    root, samples, faults = manifest.parent, [], []
+    root = manifest.parent
+    samples = []
+    faults = []
     missing = {"path", "label"} - set(rows[0])
     if missing:
-        raise DataError(f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(rows[0])}")
+        raise DataError(
+            f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(rows[0])}"
+        )
     for line, row in enumerate(rows, start=2):
         given = row.get("split", "")
         split = SPLIT_NAMES.get(given.lower(), "")
@@ -95,9 +122,15 @@ def _from_manifest(manifest: Path, rows: list[dict[str, str]], column: str) -> l
             wrong.append(f"got label {sample.label!r}, wanted a name that a folder can have")
         faults += [f"{manifest}, line {line}: {fault}" for fault in wrong]
     if len({bool(sample.split) for sample in samples}) > 1:
-        faults.append(f"{manifest}: some rows have a split and others have none; fill in all or none")
+        faults.append(
+            f"{manifest}: some rows have a split and others have none; fill in all or none"
+        )
     counts = Counter(sample.path for sample in samples)
-    faults += [f"{manifest}: {name} is listed more than once" for name, count in counts.items() if count > 1]
+    faults += [
+        f"{manifest}: {name} is listed more than once"
+        for name, count in counts.items()
+        if count > 1
+    ]
     if faults:
         raise DataError("\n".join(faults))
     return samples
@@ -107,7 +140,12 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     splits = {child: SPLIT_NAMES.get(child.name.lower(), "") for child in _with_images(root)}
     if "train" not in splits.values():
         return _from_classes(root, "", root, notes)
-    return [sample for child, split in splits.items() if split for sample in _from_classes(child, split, root, notes)]
+    return [
+        sample
+        for child, split in splits.items()
+        if split
+        for sample in _from_classes(child, split, root, notes)
+    ]
 
 
 def _with_images(folder: Path) -> list[Path]:
@@ -118,16 +156,29 @@ def _with_images(folder: Path) -> list[Path]:
 
 def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> list[Sample]:
     classes = _with_images(folder)
-    while len(classes) == 1 and classes[0].name.lower() not in CLASS_NAMES and _with_images(classes[0]):
+    while (
+        len(classes) == 1
+        and classes[0].name.lower() not in CLASS_NAMES
+        and _with_images(classes[0])
+    ):
         classes = _with_images(classes[0])
     if len(classes) < 2:
         found = f"only {classes[0].name}/" if classes else "none"
-        raise DataError(f"{folder}: wanted a folder with images for each class, such as normal/ and abnormal/; "
-                        f"got {found}. Image files end in {', '.join(SUFFIXES)}")  # fmt: skip
+        raise DataError(
+            f"{folder}: wanted a folder with images for each class, such as normal/ and abnormal/; "
+            f"got {found}. Image files end in {', '.join(SUFFIXES)}"
+        )
     around = classes[0].parent
     if loose := sum(is_image(path, around) for path in around.iterdir()):
-        notes.append(f"{around}: {loose} images beside the class folders have no label and are left out")
-    images = [(path, child.name) for child in classes for path in child.rglob("*") if is_image(path, child)]
+        notes.append(
+            f"{around}: {loose} images beside the class folders have no label and are left out"
+        )
+    images = [
+        (path, child.name)
+        for child in classes
+        for path in child.rglob("*")
+        if is_image(path, child)
+    ]
     if faults := [fault for path, _ in images if (fault := fault_of(path, root))]:
         raise DataError("\n".join(faults))
     return [Sample(path.relative_to(root).as_posix(), split, label) for path, label in images]
@@ -137,12 +188,19 @@ def _grouped_by_pattern(samples: list[Sample], pattern: str, notes: list[str]) -
     try:
         regex = re.compile(pattern)
     except re.error as error:
-        raise DataError(f"--group: {pattern!r} is no manifest column and no regular expression: {error}") from None
+        raise DataError(
+            f"--group: {pattern!r} is no manifest column and no regular expression: {error}"
+        ) from None
     matches = [regex.search(sample.path) for sample in samples]
     unmatched = matches.count(None)
     if unmatched == len(samples):
         raise DataError(f"--group: {pattern!r} matches no path, such as {samples[0].path}")
     if unmatched:
-        notes.append(f"--group: {unmatched} of {len(samples)} paths do not match {pattern!r}; each stands alone")
+        notes.append(
+            f"--group: {unmatched} of {len(samples)} paths do not match {pattern!r}; each stands alone"
+        )
     ties = [match[1 if regex.groups else 0] if match else "" for match in matches]
-    return [replace(sample, group=tie or sample.group) for sample, tie in zip(samples, ties, strict=True)]
+    return [
+        replace(sample, group=tie or sample.group)
+        for sample, tie in zip(samples, ties, strict=True)
+    ]

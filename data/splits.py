@@ -13,13 +13,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 from data.processed import shared
 from data.readers import DataError
 
-ROUNDING = 100.0  # what an image off the share weighs, where all groups off the share of their kind weigh 1
+# what an image off the share weighs, where all groups off the share of their kind weigh 1
+ROUNDING = 100.0
 NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
 ADVICE = "add images, or bring a split of your own"
 
 
 def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
-    """Number the groups of images that share a key (its position counts; an empty one ties nothing) or are a pair.
+    """Number the groups of images that share a key (its position counts; an empty one ties nothing)
+    or are a pair.
 
     Args:
         keys: for each image its keys, such as (patient, sha256).
@@ -34,7 +36,9 @@ def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
-def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, count: int, seed: int) -> NDArray:
+def folds(
+    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, count: int, seed: int
+) -> NDArray:
     """Give each image a fold from 0 to ``count`` - 1, no group in two, each class spread evenly.
 
     Raises:
@@ -43,8 +47,10 @@ def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, coun
     held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
     scarce, least = min(held.items(), key=lambda item: item[1])
     if least < count:
-        raise DataError(f"class {scarce} has {least} group(s) of images that belong together, too few for {count} "
-                        f"parts without putting views of one vessel on two sides; {ADVICE}")  # fmt: skip
+        raise DataError(
+            f"class {scarce} has {least} group(s) of images that belong together, too few for {count} "
+            f"parts without putting views of one vessel on two sides; {ADVICE}"
+        )
     numbers = np.zeros(len(labels), int)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for number, (_, chosen) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
@@ -52,11 +58,14 @@ def folds(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, coun
     return numbers
 
 
-def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int) -> NDArray:
-    """Choose groups so that the images of all classes together are the fewest possible off ``share`` of each class.
+def grouped_split(
+    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int
+) -> NDArray:
+    """Choose groups so that the images of all classes together are the fewest possible off
+    ``share`` of each class.
 
-    Groups with as many images of each class are interchangeable: an integer program (scipy's HiGHS) says how many of
-    each such kind to take, chance says which.
+    Groups with as many images of each class are interchangeable: an integer program (scipy's HiGHS)
+    says how many of each such kind to take, chance says which.
 
     Returns:
         (n,) bool, true where the image is chosen.
@@ -69,26 +78,40 @@ def grouped_split(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArr
     images = np.zeros((g.max() + 1, len(classes)), int)  # of each group, by class
     np.add.at(images, (g, y), 1)
     kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
-    total, types = images.sum(axis=0), len(kinds)
-    # how many to take of each kind; then how far that is off the share, in images of each class and in groups of each
+    total = images.sum(axis=0)
+    types = len(kinds)
+    # how many to take of each kind; then how far that is off the share, in images of each class and
+    # in groups of each
     # kind, where the second only decides between equals, lest all large groups come to one side
     off = np.vstack([kinds.T, np.eye(types)])
-    slack, goal = np.eye(len(off)), share * np.concatenate([total, count])
+    slack = np.eye(len(off))
+    goal = share * np.concatenate([total, count])
     best = milp(
-        np.concatenate([np.zeros(types), np.full(len(classes), ROUNDING), np.full(types, 1 / len(images))]),
+        np.concatenate(
+            [np.zeros(types), np.full(len(classes), ROUNDING), np.full(types, 1 / len(images))]
+        ),
         integrality=np.repeat([1, 0], [types, len(off)]),
         bounds=Bounds(0, np.concatenate([count, total, count])),
         constraints=[
-            LinearConstraint(np.hstack([kinds.T, np.zeros((len(classes), len(off)))]), 1, total - 1),
+            LinearConstraint(
+                np.hstack([kinds.T, np.zeros((len(classes), len(off)))]), 1, total - 1
+            ),
             LinearConstraint(np.hstack([off, slack]), goal, np.inf),
             LinearConstraint(np.hstack([off, -slack]), -np.inf, goal),
         ],
-        options={"mip_rel_gap": 0, "node_limit": NODES, "presolve": False},  # presolving loses solutions (1.17)
+        options={
+            "mip_rel_gap": 0,
+            "node_limit": NODES,
+            "presolve": False,
+        },  # presolving loses solutions (1.17)
     )
     if best.x is None:
-        raise DataError("the groups of images that belong together are too few or too large for both sides to hold "
-                        f"every class; {ADVICE}")  # fmt: skip
-    rng, chosen = np.random.default_rng(seed), np.zeros(len(images), bool)
+        raise DataError(
+            "the groups of images that belong together are too few or too large for both sides to hold "
+            f"every class; {ADVICE}"
+        )
+    rng = np.random.default_rng(seed)
+    chosen = np.zeros(len(images), bool)
     for number, wanted in enumerate(np.round(best.x[:types]).astype(int)):
         chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
     return chosen[g]

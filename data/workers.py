@@ -1,4 +1,6 @@
-"""Work on many images at once, in processes of all cores, which Ctrl-C stops after the images under way."""
+"""Work on many images at once, in processes of all cores, which Ctrl-C stops after the images under
+way.
+"""
 
 import multiprocessing
 import os
@@ -17,14 +19,24 @@ _stopped = False  # in a worker: Ctrl-C was pressed, or the work has failed else
 
 
 def on_all_cores(
-    work: Callable[[Any], Any], items: Sequence[Any], title: str, chunk: int, workers: int | None = None
+    work: Callable[[Any], Any],
+    items: Sequence[Any],
+    title: str,
+    chunk: int,
+    workers: int | None = None,
 ) -> list[Any]:
-    """What ``work`` gives for each item, in their order, under a progress bar; ``workers``: all cores by default."""
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process whose libraries have started threads can hang
+    """What ``work`` gives for each item, in their order, under a progress bar; ``workers``: all
+    cores by default.
+    """
+    spawn = multiprocessing.get_context(
+        "spawn"
+    )  # a fork of a process whose libraries have started threads can hang
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers or os.cpu_count(), spawn, _begin) as pool:
         try:
-            with _ctrl_c_later():  # inherited by the processes, which begin here, until they can take it
+            with (
+                _ctrl_c_later()
+            ):  # inherited by the processes, which begin here, until they can take it
                 done = pool.map(partial(_unless_stopped, work), items, chunksize=chunk)
             return list(tqdm(done, title, len(items), unit=" images", mininterval=1))
         except BaseException:

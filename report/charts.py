@@ -36,7 +36,8 @@ def _drawing(charts: dict[str, str], name: str, width: float = 4.2) -> Iterator[
 
 
 def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -> dict[str, str]:
-    """ROC, precision-recall, calibration and score distribution of (n,) truths, bool, and (n,) probabilities.
+    """ROC, precision-recall, calibration and score distribution of (n,) truths, bool, and (n,)
+    probabilities.
 
     Args:
         names: of the negative and the positive class.
@@ -48,21 +49,36 @@ def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -
         "linestyle": "none",
         "label": f"threshold {threshold:.3f}",
     }
-    curve, called = {"color": COLOURS[1], "lw": 1.8}, s >= threshold
+    curve = {"color": COLOURS[1], "lw": 1.8}
+    called = s >= threshold
     with _drawing(charts, "ROC curve") as axis:
-        RocCurveDisplay.from_predictions(y, s, ax=axis, curve_kwargs=curve, name="model", drop_intermediate=False)
+        RocCurveDisplay.from_predictions(
+            y, s, ax=axis, curve_kwargs=curve, name="model", drop_intermediate=False
+        )
         axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
         axis.plot(called[~y].mean(), called[y].mean(), **point)
-        axis.set(xlabel=f"1 - specificity: {names[0]} images called {names[1]}", ylabel="sensitivity")
+        axis.set(
+            xlabel=f"1 - specificity: {names[0]} images called {names[1]}", ylabel="sensitivity"
+        )
     with _drawing(charts, "Precision and recall") as axis:
         PrecisionRecallDisplay.from_predictions(y, s, ax=axis, name="model", curve_kwargs=curve)
         axis.axhline(y.mean(), color="0.75", lw=0.8)
         if called.any():
             axis.plot(called[y].mean(), y[called].mean(), **point)
-        axis.set(xlabel="recall (sensitivity)", ylabel="precision (positive predictive value)", ylim=(0, 1.03))
+        axis.set(
+            xlabel="recall (sensitivity)",
+            ylabel="precision (positive predictive value)",
+            ylim=(0, 1.03),
+        )
     with _drawing(charts, "Calibration") as axis:
         CalibrationDisplay.from_predictions(
-            y, s, n_bins=min(BINS, len(y)), strategy="quantile", ax=axis, name="model", color=COLOURS[1]
+            y,
+            s,
+            n_bins=min(BINS, len(y)),
+            strategy="quantile",
+            ax=axis,
+            name="model",
+            color=COLOURS[1],
         )
         axis.set(xlabel=f"mean probability of {names[1]}", ylabel=f"share that is {names[1]}")
     with _drawing(charts, "Distribution of the probabilities") as axis:
@@ -80,9 +96,14 @@ def of_training(histories: list[list[dict[str, float]]]) -> dict[str, str]:
 
     def lines(axis: Axes, key: str, **style: Any) -> None:
         for number, rows in enumerate(histories):
-            points = [(row["epoch"], row[key]) for row in rows if key in row and np.isfinite(row[key])]
+            points = [
+                (row["epoch"], row[key]) for row in rows if key in row and np.isfinite(row[key])
+            ]
             if points:
-                axis.plot(*zip(*points, strict=True), **{**style, "label": None if number else style["label"]})
+                axis.plot(
+                    *zip(*points, strict=True),
+                    **{**style, "label": None if number else style["label"]},
+                )
         axis.set_xlabel("epoch")
 
     with _drawing(charts, "Loss while training") as axis:
@@ -90,7 +111,12 @@ def of_training(histories: list[list[dict[str, float]]]) -> dict[str, str]:
         lines(axis, "val_loss", color="black", label="validation")
         axis.set_ylabel("loss of the class labels")
     with _drawing(charts, "Validation AUROC while training") as axis:
-        lines(axis, "val_auroc", color=COLOURS[0], label="one line for each fold" if len(histories) > 1 else "AUROC")
+        lines(
+            axis,
+            "val_auroc",
+            color=COLOURS[0],
+            label="one line for each fold" if len(histories) > 1 else "AUROC",
+        )
         axis.set(ylabel="AUROC", ylim=(0, 1.02))
         axis.axhline(0.5, color="0.75", lw=0.8)
     return charts

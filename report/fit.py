@@ -9,32 +9,59 @@ from report.evaluate import TAIL, checked
 
 
 def fit_threshold(labels: ArrayLike, scores: ArrayLike, sensitivity: float | None = None) -> float:
-    """The highest threshold of (n,) validation scores that reaches ``sensitivity``; None: that has most sensitivity +
-    specificity (Youden 1950). It lies halfway between two scores. Errors as of ``report.evaluate.evaluate``."""
+    """The highest threshold of (n,) validation scores that reaches ``sensitivity``; None: that has
+    most sensitivity + specificity (Youden 1950). It lies halfway between two scores. Errors as of
+    ``report.evaluate.evaluate``.
+    """
     y, s, _ = checked(labels, scores, None)
-    false_positive, true_positive, cuts = (part[1:] for part in roc_curve(y, s, drop_intermediate=False))
-    gain = true_positive - false_positive if sensitivity is None else np.minimum(true_positive, sensitivity)
+    false_positive, true_positive, cuts = (
+        part[1:] for part in roc_curve(y, s, drop_intermediate=False)
+    )
+    gain = (
+        true_positive - false_positive
+        if sensitivity is None
+        else np.minimum(true_positive, sensitivity)
+    )
     cut = cuts[np.argmax(gain > gain.max() - 1e-12)]
     return float((cut + s[s < cut].max(initial=0)) / 2)
 
 
 def fit_temperature(labels: ArrayLike, logits: ArrayLike, groups: ArrayLike | None = None) -> float:
-    """What (n, K) validation logits are divided by (Guo et al. 2017, 4.2), 0.05 to 20: the end nearest to 1 of the 95 %
-    interval of the temperature with the highest likelihood, so that too few images leave 1. The interval holds what a
-    score test does not reject (Boos 1992, Am Stat 46:327); its variance is the larger of the one that the model
-    expects and the one seen over ``groups``, without which every image is its own. ``labels``: (n,) class indices."""
-    y, z = np.asarray(labels), np.asarray(logits, float)
-    if z.ndim != 2 or y.shape != (len(z),) or not np.isfinite(z).all() or not np.isin(y, np.arange(z.shape[1])).all():
-        raise ValueError(f"got labels {y.shape}, logits {z.shape}, wanted indices (n,) and finite logits (n, classes)")
-    z = z - z.max(axis=1, keepdims=True)  # equal logits are then 0 and say nothing, not what rounding leaves of them
-    g = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    """What (n, K) validation logits are divided by (Guo et al. 2017, 4.2), 0.05 to 20: the end
+    nearest to 1 of the 95 % interval of the temperature with the highest likelihood, so that too
+    few images leave 1. The interval holds what a score test does not reject (Boos 1992, Am Stat
+    46:327); its variance is the larger of the one that the model expects and the one seen over
+    ``groups``, without which every image is its own. ``labels``: (n,) class indices.
+    """
+    y = np.asarray(labels)
+    z = np.asarray(logits, float)
+    if (
+        z.ndim != 2
+        or y.shape != (len(z),)
+        or not np.isfinite(z).all()
+        or not np.isin(y, np.arange(z.shape[1])).all()
+    ):
+        raise ValueError(
+            f"got labels {y.shape}, logits {z.shape}, wanted indices (n,) and finite logits (n, classes)"
+        )
+    z = z - z.max(
+        axis=1, keepdims=True
+    )  # equal logits are then 0 and say nothing, not what rounding leaves of them
+    g = (
+        np.arange(len(y))
+        if groups is None
+        else np.unique(np.asarray(groups), return_inverse=True)[1]
+    )
     true = z[np.arange(len(y)), y.astype(int)]
 
     def excess(log_t: float) -> tuple[float, float]:
-        """By how much the derivative of the loss by 1 / t is off 0: above, below what chance explains."""
+        """By how much the derivative of the loss by 1 / t is off 0: above, below what chance
+        explains.
+        """
         p = special.softmax(z / np.exp(log_t), axis=1)
         mean = (p * z).sum(axis=1)
-        seen, expected = np.bincount(g, mean - true), (p * (z - mean[:, None]) ** 2).sum()
+        seen = np.bincount(g, mean - true)
+        expected = (p * (z - mean[:, None]) ** 2).sum()
         chance = stats.norm.isf(TAIL) * np.sqrt(max((seen**2).sum(), expected))
         return float(seen.sum() - chance), float(seen.sum() + chance)
 

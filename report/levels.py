@@ -11,7 +11,9 @@ from data.processed import COLUMNS, read_table
 from data.splits import join
 from report.evaluate import Figure, evaluate, judged
 
-Rows = list[dict[str, str]]  # of predictions.csv, with the columns that the manifest has for the image
+Rows = list[
+    dict[str, str]
+]  # of predictions.csv, with the columns that the manifest has for the image
 IDENTIFIERS = ("patient", "patient_id", "study", "frame", "view")
 PREDICTED = ("truth", "predicted", "set", "unlike", "in_training")  # columns of predictions.csv
 MOST_VALUES = 12  # that a column for subgroups has
@@ -42,7 +44,9 @@ class Level:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """Images of one value of a column: the positive ones against the negative ones of that value, or all negatives."""
+    """Images of one value of a column: the positive ones against the negative ones of that value,
+    or all negatives.
+    """
 
     value: str
     positives: int
@@ -53,7 +57,9 @@ class Subgroup:
 
 
 def with_manifest(rows: Rows, manifest: Path) -> Rows:
-    """The rows whose image the manifest.csv lists, by the last three parts of the path, with its columns."""
+    """The rows whose image the manifest.csv lists, by the last three parts of the path, with its
+    columns.
+    """
     about = {row.get("path", ""): row for row in read_table(manifest)}
     found = [(about.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
     return [own | row for own, row in found if own]
@@ -65,8 +71,8 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     An image without a patient counts to its group, one without a vessel as a vessel of its own.
 
     Args:
-        rows: with path, truth (a row without is left out) and probability_<class>; the columns group, vessel,
-            patient or patient_id are used where they are.
+        rows: with path, truth (a row without is left out) and probability_<class>; the columns
+            group, vessel, patient or patient_id are used where they are.
         positive: the class whose probability is followed; of more than two, it against all others.
     """
     rows = [row for row in rows if row["truth"]]
@@ -74,15 +80,22 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     labels, scores, groups = judged(rows, positive)
     patients = [row.get("patient") or row.get("patient_id") or "" for row in rows]
     owners = [patient or group for patient, group in zip(patients, groups.tolist(), strict=True)]
-    vessels = [f"{owner} {row['vessel']}" if row.get("vessel") else row["path"]
-               for owner, row in zip(owners, rows, strict=True)]  # fmt: skip
+    vessels = [
+        f"{owner} {row['vessel']}" if row.get("vessel") else row["path"]
+        for owner, row in zip(owners, rows, strict=True)
+    ]
     # a manifest may tie by vessel or frame: what is one patient's is drawn together all the same
     drawn = join(list(zip(groups, owners, strict=True)), np.zeros((0, 2), int))
     image = Level("image", "each image by itself", labels, scores, drawn, paths)
     vessel = _merged("vessel", image, vessels) if vessels != paths else image
     owner = dict(zip(vessels, owners, strict=True))
-    top = _merged("patient" if any(patients) else "group", vessel, [owner[name] for name in vessel.names])
-    return [image, *(above for below, above in ((image, vessel), (vessel, top)) if above.count < below.count)]
+    top = _merged(
+        "patient" if any(patients) else "group", vessel, [owner[name] for name in vessel.names]
+    )
+    return [
+        image,
+        *(above for below, above in ((image, vessel), (vessel, top)) if above.count < below.count),
+    ]
 
 
 def _merged(name: str, below: Level, units: list[str]) -> Level:
@@ -91,31 +104,49 @@ def _merged(name: str, below: Level, units: list[str]) -> Level:
     several = (positive > 0) & (size > 1)
     mixed = several & (positive < size)
     if below.name == "vessel" or 2 * mixed.sum() > several.sum():
-        scores, groups = np.zeros(len(names)), np.zeros(len(names), int)
+        scores = np.zeros(len(names))
+        groups = np.zeros(len(names), int)
         np.maximum.at(scores, unit, below.scores)
-        why = "one that is diseased is enough" if below.name == "vessel" else (
-            f"in {mixed.sum()} of {several.sum()} positive {name}s with several images only some are positive, so they "
-            "show different places")  # fmt: skip
-        rule = (f"the highest probability of its {below.name}s ({why}); the threshold was fitted to images, not to "
-                "this: the more there are, the likelier that one passes it")  # fmt: skip
+        why = (
+            "one that is diseased is enough"
+            if below.name == "vessel"
+            else (
+                f"in {mixed.sum()} of {several.sum()} positive {name}s with several images only some are positive, so they "
+                "show different places"
+            )
+        )
+        rule = (
+            f"the highest probability of its {below.name}s ({why}); the threshold was fitted to images, not to "
+            "this: the more there are, the likelier that one passes it"
+        )
     else:
-        scores, groups = np.bincount(unit, below.scores) / size, np.zeros(len(names), int)
+        scores = np.bincount(unit, below.scores) / size
+        groups = np.zeros(len(names), int)
         rule = "the mean probability of its images, taken as views of one vessel; the threshold was fitted to images"
     groups[unit] = below.groups
     return Level(name, rule, positive > 0, scores, groups, names.tolist())
 
 
 def subgroup_columns(rows: Rows) -> list[str]:
-    """The further columns of the manifest that suit ``subgroups``: a few values, which are no names of patients."""
+    """The further columns of the manifest that suit ``subgroups``: a few values, which are no names
+    of patients.
+    """
     groups = len({row.get("group") or row["path"] for row in rows})
     known = {*COLUMNS, *IDENTIFIERS, *PREDICTED}
-    columns = [name for name in rows[0] if name not in known and not name.startswith("probability_")]
+    columns = [
+        name for name in rows[0] if name not in known and not name.startswith("probability_")
+    ]
     values = {name: set().union(*(_values(row, name) for row in rows)) for name in columns}
-    return [name for name in columns if 2 <= len(values[name]) <= MOST_VALUES and 2 * len(values[name]) <= groups]
+    return [
+        name
+        for name in columns
+        if 2 <= len(values[name]) <= MOST_VALUES and 2 * len(values[name]) <= groups
+    ]
 
 
 def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Iterator[Subgroup]:
-    """Figures for each value of the column that a positive image has; several values are joined by a semicolon.
+    """Figures for each value of the column that a positive image has; several values are joined by
+    a semicolon.
 
     Args:
         rows, positive: as ``levels`` takes them, every truth known.

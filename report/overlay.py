@@ -11,7 +11,8 @@ from vit.model import VisionTransformer
 from vit.plot import blend
 
 TILE = 240  # px of the longer edge, or a little more
-STRIPE, CYAN = 0.5, (0.0, 1.0, 1.0)
+STRIPE = 0.5
+CYAN = (0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Subject:
     def legend(self) -> str:
         """Words for what is drawn over the image."""
         words = ["outline: known lesion"] if self.lesion is not None and self.lesion.any() else []
-        return "; ".join(words + ["striped: not seen"] * (self.model.embeddings.kept(self.batch) is not None))
+        return "; ".join(
+            words + ["striped: not seen"] * (self.model.embeddings.kept(self.batch) is not None)
+        )
 
 
 def striped(shape: tuple[int, ...], width: int) -> NDArray:
@@ -46,7 +49,9 @@ def striped(shape: tuple[int, ...], width: int) -> NDArray:
 
 
 def tile(subject: Subject, map_: NDArray | None = None, top: float = 1.0) -> NDArray:
-    """(h, w, 3) from 0 to 1: the image, over it a map (NaN: not seen) if given, and the outline of known lesion."""
+    """(h, w, 3) from 0 to 1: the image, over it a map (NaN: not seen) if given, and the outline of
+    known lesion.
+    """
     rows, columns = subject.model.grid
     edge = -(-TILE // max(rows, columns))
     shape = columns * edge, rows * edge
@@ -57,8 +62,13 @@ def tile(subject: Subject, map_: NDArray | None = None, top: float = 1.0) -> NDA
         colours = blend(grey, np.clip(np.nan_to_num(fine) / top, 0, 1))
         colours[np.isnan(fine) & striped(grey.shape, 3)] = STRIPE
     if subject.lesion is not None:
-        mask = cv2.resize(subject.lesion.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR) > 0.5
-        grown = [cv2.dilate(mask.astype(np.uint8), np.ones((3, 3)), iterations=i) > 0 for i in (2, 3)]
+        mask = (
+            cv2.resize(subject.lesion.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
+            > 0.5
+        )
+        grown = [
+            cv2.dilate(mask.astype(np.uint8), np.ones((3, 3)), iterations=i) > 0 for i in (2, 3)
+        ]
         colours[grown[1] & ~mask] = 0  # a dark rim shows the line on bright patches
         colours[grown[0] & ~mask] = CYAN
     return colours

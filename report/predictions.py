@@ -19,7 +19,9 @@ from report.uncertainty import conformal_set, limits
 from vit.explain import explain
 from vit.hooks import OUTLIER, token_outliers
 
-LEVEL = 0.9  # share of the images of each class whose conformal set holds it, unless asked for another
+LEVEL = (
+    0.9  # share of the images of each class whose conformal set holds it, unless asked for another
+)
 
 
 @dataclass
@@ -29,9 +31,13 @@ class Prediction:
     item: Input
     predicted: str
     probabilities: list[float]  # of each class
-    map: NDArray[Any] | None = None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
+    map: NDArray[Any] | None = (
+        None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
+    )
     set: list[str] | None = None  # classes of its conformal set; None: the checkpoint cannot tell
-    unlike: float | None = None  # distance from the training images, above 1 it is unlike them; None: cannot tell
+    unlike: float | None = (
+        None  # distance from the training images, above 1 it is unlike them; None: cannot tell
+    )
     in_training: bool = False
 
     def row(self, class_names: list[str]) -> dict[str, str]:
@@ -55,7 +61,8 @@ def judge(
     asked: dict[str, Any] | None = None,
     tell: bool = True,
 ) -> list[Prediction]:
-    """Prediction for each input, in their order, with a map if one is asked for (arguments of vit.explain.explain).
+    """Prediction for each input, in their order, with a map if one is asked for (arguments of
+    vit.explain.explain).
 
     Raises:
         DataError: every image, or lesion to be drawn, that cannot be read, a line each.
@@ -64,17 +71,22 @@ def judge(
     def mean(members: list[torch.Tensor]) -> torch.Tensor:
         return torch.stack(members).float().mean(dim=0).cpu()
 
-    how, names = about["preprocessing"], about["class_names"]
-    predictions, faults, longest = [], list[str](), list[torch.Tensor]()
+    how = about["preprocessing"]
+    names = about["class_names"]
+    predictions = []
+    faults = list[str]()
+    longest = list[torch.Tensor]()
     limit = limits(about.get("conformal_scores", {}), about.get("level", LEVEL))
-    familiar, trained = about.get("familiarity", []), set(about.get("training_images_sha256", []))
+    familiar = about.get("familiarity", [])
+    trained = set(about.get("training_images_sha256", []))
     for module in [*models, *familiar]:
         module.to(device)
     bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
     with bar as progress, token_outliers(models[0]) as ratios:
         for start in range(0, len(inputs), batch_size):
             part = inputs[start : start + batch_size]
-            tensors, known = [], []
+            tensors = []
+            known = []
             for item in part:
                 try:
                     pixels = item.image(how)
@@ -84,7 +96,9 @@ def judge(
                 except ValueError as error:
                     faults.append(str(error))
                 else:
-                    tensors.append(to_tensor(pixels, how["mean"], how["std"], about["config"]["num_channels"]))
+                    tensors.append(
+                        to_tensor(pixels, how["mean"], how["std"], about["config"]["num_channels"])
+                    )
             progress.update(len(part))
             if faults:
                 continue  # only the other faults are still of interest
@@ -92,29 +106,43 @@ def judge(
             maps: list[Any] = [None] * len(part)
             if asked is None:
                 with torch.inference_mode():
-                    logits = mean([model(images) for model in models])  # several are the folds of a cross-validation
+                    logits = mean(
+                        [model(images) for model in models]
+                    )  # several are the folds of a cross-validation
             else:
                 both = [explain(model, images, **asked) for model in models]
-                logits, maps = mean([said for said, _ in both]), list(mean([map_ for _, map_ in both]).numpy())
+                logits = mean([said for said, _ in both])
+                maps = list(mean([map_ for _, map_ in both]).numpy())
             unlike: list[Any] = [None] * len(part)
             if familiar:
-                unlike = mean([each(model, images) for each, model in zip(familiar, models, strict=True)]).tolist()
+                unlike = mean(
+                    [each(model, images) for each, model in zip(familiar, models, strict=True)]
+                ).tolist()
             longest.append(ratios[0])  # occlusion makes more passes, of painted images
             ratios.clear()
             rows = (logits / about["temperature"]).softmax(dim=1).tolist()
-            for item, row, map_, distance, trained_on in zip(part, rows, maps, unlike, known, strict=True):
-                chosen = int(row[1] >= about["threshold"]) if len(names) == 2 else row.index(max(row))
+            for item, row, map_, distance, trained_on in zip(
+                part, rows, maps, unlike, known, strict=True
+            ):
+                chosen = (
+                    int(row[1] >= about["threshold"]) if len(names) == 2 else row.index(max(row))
+                )
                 classes = conformal_set(row, limit) if limit else None
-                predictions.append(Prediction(item, names[chosen], row, map_, classes, distance, trained_on))
+                predictions.append(
+                    Prediction(item, names[chosen], row, map_, classes, distance, trained_on)
+                )
     if faults:
         told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
         raise DataError("\n".join([*faults, told]))
     if tell:
         _tell(predictions, limit)
     if tell and (many := int((torch.cat(longest) > OUTLIER).sum())):
-        print(f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
-              "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
-              "registers, as num_registers: 4", file=sys.stderr)  # fmt: skip
+        print(
+            f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
+            "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
+            "registers, as num_registers: 4",
+            file=sys.stderr,
+        )
     return predictions
 
 
@@ -126,16 +154,24 @@ def _tell(predictions: list[Prediction], limit: dict[str, float]) -> None:
             "lie farther from the training images than 19 in 20 of like images do: what is said of them "
             "may mean nothing",
         ),
-        (sum(said.in_training for said in predictions), "were in training: what is said of them flatters"),
+        (
+            sum(said.in_training for said in predictions),
+            "were in training: what is said of them flatters",
+        ),
     ):
         if count:
             print(f"note: {count} of {len(predictions)} images {words}", file=sys.stderr)
     if scarce := [name for name, most in limit.items() if math.isinf(most)]:
-        print(f"note: too few validation images of class {', '.join(scarce)} for this --level: "
-              "it is in the set of every image", file=sys.stderr)  # fmt: skip
+        print(
+            f"note: too few validation images of class {', '.join(scarce)} for this --level: "
+            "it is in the set of every image",
+            file=sys.stderr,
+        )
 
 
 def write(predictions: list[Prediction], class_names: list[str], path: Path) -> None:
-    """Write predictions.csv: path, truth, probability of each class, predicted class; a former one is kept."""
+    """Write predictions.csv: path, truth, probability of each class, predicted class; a former one
+    is kept.
+    """
     with keeping_former(path):
         write_table(path, [said.row(class_names) for said in predictions])

@@ -43,7 +43,10 @@ def rezipped(
 ) -> bytes:
     """A good checkpoint with changed or further parts."""
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(source or saved(contents()))) as old, zipfile.ZipFile(file, "w", packing) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(source or saved(contents()))) as old,
+        zipfile.ZipFile(file, "w", packing) as new,
+    ):
         for name in old.namelist():
             new.writestr(name, change(name, old.read(name)))
         for name, content in extra:
@@ -59,7 +62,12 @@ def with_plan(plan: bytes) -> bytes:
 def calls(name: str, argument: int) -> bytes:
     """One whose pickle calls what torch.load(weights_only=True) itself allows, with a huge number."""
     module, _, attribute = name.rpartition(".")
-    return with_plan(b"\x80\x02c" + f"{module}\n{attribute}\n".encode() + pickle.dumps((argument,), 2)[2:-1] + b"R.")
+    return with_plan(
+        b"\x80\x02c"
+        + f"{module}\n{attribute}\n".encode()
+        + pickle.dumps((argument,), 2)[2:-1]
+        + b"R."
+    )
 
 
 def with_weight(value: torch.Tensor) -> bytes:
@@ -85,7 +93,10 @@ def declares(size: int) -> bytes:
 def zip64() -> bytes:
     """The same with a number of 64 bits."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as new, new.open("archive/data.pkl", "w", force_zip64=True) as part:
+    with (
+        zipfile.ZipFile(file, "w") as new,
+        new.open("archive/data.pkl", "w", force_zip64=True) as part,
+    ):
         part.write(b"\x80\x02}.")
     return file.getvalue().replace(struct.pack("<QQ", 4, 4), struct.pack("<QQ", 1 << 62, 1 << 62))
 
@@ -128,10 +139,14 @@ def attacks() -> dict[str, bytes]:
         # code
         "reduce at the top": saved(Runs()),
         "reduce in the configuration": saved(contents(config={"lr": Runs()})),
-        "reduce in hyper_parameters": saved(contents(hyper_parameters={"_instantiator": Runs(), "x": 1})),
+        "reduce in hyper_parameters": saved(
+            contents(hyper_parameters={"_instantiator": Runs(), "x": 1})
+        ),
         "reduce in a key that nobody reads": saved(contents(extra=[{"a": Runs()}])),
         "plain pickle": pickle.dumps(Runs()),
-        "legacy format with code": saved(contents(config=Runs()), _use_new_zipfile_serialization=False),
+        "legacy format with code": saved(
+            contents(config=Runs()), _use_new_zipfile_serialization=False
+        ),
         "legacy format": saved(contents(), _use_new_zipfile_serialization=False),
         "TorchScript": script(),
         "a whole module": saved(torch.nn.Linear(2, 2)),
@@ -142,15 +157,23 @@ def attacks() -> dict[str, bytes]:
         "memo of any number": with_plan(b"\x80\x02}r\xff\xff\xff\x7f."),
         "a key of tuples in tuples": with_plan(b"\x80\x02}()" + b"\x85" * 10**6 + b"K\x01u."),
         "keys that collide": with_plan(
-            b"\x80\x02}(" + b"".join(pickle.dumps(k * (2**61 - 1), 2)[2:-1] + b"N" for k in range(1, 40000)) + b"u."
+            b"\x80\x02}("
+            + b"".join(pickle.dumps(k * (2**61 - 1), 2)[2:-1] + b"N" for k in range(1, 40000))
+            + b"u."
         ),
-        "attributes again and again": with_plan(b"\x80\x02ccollections\nOrderedDict\n)R" + b"}b" * 9 + b"."),
-        "a method of the dictionary": with_plan(b"\x80\x02ccollections\nOrderedDict\n)R}X\x03\0\0\0getK\x01sb."),
+        "attributes again and again": with_plan(
+            b"\x80\x02ccollections\nOrderedDict\n)R" + b"}b" * 9 + b"."
+        ),
+        "a method of the dictionary": with_plan(
+            b"\x80\x02ccollections\nOrderedDict\n)R}X\x03\0\0\0getK\x01sb."
+        ),
         "many dimensions": with_plan(plan.replace(b"K\x10\x85", b"(" + b"K\x01" * 1000 + b"t")),
         "tuples that double": with_plan(b"\x80\x02}()" + b"2\x86" * 60 + b"K\x01u."),
         # the archive
         "packed": rezipped(packing=zipfile.ZIP_DEFLATED),
-        "zip bomb": rezipped(extra=(("archive/data/99", bytes(1 << 28)),), packing=zipfile.ZIP_DEFLATED),
+        "zip bomb": rezipped(
+            extra=(("archive/data/99", bytes(1 << 28)),), packing=zipfile.ZIP_DEFLATED
+        ),
         "huge part declared": declares(0xFFFFFFF0),
         "zip64": zip64(),
         "overlapping parts": overlapping(),
@@ -162,13 +185,17 @@ def attacks() -> dict[str, bytes]:
         "text": b"not a checkpoint",
         "zip of nothing": b"PK\x05\x06" + bytes(18),
         # tensors
-        "beyond its storage": with_plan(plan.replace(b"K\x10\x85", b"J" + struct.pack("<i", 1 << 28) + b"\x85")),
+        "beyond its storage": with_plan(
+            plan.replace(b"K\x10\x85", b"J" + struct.pack("<i", 1 << 28) + b"\x85")
+        ),
         "one number as many": with_weight(torch.ones(1).expand(16)),
         "storage beyond its part": with_plan(
             re.sub(rb"K\x10(?=tq.Q)", b"J" + struct.pack("<i", 1 << 28), plan, flags=re.DOTALL)
         ),
         "one number in many dimensions": saved(contents(threshold=torch.ones(1).expand(*[4] * 8))),
-        "one tensor of many names": saved(contents(state_dict={f"model.{n}": vector for n in range(2000)})),
+        "one tensor of many names": saved(
+            contents(state_dict={f"model.{n}": vector for n in range(2000)})
+        ),
         "one tensor of two members": saved(contents(state_dict=state, members=[dict(state)])),
         "strides": with_weight(torch.ones(32)[::2]),
         "not finite": with_weight(vector * float("nan")),
@@ -184,7 +211,9 @@ def attacks() -> dict[str, bytes]:
         "image size": with_config(image_size=10**6),
         "blocks": with_config(num_hidden_layers=10**9),
         "width": with_config(embedding_size=10**9, num_heads=1),
-        "as large as may be": with_config(embedding_size=16384, num_hidden_layers=200, representation_size=16384),
+        "as large as may be": with_config(
+            embedding_size=16384, num_hidden_layers=200, representation_size=16384
+        ),
         "huge MLP": with_config(mlp_ratio=float("inf")),
         "a configuration of another kind": saved(contents(config=[1])),
         "deep configuration": with_config(lr=nested(400)),
@@ -223,11 +252,13 @@ def attacks() -> dict[str, bytes]:
         "scores of other classes": saved(contents(conformal_scores={"x": [0.1]})),
         "familiarity": saved(contents(familiarity=[{"mean": 1}])),
         "format": saved(contents(format_version=10**9)),
-    }  # fmt: skip
+    }
 
 
 ATTACKS = attacks()
-BEFORE_TORCH = list(ATTACKS)[: list(ATTACKS).index("one number as many")]  # to run code, or made of sizes
+BEFORE_TORCH = list(ATTACKS)[
+    : list(ATTACKS).index("one number as many")
+]  # to run code, or made of sizes
 
 
 READ = """

@@ -27,23 +27,32 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "datasets"
 def pictures(tmp_path: Path) -> Callable[..., Path]:
     """Makes raw/normal and raw/abnormal; an abnormal picture holds a bright square."""
 
-    def make(count: int = 12, height: int = 40, width: int = 32, name: str = "raw", suffix: str = ".png") -> Path:
+    def make(
+        count: int = 12, height: int = 40, width: int = 32, name: str = "raw", suffix: str = ".png"
+    ) -> Path:
         rng = np.random.default_rng(sum(name.encode()))  # another name, other pictures
         for label in ("normal", "abnormal"):
             folder = tmp_path / name / label
             folder.mkdir(parents=True)
             for i in range(count):
-                image = cv2.GaussianBlur(rng.normal(90, 60, (height, width)), (0, 0), 1.5) + rng.uniform(-20, 20)
+                image = cv2.GaussianBlur(
+                    rng.normal(90, 60, (height, width)), (0, 0), 1.5
+                ) + rng.uniform(-20, 20)
                 if label == "abnormal":
-                    y, x = rng.integers(10, height - 18), rng.integers(8, width - 16)
+                    y = rng.integers(10, height - 18)
+                    x = rng.integers(8, width - 16)
                     image[y : y + 7, x : x + 7] += 120
-                cv2.imwrite(str(folder / f"p{i:02d}{suffix}"), np.clip(image, 0, 255).astype(np.uint8))
+                cv2.imwrite(
+                    str(folder / f"p{i:02d}{suffix}"), np.clip(image, 0, 255).astype(np.uint8)
+                )
         return tmp_path / name
 
     return make
 
 
-CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2)
+CONFIGURATION = CONFIG.Config(
+    image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2
+)
 
 
 def contents(**changes: Any) -> dict[str, Any]:
@@ -54,7 +63,13 @@ def contents(**changes: Any) -> dict[str, Any]:
         "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
         "config": asdict(CONFIGURATION),
         "class_names": ["normal", "abnormal"],
-        "preprocessing": {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False},
+        "preprocessing": {
+            "image_size": 32,
+            "mean": 0.4,
+            "std": 0.2,
+            "border": 0.0,
+            "stretch": False,
+        },
         "threshold": 0.5,
         "temperature": 1.0,
     } | changes

@@ -19,7 +19,8 @@ from PIL import Image
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 
-HEIGHT, WIDTH = 40, 32
+HEIGHT = 40
+WIDTH = 32
 
 
 def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray:
@@ -39,16 +40,21 @@ def npy(image: NDArray) -> bytes:
     return file.getvalue()
 
 
-def dicom(pixels: NDArray, syntax: str = uid.ExplicitVRLittleEndian, mark: bool = True, **elements: Any) -> bytes:
+def dicom(
+    pixels: NDArray, syntax: str = uid.ExplicitVRLittleEndian, mark: bool = True, **elements: Any
+) -> bytes:
     """A DICOM file of (H, W) or (frames, H, W) whole numbers."""
     data = Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
-    data.SOPClassUID, data.SOPInstanceUID = uid.XRayAngiographicImageStorage, "1.2.3"
+    data.SOPClassUID = uid.XRayAngiographicImageStorage
+    data.SOPInstanceUID = "1.2.3"
     data.Rows, data.Columns = pixels.shape[-2:]
     if pixels.ndim == 3:
         data.NumberOfFrames = len(pixels)
-    data.SamplesPerPixel, data.PhotometricInterpretation, data.PatientID = 1, "MONOCHROME2", "P7"
+    data.SamplesPerPixel = 1
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.PatientID = "P7"
     data.BitsAllocated = data.BitsStored = 8 * pixels.itemsize
     data.PixelRepresentation = int(pixels.dtype.kind == "i")
     data.HighBit = data.BitsStored - 1
@@ -80,8 +86,10 @@ def bytes_of(seed: int) -> Callable[[str], NDArray]:
 
 def good(seed: int) -> dict[str, bytes]:
     """Files that must be read, by name."""
-    whole, image = bytes_of(seed), picture(seed)
-    eight, sixteen = whole("u1"), whole("u2")
+    whole = bytes_of(seed)
+    image = picture(seed)
+    eight = whole("u1")
+    sixteen = whole("u2")
     palette = io.BytesIO()
     Image.fromarray(eight).convert("P").save(palette, "PNG")
     return {
@@ -110,24 +118,32 @@ def good(seed: int) -> dict[str, bytes]:
 
 @cache
 def bomb() -> bytes:
-    return dicom(np.zeros((8, 8), np.uint8), uid.DeflatedExplicitVRLittleEndian, PixelData=bytes(140_000_000))
+    return dicom(
+        np.zeros((8, 8), np.uint8), uid.DeflatedExplicitVRLittleEndian, PixelData=bytes(140_000_000)
+    )
 
 
 def damaged(seed: int) -> dict[str, bytes]:
     """Files that must be refused, by name: one kind of damage each."""
-    whole, image = bytes_of(seed), picture(seed)
+    whole = bytes_of(seed)
+    image = picture(seed)
     eight = whole("u1")
     share = 0.2 + 0.79 * np.random.default_rng(seed).random()
     files = {
         f"truncated{suffix}": content[: int(len(content) * share)]
         for suffix, content in {
-            ".jpg": encode(".jpg", eight), ".png": encode(".png", eight), ".tif": encode(".tif", eight),
-            ".bmp": encode(".bmp", eight), ".npy": npy(eight), ".dcm": dicom(eight),
+            ".jpg": encode(".jpg", eight),
+            ".png": encode(".png", eight),
+            ".tif": encode(".tif", eight),
+            ".bmp": encode(".bmp", eight),
+            ".npy": npy(eight),
+            ".dcm": dicom(eight),
         }.items()
-    }  # fmt: skip
+    }
     flipped = bytearray(encode(".png", eight))
     flipped[60 + seed % 200] ^= 1 << seed % 8
-    nan, infinite = image.copy(), image.copy()
+    nan = image.copy()
+    infinite = image.copy()
     nan[3, 4], infinite[5, 6] = np.nan, np.inf
     huge_png = bytearray(encode(".png", eight))
     huge_png[16:24] = struct.pack(">II", 60_000, 60_000)
@@ -145,7 +161,9 @@ def damaged(seed: int) -> dict[str, bytes]:
     shape = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6)}
     np.lib.format.write_array_header_1_0(huge_npy, shape)  # type: ignore[arg-type]
     pages = io.BytesIO()
-    Image.fromarray(eight).save(pages, "TIFF", save_all=True, append_images=[Image.fromarray(eight)])
+    Image.fromarray(eight).save(
+        pages, "TIFF", save_all=True, append_images=[Image.fromarray(eight)]
+    )
     rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
     return files | {
         "empty.png": b"",
@@ -197,7 +215,12 @@ def odd(folder: Path) -> list[Path]:
     (folder / "folder.png").mkdir()
     (folder / "link.png").symlink_to(folder / "nowhere.png")
     os.mkfifo(folder / "pipe.png")
-    paths = [folder / "folder.png", folder / "link.png", folder / "pipe.png", folder / "missing.png"]
+    paths = [
+        folder / "folder.png",
+        folder / "link.png",
+        folder / "pipe.png",
+        folder / "missing.png",
+    ]
     if os.getuid() != 0:
         (folder / "secret.png").write_bytes(encode(".png", bytes_of(0)("u1")))
         (folder / "secret.png").chmod(0)

@@ -25,14 +25,20 @@ def test_abnormal_window_holds_a_whole_box_and_normal_touches_none() -> None:
     for seed in range(20):
         found = windows(frame_with_vessel(), boxes, 64, np.random.default_rng(seed))
         x, y = found["abnormal"]
-        assert any(x <= x0 and y <= y0 and x1 <= x + 64 and y1 <= y + 64 for x0, y0, x1, y1 in boxes)
+        assert any(
+            x <= x0 and y <= y0 and x1 <= x + 64 and y1 <= y + 64 for x0, y0, x1, y1 in boxes
+        )
         x, y = found["normal"]
-        assert not any(x < x1 and x0 < x + 64 and y < y1 and y0 < y + 64 for x0, y0, x1, y1 in boxes)
+        assert not any(
+            x < x1 and x0 < x + 64 and y < y1 and y0 < y + 64 for x0, y0, x1, y1 in boxes
+        )
         assert frame_with_vessel()[y + 32 - 8 : y + 32 + 8, x + 32 - 8 : x + 32 + 8].min() < 100
 
 
 def test_a_box_larger_than_the_window_gives_no_abnormal_window() -> None:
-    assert "abnormal" not in windows(frame_with_vessel(), [(10.0, 10.0, 90.0, 150.0)], 64, np.random.default_rng(0))
+    assert "abnormal" not in windows(
+        frame_with_vessel(), [(10.0, 10.0, 90.0, 150.0)], 64, np.random.default_rng(0)
+    )
 
 
 def test_a_folder_that_is_not_arcade_says_what_is_wanted(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from torch import Tensor
 from vit.attention import SelfAttention, explicit_attention
 from vit.model import VisionTransformer
 
-B, HEADS, N, D = 2, 4, 17, 24
+B = 2
+HEADS = 4
+N = 17
+D = 24
 
 
 def attention(dropout: float = 0.0, qkv_bias: bool = True) -> SelfAttention:
@@ -23,10 +26,19 @@ def model(hidden_dropout: float = 0.3, attention_dropout: float = 0.3) -> Vision
     """A small model with sharp attention."""
     torch.manual_seed(8)
     return VisionTransformer(
-        image_size=(24, 40), patch_size=8, num_channels=3, num_classes=5, embedding_size=32, num_hidden_layers=3,
-        num_heads=HEADS, num_registers=1, hidden_dropout_prob=hidden_dropout, attention_dropout=attention_dropout,
-        initializer_range=0.2, eps=1e-6,
-    ).eval()  # fmt: skip
+        image_size=(24, 40),
+        patch_size=8,
+        num_channels=3,
+        num_classes=5,
+        embedding_size=32,
+        num_hidden_layers=3,
+        num_heads=HEADS,
+        num_registers=1,
+        hidden_dropout_prob=hidden_dropout,
+        attention_dropout=attention_dropout,
+        initializer_range=0.2,
+        eps=1e-6,
+    ).eval()
 
 
 def pictures() -> Tensor:
@@ -52,7 +64,9 @@ def by_the_equation(module: SelfAttention, x: Tensor) -> Tensor:
     width = D // HEADS
     images = []
     for image in x:  # (N, D)
-        query, key, value = module.query(image), module.key(image), module.value(image)
+        query = module.query(image)
+        key = module.key(image)
+        value = module.value(image)
         heads = []
         for head in range(HEADS):
             own = slice(head * width, (head + 1) * width)
@@ -63,13 +77,17 @@ def by_the_equation(module: SelfAttention, x: Tensor) -> Tensor:
 
 
 def test_fused_path_follows_the_equation() -> None:
-    torch.testing.assert_close(attention()(tokens()), by_the_equation(attention(), tokens()), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        attention()(tokens()), by_the_equation(attention(), tokens()), atol=1e-5, rtol=0
+    )
 
 
 def test_explicit_path_follows_the_equation() -> None:
     module = attention()
     with explicit_attention(module):
-        torch.testing.assert_close(module(tokens()), by_the_equation(module, tokens()), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            module(tokens()), by_the_equation(module, tokens()), atol=1e-5, rtol=0
+        )
 
 
 @pytest.mark.parametrize("num_outputs", [1, 3])
@@ -111,9 +129,12 @@ def test_paths_agree_in_training_without_dropout() -> None:
 
 
 def test_dropout_of_either_path_keeps_the_mean() -> None:
-    """The output is linear in the probabilities, so its mean over many draws is the output without dropout."""
+    """The output is linear in the probabilities, so its mean over many draws is the output without
+    dropout.
+    """
     repeats = 4000
-    module, one = attention(dropout=0.3), tokens()[:1]
+    module = attention(dropout=0.3)
+    one = tokens()[:1]
     many = one.expand(repeats, -1, -1)
     wanted = module.eval()(one)[0]
     module.train()
@@ -140,7 +161,9 @@ def test_rows_of_probabilities_sum_to_one() -> None:
     assert probabilities is not None
     assert probabilities.shape == (B, HEADS, N, N)
     assert (probabilities >= 0).all()
-    torch.testing.assert_close(probabilities.sum(dim=-1), torch.ones(B, HEADS, N), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        probabilities.sum(dim=-1), torch.ones(B, HEADS, N), atol=1e-6, rtol=0
+    )
 
 
 def test_hooks_see_probabilities_before_dropout() -> None:
@@ -148,7 +171,9 @@ def test_hooks_see_probabilities_before_dropout() -> None:
     with explicit_attention(module):
         probabilities = probabilities_of(module, tokens())
     assert probabilities is not None
-    torch.testing.assert_close(probabilities.sum(dim=-1), torch.ones(B, HEADS, N), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        probabilities.sum(dim=-1), torch.ones(B, HEADS, N), atol=1e-6, rtol=0
+    )
 
 
 def test_fused_path_is_the_usual_one() -> None:

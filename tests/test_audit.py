@@ -43,7 +43,9 @@ def split_in_two(raw: Path) -> Path:
     return raw
 
 
-def test_a_faultless_set_has_no_finding_and_exit_status_0(pictures: Pictures, tmp_path: Path, capsys: Any) -> None:
+def test_a_faultless_set_has_no_finding_and_exit_status_0(
+    pictures: Pictures, tmp_path: Path, capsys: Any
+) -> None:
     assert audit.main(["--Path", str(pictures()), "--OUTPUT", str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert report["findings"] == []
@@ -58,7 +60,8 @@ def test_every_fault_is_reported_together_with_its_file_and_exit_status_2(
     pictures: Pictures, tmp_path: Path, capsys: Any
 ) -> None:
     raw = pictures()
-    normal, abnormal = raw / "normal", raw / "abnormal"
+    normal = raw / "normal"
+    abnormal = raw / "abnormal"
     rng = np.random.default_rng(0)
     (normal / "empty.png").write_bytes(b"")
     (normal / "cut.png").write_bytes((normal / "p00.png").read_bytes()[:300])
@@ -105,7 +108,9 @@ def test_an_image_of_one_split_found_in_another_is_a_leak(pictures: Pictures) ->
     assert "2 val images are in an earlier split too" in report["notes"]
 
 
-def test_near_duplicates_in_one_split_are_no_fault_unless_their_labels_differ(pictures: Pictures) -> None:
+def test_near_duplicates_in_one_split_are_no_fault_unless_their_labels_differ(
+    pictures: Pictures,
+) -> None:
     raw = pictures(count=16, height=64, width=64)
     for name, target in (("p00", "normal/moved"), ("p01", "abnormal/moved")):
         image = cv2.imread(str(raw / "normal" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
@@ -131,7 +136,10 @@ def test_a_split_without_a_class_and_a_rare_class_are_told(pictures: Pictures) -
     cv2.imwrite(str(raw / "x.png"), np.eye(20, dtype=np.uint8))
     (raw / "val" / "other").mkdir()
     shutil.move(raw / "x.png", raw / "val" / "other" / "x.png")
-    told = {finding["kind"]: finding["how"] for finding in audit.audit(raw, positive="abnormal")["findings"]}
+    told = {
+        finding["kind"]: finding["how"]
+        for finding in audit.audit(raw, positive="abnormal")["findings"]
+    }
     assert told["class_missing"].startswith("val: 0 images of abnormal")
 
 
@@ -147,7 +155,9 @@ def test_a_bright_corner_mark_in_most_of_one_class_is_named(
     probe = report["probes"]["corners"]
     assert probe["shortcut"]
     assert probe["auroc"] > 0.85
-    assert any(where in finding["how"] for finding in report["findings"] if finding["kind"] == "shortcut")
+    assert any(
+        where in finding["how"] for finding in report["findings"] if finding["kind"] == "shortcut"
+    )
     assert not report["probes"]["image size"]["shortcut"]
 
 
@@ -182,7 +192,9 @@ def test_too_few_groups_leave_the_probe_out_and_say_so(pictures: Pictures) -> No
     assert any("no shortcut probe" in note for note in report["notes"])
 
 
-def test_spawned_reading_finds_the_same(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spawned_reading_finds_the_same(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = pictures(count=6)
     (raw / "normal" / "empty.png").write_bytes(b"")
     alone = audit.audit(raw)
@@ -206,7 +218,9 @@ def test_shared_names_images_of_one_key_by_its_place() -> None:
     assert processed.shared([("a", "1"), ("b", "1"), ("1", ""), ("a", "")]) == [[0, 3], [0, 1]]
 
 
-@pytest.mark.skipif(not (SHARED / "xca_patches").is_dir(), reason="needs ../shared/datasets/xca_patches")
+@pytest.mark.skipif(
+    not (SHARED / "xca_patches").is_dir(), reason="needs ../shared/datasets/xca_patches"
+)
 def test_the_leaks_and_copies_of_a_published_set_are_found() -> None:
     report = audit.audit(SHARED / "xca_patches")
     assert len(files(report, "identical")) == 11

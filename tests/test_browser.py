@@ -45,7 +45,9 @@ def test_a_click_on_an_image_its_map_or_its_row_opens_it(
 
 
 @pytest.mark.parametrize("what", ["canvas", "button"])
-def test_text_that_is_marked_elsewhere_does_not_keep_an_image_shut(page: sync_api.Page, what: str) -> None:
+def test_text_that_is_marked_elsewhere_does_not_keep_an_image_shut(
+    page: sync_api.Page, what: str
+) -> None:
     page.evaluate("getSelection().selectAllChildren(document.querySelector('h2'))")
     page.locator("#table tbody tr").first.locator(what).click()
     assert page.locator("dialog[open]").count() == 1
@@ -84,7 +86,9 @@ def test_wrong_ones_alone_can_be_shown_and_pages_turned(page: sync_api.Page) -> 
     page.click("#after")
     assert page.inner_text("#page") == "page 2 of 3"
     page.select_option("#filter", "wrong")
-    assert page.locator("#table tbody tr").count() == page.locator("#table tbody .wrong").count() > 0
+    assert (
+        page.locator("#table tbody tr").count() == page.locator("#table tbody .wrong").count() > 0
+    )
     assert page.inner_text("#page").startswith("page 1 of")
 
 
@@ -160,7 +164,9 @@ def test_hostile_names_run_nothing(page: sync_api.Page) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_wider_than_the_screen(browser: sync_api.Browser, made: Path, width: int) -> None:
+def test_nothing_is_wider_than_the_screen(
+    browser: sync_api.Browser, made: Path, width: int
+) -> None:
     page, faults = opened(browser, made, width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.locator("#table tbody button").first.click()
@@ -189,7 +195,9 @@ def test_the_report_of_real_windows_is_small_and_works(
 
     checkpoint.save(contents(), tmp_path / "ViT.ckpt")
     monkeypatch.chdir(tmp_path)
-    predict.main(["-p", str(SHARED / "arcade_windows" / "val"), "-k", "ViT.ckpt", "-o", "report.html"])
+    predict.main(
+        ["-p", str(SHARED / "arcade_windows" / "val"), "-k", "ViT.ckpt", "-o", "report.html"]
+    )
     assert (tmp_path / "report.html").stat().st_size < 25_000_000
     page, faults = opened(browser, tmp_path / "report.html")
     assert page.inner_text("#shown") == "342 of 342 images"

@@ -24,13 +24,26 @@ def own(browser: sync_api.Browser, made: Path, tmp_path: Path) -> Iterator[sync_
     assert found
     data: dict[str, Any] = json.loads(found[0])
     for number, image in enumerate(data["images"]):
-        image |= {"unlike": 1.5 if number < 2 else 0.5, "training": number < 3, "p": [1 - number / 80, number / 80]}
-        image |= {"set": [[], ["normal"], ["normal", "abnormal"]][min(number, 2) if number < 4 else 1]}
+        image |= {
+            "unlike": 1.5 if number < 2 else 0.5,
+            "training": number < 3,
+            "p": [1 - number / 80, number / 80],
+        }
+        image |= {
+            "set": [[], ["normal"], ["normal", "abnormal"]][min(number, 2) if number < 4 else 1]
+        }
         image |= {"truth": ["normal", "abnormal", ""][number % 3], "predicted": "normal"}
         image |= {"lesion": [[4, 8, 12, 8, 12, 20]], "more": {"scanner": f"S{number}"}}
-    data["tops"] = {name: 1.0 + i for i, name in enumerate([*data["whole"], *(f"heads of {n}" for n in data["heads"])])}
-    maps = [bytes([14 * number] * 16) for number in range(5 + 2 * data["layers"] * data["perLayer"])]
-    maps[0] = bytes([9, 9, 200, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 255])  # peak in row 0, column 2; the last left out
+    data["tops"] = {
+        name: 1.0 + i
+        for i, name in enumerate([*data["whole"], *(f"heads of {n}" for n in data["heads"])])
+    }
+    maps = [
+        bytes([14 * number] * 16) for number in range(5 + 2 * data["layers"] * data["perLayer"])
+    ]
+    maps[0] = bytes(
+        [9, 9, 200, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 255]
+    )  # peak in row 0, column 2; the last left out
     data["images"][-1]["maps"] = base64.b64encode(zlib.compress(b"".join(maps))).decode()
     changed = text[: found.start()] + json.dumps(data).replace("<", "\\u003c") + text[found.end() :]
     (tmp_path / "own.html").write_text(changed, encoding="utf-8")
@@ -42,10 +55,18 @@ def own(browser: sync_api.Browser, made: Path, tmp_path: Path) -> Iterator[sync_
     assert faults == []
 
 
-@pytest.mark.parametrize(("start", "count"), [("all", 60), ("wrong", 20), ("uncertain", 3), ("unlike", 2), ("was", 3)])
-def test_each_filter_shows_its_images_and_says_how_many(own: sync_api.Page, start: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("start", "count"), [("all", 60), ("wrong", 20), ("uncertain", 3), ("unlike", 2), ("was", 3)]
+)
+def test_each_filter_shows_its_images_and_says_how_many(
+    own: sync_api.Page, start: str, count: int
+) -> None:
     own.click("#close")
-    (name,) = [words for words in own.locator("#filter option").all_inner_texts() if words.startswith(start)]
+    (name,) = [
+        words
+        for words in own.locator("#filter option").all_inner_texts()
+        if words.startswith(start)
+    ]
     own.select_option("#filter", label=name)
     assert name.endswith(f" ({count})")
     assert own.inner_text("#shown") == f"{count} of 60 images"
@@ -55,8 +76,12 @@ def test_the_cross_is_on_the_peak_of_the_map(own: sync_api.Page) -> None:
     cross, whole = (own.locator(place).bounding_box() for place in ("#lines path", "#lines"))
     assert cross
     assert whole
-    assert (cross["x"] + cross["width"] / 2 - whole["x"]) / whole["width"] == pytest.approx(2.5 / 4, abs=0.01)
-    assert (cross["y"] + cross["height"] / 2 - whole["y"]) / whole["height"] == pytest.approx(0.5 / 4, abs=0.01)
+    assert (cross["x"] + cross["width"] / 2 - whole["x"]) / whole["width"] == pytest.approx(
+        2.5 / 4, abs=0.01
+    )
+    assert (cross["y"] + cross["height"] / 2 - whole["y"]) / whole["height"] == pytest.approx(
+        0.5 / 4, abs=0.01
+    )
 
 
 def test_a_known_lesion_is_outlined_unless_it_is_hidden(own: sync_api.Page) -> None:
@@ -73,18 +98,26 @@ def colours(page: sync_api.Page, y: int) -> list[list[int]]:
     """Those of a line of the map's 512 x 512, once it is drawn."""
     page.wait_for_timeout(80)
     page.evaluate("redraw()")
-    line = list(page.evaluate(f"Array.from($('over').getContext('2d').getImageData(0, {y}, 512, 1).data)"))
+    line = list(
+        page.evaluate(f"Array.from($('over').getContext('2d').getImageData(0, {y}, 512, 1).data)")
+    )
     return [line[i : i + 3] for i in range(0, 2048, 4)]
 
 
 @pytest.mark.parametrize(
     ("method", "layer", "head", "number", "top"),
     [
-        ("rollout", "", "", 1, 2), ("grad-cam", "", "", 4, 5), ("attention", "", "", 8, 6),
-        ("attention", "", "1", 10, 6), ("attention", "0", "", 5, 6), ("attention", "1", "0", 9, 6),
-        ("relevance", "0", "", 11, 7), ("relevance", "0", "1", 13, 7), ("relevance", "1", "0", 15, 7),
+        ("rollout", "", "", 1, 2),
+        ("grad-cam", "", "", 4, 5),
+        ("attention", "", "", 8, 6),
+        ("attention", "", "1", 10, 6),
+        ("attention", "0", "", 5, 6),
+        ("attention", "1", "0", 9, 6),
+        ("relevance", "0", "", 11, 7),
+        ("relevance", "0", "1", 13, 7),
+        ("relevance", "1", "0", 15, 7),
     ],
-)  # fmt: skip
+)
 def test_the_map_is_that_of_its_method_block_and_head(
     own: sync_api.Page, method: str, layer: str, head: str, number: int, top: int
 ) -> None:
@@ -93,7 +126,9 @@ def test_the_map_is_that_of_its_method_block_and_head(
         if value:
             own.select_option(choice, value)
     shade = 3 * round(14 * number * 255 / 254)
-    assert colours(own, 256)[256] == own.evaluate(f"Array.from(colours.slice({shade}, {shade + 3}))")
+    assert colours(own, 256)[256] == own.evaluate(
+        f"Array.from(colours.slice({shade}, {shade + 3}))"
+    )
     assert own.inner_text("#top") == f"{top}.0 or more"
 
 
@@ -104,6 +139,11 @@ def test_a_patch_that_was_left_out_is_hatched(own: sync_api.Page) -> None:
 def test_what_is_known_of_an_image_stands_beside_it(own: sync_api.Page) -> None:
     lines = [" ".join(line.split()) for line in own.locator("#facts tr").all_inner_texts()]
     assert lines == [
-        "truth not known", "predicted normal", "P(normal) 0.2625", "P(abnormal) 0.7375", "set at 90 % normal",
-        "distance from the training images, limit 1 0.50", "scanner S59",
-    ]  # fmt: skip
+        "truth not known",
+        "predicted normal",
+        "P(normal) 0.2625",
+        "P(abnormal) 0.7375",
+        "set at 90 % normal",
+        "distance from the training images, limit 1 0.50",
+        "scanner S59",
+    ]

@@ -32,17 +32,23 @@ def test_roc_precision_and_calibration_are_those_of_the_positive_class(axes: lis
     falsely, rightly, _ = metrics.roc_curve(Y, S, drop_intermediate=False)
     precision, recall, _ = metrics.precision_recall_curve(Y, S)
     share, mean = calibration.calibration_curve(Y, S, n_bins=10, strategy="quantile")
-    for axis, wanted in zip(axes, ((falsely, rightly), (recall, precision), (mean, share)), strict=False):
-        lines, points = [np.asarray(line.get_xydata()) for line in axis.lines], np.transpose(wanted)
+    for axis, wanted in zip(
+        axes, ((falsely, rightly), (recall, precision), (mean, share)), strict=False
+    ):
+        lines = [np.asarray(line.get_xydata()) for line in axis.lines]
+        points = np.transpose(wanted)
         assert any(line.shape == points.shape and np.allclose(line, points) for line in lines)
 
 
 def test_the_threshold_is_marked_where_its_figures_are(axes: list[Axes]) -> None:
     charts.of_predictions(Y, S, THRESHOLD, ["normal", "sick"])
     called = S >= THRESHOLD
-    sensitivity, precision = metrics.recall_score(Y, called), metrics.precision_score(Y, called)
+    sensitivity = metrics.recall_score(Y, called)
+    precision = metrics.precision_score(Y, called)
     label = f"threshold {THRESHOLD:.3f}"
-    assert curve(axes[0], label)[0] == pytest.approx([(called & ~Y).sum() / (~Y).sum(), sensitivity])
+    assert curve(axes[0], label)[0] == pytest.approx(
+        [(called & ~Y).sum() / (~Y).sum(), sensitivity]
+    )
     assert curve(axes[1], label)[0] == pytest.approx([sensitivity, precision])
     assert curve(axes[3], label)[:, 0] == pytest.approx([THRESHOLD] * 2)
 
@@ -56,10 +62,22 @@ def test_each_class_has_its_histogram(axes: list[Axes]) -> None:
 
 
 def test_every_fold_has_its_line_without_what_is_no_number(axes: list[Axes]) -> None:
-    histories = [[{"epoch": e, "train_loss": 1.0 / e, "val_loss": 2.0, "val_auroc": 0.5 + f / 9 if e > 1 else np.nan}
-                  for e in (1, 2, 3)] for f in (0, 1)]  # fmt: skip
+    histories = [
+        [
+            {
+                "epoch": e,
+                "train_loss": 1.0 / e,
+                "val_loss": 2.0,
+                "val_auroc": 0.5 + f / 9 if e > 1 else np.nan,
+            }
+            for e in (1, 2, 3)
+        ]
+        for f in (0, 1)
+    ]
     charts.of_training(histories)
     loss, area = axes
-    assert [line.get_xydata().tolist() for line in area.lines[:2]] == [[[2, a], [3, a]] for a in (0.5, 0.5 + 1 / 9)]
+    assert [line.get_xydata().tolist() for line in area.lines[:2]] == [
+        [[2, a], [3, a]] for a in (0.5, 0.5 + 1 / 9)
+    ]
     assert curve(loss, "training").tolist() == [[e, 1 / e] for e in (1, 2, 3)]
     assert curve(loss, "validation").tolist() == [[e, 2] for e in (1, 2, 3)]

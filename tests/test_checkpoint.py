@@ -10,8 +10,16 @@ from vit.archive import CheckpointError
 from vit.checkpoint import MODEL_KEYS
 from vit.model import VisionTransformer
 
-SIZES = {"image_size": 32, "patch_size": 8, "num_channels": 1, "num_classes": 2, "embedding_size": 16,
-         "num_hidden_layers": 2, "num_heads": 2, "stem": "patch"}  # fmt: skip
+SIZES = {
+    "image_size": 32,
+    "patch_size": 8,
+    "num_channels": 1,
+    "num_classes": 2,
+    "embedding_size": 16,
+    "num_hidden_layers": 2,
+    "num_heads": 2,
+    "stem": "patch",
+}
 
 
 def model(**changes: int | str) -> VisionTransformer:
@@ -22,24 +30,34 @@ def saved(path: Path, source: VisionTransformer, **changes: int | str) -> Path:
     assert set(SIZES) <= set(MODEL_KEYS)
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     how = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
-    about = {"class_names": ["a", "b"], "preprocessing": how, "threshold": 0.5, "temperature": 1.0, "format_version": 1}
+    about = {
+        "class_names": ["a", "b"],
+        "preprocessing": how,
+        "threshold": 0.5,
+        "temperature": 1.0,
+        "format_version": 1,
+    }
     checkpoint.save({"state_dict": state, "config": SIZES | changes, **about}, path)
     return path
 
 
 def test_the_same_architecture_begins_with_the_same_weights(tmp_path: Path) -> None:
-    source, target = model(), model()
+    source = model()
+    target = model()
     checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
     images = torch.rand(3, 1, 32, 32)
     assert torch.equal(source.eval()(images), target.eval()(images))
 
 
 def test_another_image_size_resamples_the_positions(tmp_path: Path) -> None:
-    source, target = model(), model(image_size=48)
+    source = model()
+    target = model(image_size=48)
     waves = torch.linspace(0, 1, 4)[:, None] + torch.linspace(0, 2, 4)  # (h, w), a plane
     source.embeddings.position_embedding.data[0, 1:, 3] = waves.flatten()
     checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
-    assert torch.equal(target.embeddings.position_embedding[:, 0], source.embeddings.position_embedding[:, 0])
+    assert torch.equal(
+        target.embeddings.position_embedding[:, 0], source.embeddings.position_embedding[:, 0]
+    )
     plane = target.embeddings.position_embedding[0, 1:, 3].unflatten(0, (6, 6))
     assert (plane[:, 1:] > plane[:, :-1]).all()
     assert (plane[1:] > plane[:-1]).all()
@@ -48,15 +66,20 @@ def test_another_image_size_resamples_the_positions(tmp_path: Path) -> None:
 
 
 def test_a_head_of_other_classes_is_left_as_it_is(tmp_path: Path) -> None:
-    source, target = model(), model(num_classes=3)
+    source = model()
+    target = model(num_classes=3)
     before = target.head[-1].weight.clone()
     checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
     assert torch.equal(target.head[-1].weight, before)
     assert torch.equal(target.norm.weight, source.norm.weight)
 
 
-@pytest.mark.parametrize("changes", [{"num_hidden_layers": 3}, {"embedding_size": 32}, {"stem": "convolution"}])
+@pytest.mark.parametrize(
+    "changes", [{"num_hidden_layers": 3}, {"embedding_size": 32}, {"stem": "convolution"}]
+)
 def test_another_architecture_is_refused(tmp_path: Path, changes: dict[str, int | str]) -> None:
     path = saved(tmp_path / "a.ckpt", model())
-    with pytest.raises(CheckpointError, match=r"of another architecture; .* got patch_size 8, .* stem patch"):
+    with pytest.raises(
+        CheckpointError, match=r"of another architecture; .* got patch_size 8, .* stem patch"
+    ):
         checkpoint.initialise(model(**changes), path)

@@ -40,7 +40,9 @@ def config_file(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_first_published_file_loads_and_names_the_new_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_published_file_loads_and_names_the_new_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = CONFIG.load(config_file(tmp_path, FIRST_VERSION))
     assert (config.epochs, config.num_channels, config.lr, config.batch_size) == (400, 1, 0.01, 1)
     assert "Epoch is called epochs now" in capsys.readouterr().err
@@ -75,7 +77,10 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
         ("lr: true", "lr: got True, wanted a number"),
         ("lr: -1", "lr: got -1.0, wanted one in"),
         ("lr: .nan", "lr: got nan, wanted one in"),
-        ("flip: bth", "flip: got bth, wanted one in .none, horizontal, both, turns.; did you mean both"),
+        (
+            "flip: bth",
+            "flip: got bth, wanted one in .none, horizontal, both, turns.; did you mean both",
+        ),
         ("image_size: 250", "image_size: got 250, wanted a multiple of patch_size 16, such as 256"),
         ("num_heads: 7", "embedding_size: got 96, wanted a multiple of num_heads 7, such as 98"),
         ("Epoch: 3\nepochs: 4", "epochs is given twice"),
@@ -102,7 +107,9 @@ def test_fingerprint_ignores_what_cannot_change_a_result() -> None:
 def test_running_it_keeps_an_edited_file(tmp_path: Path) -> None:
     config_file(tmp_path, "lr: 0.5\n")
     for _ in range(2):
-        subprocess.run([sys.executable, PROJECT / "CONFIG.py"], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, PROJECT / "CONFIG.py"], cwd=tmp_path, check=True, capture_output=True
+        )
     kept = [path for path in tmp_path.iterdir() if path.name != "config.yml"]
     assert [path.read_text() for path in kept] == ["lr: 0.5\n"]
 

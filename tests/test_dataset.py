@@ -1,4 +1,6 @@
-"""Images on their way to the model: order, augmentation, targets, standardising, and what is refused."""
+"""Images on their way to the model: order, augmentation, targets, standardising, and what is
+refused.
+"""
 
 from pathlib import Path
 
@@ -15,9 +17,13 @@ from data.readers import DataError
 
 
 def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:
-    """A folder of the first published form, 2 images a class and split; ``copies``: files that equal another one."""
+    """A folder of the first published form, 2 images a class and split; ``copies``: files that
+    equal another one.
+    """
     rng = np.random.default_rng(0)
-    for split, label, i in ((split, label, i) for split in ("train", "val") for label in ("0", "1") for i in range(2)):
+    for split, label, i in (
+        (split, label, i) for split in ("train", "val") for label in ("0", "1") for i in range(2)
+    ):
         (tmp_path / split / label).mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / split / label / f"{i}.npy", rng.random((32, 32, 1)).astype(np.float16))
     for copy, original in copies.items():
@@ -27,14 +33,21 @@ def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:
 
 def test_the_same_file_in_train_and_val_is_refused_without_a_manifest(tmp_path: Path) -> None:
     config = first_form(tmp_path, {"val/1/0.npy": "train/1/1.npy"})
-    with pytest.raises(DataError, match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would flatter"):
+    with pytest.raises(
+        DataError, match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would flatter"
+    ):
         CoronaryData(config, processed.load(tmp_path))
 
 
-def test_one_image_under_two_labels_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_image_under_two_labels_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = first_form(tmp_path, {"train/1/0.npy": "train/0/1.npy"})
     CoronaryData(config, processed.load(tmp_path))
-    assert "1 images are there under more than one label, as train/0/1.npy, train/1/0.npy" in capsys.readouterr().err
+    assert (
+        "1 images are there under more than one label, as train/0/1.npy, train/1/0.npy"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
@@ -45,7 +58,9 @@ def test_every_process_count_sees_the_same_batches(world_size: int) -> None:
         sampler.set_epoch(2)
         parts.append(list(sampler))
     local = 12 // world_size
-    batches = [{key for part in parts for key in part[i * local : (i + 1) * local]} for i in range(4)]
+    batches = [
+        {key for part in parts for key in part[i * local : (i + 1) * local]} for i in range(4)
+    ]
     whole = SeededSampler(50, 12, 0, 1, seed=3, shuffle=True)
     whole.set_epoch(2)
     order = list(whole)
@@ -91,9 +106,14 @@ def test_mask_moves_with_the_image() -> None:
 def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
     from data import processed
 
-    for split, label in ((split, label) for split in ("train", "val") for label in ("normal", "abnormal")):
+    for split, label in (
+        (split, label) for split in ("train", "val") for label in ("normal", "abnormal")
+    ):
         (tmp_path / split / label).mkdir(parents=True)
-        np.save(tmp_path / split / label / "a.npy", np.random.default_rng(0).random((16, 16)).astype(np.float16))
+        np.save(
+            tmp_path / split / label / "a.npy",
+            np.random.default_rng(0).random((16, 16)).astype(np.float16),
+        )
     boxes = {"normal": "", "abnormal": "4,8,8,12"}
     samples = [
         processed.Sample(f"{split}/{label}/a.npy", split, label, lesion_boxes_xyxy=boxes[label])
@@ -103,7 +123,9 @@ def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
     loaded = processed.Processed(tmp_path, samples, ["normal", "abnormal"], {})
     dataset = CoronaryDataset(loaded, "train", 16, 0.5, 0.3, patch_size=4)
     lesion = {dataset.samples[i].label: dataset[(0, i)][3].reshape(4, 4, 2) for i in range(2)}
-    assert all(targets[..., 1].isnan().all() for targets in lesion.values())  # of vessels nothing is known
+    assert all(
+        targets[..., 1].isnan().all() for targets in lesion.values()
+    )  # of vessels nothing is known
     lesion = {label: targets[..., 0] for label, targets in lesion.items()}
     assert lesion["normal"].sum() == 0
     assert lesion["abnormal"].nonzero().tolist() == [[2, 1]]
@@ -132,4 +154,8 @@ def test_turns_give_all_eight_orientations_and_the_mask_goes_along() -> None:
         assert mask is not None
         assert np.array_equal(changed, mask)
         seen.add(changed.tobytes())
-    assert seen == {np.ascontiguousarray(np.rot90(way, k)).tobytes() for way in (image, image.T) for k in range(4)}
+    assert seen == {
+        np.ascontiguousarray(np.rot90(way, k)).tobytes()
+        for way in (image, image.T)
+        for k in range(4)
+    }

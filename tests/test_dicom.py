@@ -1,4 +1,6 @@
-"""DICOM files: what is read is what the standard says, and a header that would end the process is refused."""
+"""DICOM files: what is read is what the standard says, and a header that would end the process is
+refused.
+"""
 
 import warnings
 from pathlib import Path
@@ -22,18 +24,27 @@ SHIPPED = Path(pydicom.data.__file__).parent
 
 
 def expected(data: Dataset, frame: int) -> NDArray:
-    """pydicom's own pipeline, then the span that the standard gives its result, written out apart from the code."""
+    """pydicom's own pipeline, then the span that the standard gives its result, written out apart
+    from the code.
+    """
     stored = pixel_array(data, index=frame)
     values = apply_voi_lut(apply_modality_lut(stored, data), data).astype(float)
     if data.get("WindowWidth") is not None:
         bits = data.BitsStored - data.PixelRepresentation
         ends = np.array([-(2**bits) if data.PixelRepresentation else 0, 2**bits - 1])
-        low, high = ends * float(data.get("RescaleSlope", 1)) + float(data.get("RescaleIntercept", 0))
+        low, high = ends * float(data.get("RescaleSlope", 1)) + float(
+            data.get("RescaleIntercept", 0)
+        )
     elif stored.dtype.kind == "u" and "RescaleSlope" not in data and values.max() < 2**16:
-        low, high = 0, next(2**n - 1 for n in (1, 8, 10, 12, 14, 16) if n >= min(data.BitsStored, 8) > 0
-                            and values.max() < 2**n)  # fmt: skip
+        low = 0
+        high = next(
+            2**n - 1
+            for n in (1, 8, 10, 12, 14, 16)
+            if n >= min(data.BitsStored, 8) > 0 and values.max() < 2**n
+        )
     else:
-        low, high = values.min(), values.max()
+        low = values.min()
+        high = values.max()
     shown = (values - low) / (high - low)
     return 1 - shown if data.PhotometricInterpretation == "MONOCHROME1" else shown
 
@@ -57,7 +68,9 @@ def test_files_that_ship_with_pydicom() -> None:
             assert "\n" not in str(error.value)
             refused += 1
         else:
-            np.testing.assert_allclose(read_dicom(path).pixels, wanted, atol=2e-7, err_msg=str(path))
+            np.testing.assert_allclose(
+                read_dicom(path).pixels, wanted, atol=2e-7, err_msg=str(path)
+            )
             same += 1
     assert (same, refused) == (67, 132)
 
@@ -70,7 +83,9 @@ def test_twelve_bit_jpeg_as_libjpeg_turbo_decodes_it(name: str) -> None:
 
 def compressed(tmp_path: Path, pixels: NDArray, syntax: str) -> Path:
     """A DICOM file of ``pixels`` as GDCM encodes it."""
-    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader = gdcm.ImageReader()
+    change = gdcm.ImageChangeTransferSyntax()
+    writer = gdcm.ImageWriter()
     reader.SetFileName(str(save(tmp_path / "plain.dcm", dicom(pixels))))
     assert reader.Read()
     change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
@@ -85,7 +100,14 @@ def compressed(tmp_path: Path, pixels: NDArray, syntax: str) -> Path:
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
 @pytest.mark.parametrize(
-    "syntax", ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless", "RLELossless"]
+    "syntax",
+    [
+        "JPEGLosslessProcess14",
+        "JPEGLosslessProcess14_1",
+        "JPEGLSLossless",
+        "JPEG2000Lossless",
+        "RLELossless",
+    ],
 )
 def test_compression_without_loss_changes_nothing(tmp_path: Path, dtype: str, syntax: str) -> None:
     run = np.stack([bytes_of(seed)(dtype) for seed in range(2)])
@@ -94,7 +116,9 @@ def test_compression_without_loss_changes_nothing(tmp_path: Path, dtype: str, sy
 
 
 @pytest.mark.parametrize(("place", "value"), [(6, 255), (8, 99), (15, 0), (16, 255)])
-def test_jpeg_headers_at_which_gdcm_ends_the_process_are_refused(tmp_path: Path, place: int, value: int) -> None:
+def test_jpeg_headers_at_which_gdcm_ends_the_process_are_refused(
+    tmp_path: Path, place: int, value: int
+) -> None:
     path = compressed(tmp_path, bytes_of(0)("u1"), "JPEGLosslessProcess14_1")
     content = bytearray(path.read_bytes())
     content[content.index(b"\xff\xd8") + place] = value
@@ -104,7 +128,10 @@ def test_jpeg_headers_at_which_gdcm_ends_the_process_are_refused(tmp_path: Path,
 
 def test_window_of_the_user_in_hounsfield_units(tmp_path: Path) -> None:
     stored = np.arange(-200, 1080, dtype=np.int16).reshape(HEIGHT, WIDTH)
-    path = save(tmp_path / "a.dcm", dicom(stored, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=0, WindowWidth=9))
+    path = save(
+        tmp_path / "a.dcm",
+        dicom(stored, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=0, WindowWidth=9),
+    )
     wanted = np.clip((2.0 * stored - 100 - 50) / 400, 0, 1)  # 250 centre, 400 wide: 50 to 450 HU
     np.testing.assert_allclose(read_grey(path, window=(250, 400)), wanted, atol=1e-6)
     with pytest.raises(DataError, match=r"got width 0, wanted more than 0"):
@@ -138,10 +165,17 @@ def test_what_enhanced_files_say_per_frame_is_followed(tmp_path: Path) -> None:
     run = np.stack([bytes_of(seed)("u1") for seed in range(3)])
     shared = item(PixelMeasuresSequence=[item(PixelSpacing=[0.25, 0.25])])
     frames = [
-        item(PixelValueTransformationSequence=[item(RescaleSlope=slope, RescaleIntercept=-7, RescaleType="US")])
+        item(
+            PixelValueTransformationSequence=[
+                item(RescaleSlope=slope, RescaleIntercept=-7, RescaleType="US")
+            ]
+        )
         for slope in (1, 2, 4)
     ]
-    groups = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": frames}
+    groups = {
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": frames,
+    }
     path = save(tmp_path / "a.dcm", dicom(run, **groups))
     found = read_dicom(path, window=(500, 1000), frame=2)
     assert found.pixel_spacing_mm == "0.25"

@@ -15,17 +15,29 @@ from tests.conftest import SHARED
 
 
 def pairs(images: list[NDArray]) -> set[tuple[int, int]]:
-    return {(int(i), int(j)) for i, j in near_duplicates(np.stack([describe(image) for image in images]))}
+    return {
+        (int(i), int(j))
+        for i, j in near_duplicates(np.stack([describe(image) for image in images]))
+    }
 
 
 def scenes(count: int, size: int = 128, seed: int = 0) -> list[NDArray]:
     """Dark winding vessels before a shaded, grainy background, each scene another."""
-    rng, made = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    made = []
     for _ in range(count):
-        image = 140 + cv2.GaussianBlur(rng.normal(0, 900, (size, size)), (0, 0), 15) + rng.normal(0, 4, (size, size))
+        image = (
+            140
+            + cv2.GaussianBlur(rng.normal(0, 900, (size, size)), (0, 0), 15)
+            + rng.normal(0, 4, (size, size))
+        )
         for _ in range(5):
-            line = np.cumsum(rng.normal(0, 7, (12, 2)) + rng.normal(0, 9, 2), axis=0) + rng.uniform(0, size, 2)
-            vessel = cv2.polylines(np.zeros((size, size)), [line.astype(np.int32)], False, 1, int(rng.integers(2, 8)))
+            line = np.cumsum(rng.normal(0, 7, (12, 2)) + rng.normal(0, 9, 2), axis=0) + rng.uniform(
+                0, size, 2
+            )
+            vessel = cv2.polylines(
+                np.zeros((size, size)), [line.astype(np.int32)], False, 1, int(rng.integers(2, 8))
+            )
             image -= 55 * cv2.GaussianBlur(vessel, (0, 0), 1)
         made.append(np.clip(image, 20, 255).astype(np.uint8))
     return made
@@ -44,7 +56,9 @@ KINDS: dict[str, Callable[[NDArray], NDArray]] = {
     "turned, black corners": lambda image: moved(image, -5, 0, 0, cv2.BORDER_CONSTANT),
     "shifted": lambda image: moved(image, 0, 6, 0, cv2.BORDER_REFLECT_101),
     "shifted, black edge": lambda image: moved(image, 0, -6, 6, cv2.BORDER_CONSTANT),
-    "JPEG": lambda image: cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0),
+    "JPEG": lambda image: cv2.imdecode(
+        cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0
+    ),
     "gamma": lambda image: np.round(255 * (image / 255) ** 1.3).astype(np.uint8),
     "another size": lambda image: cv2.resize(image, (200, 200)),
 }
@@ -72,7 +86,9 @@ def test_mirrored_picture_is_another_one() -> None:
 def test_pairs_do_not_depend_on_the_order_of_images() -> None:
     images = scenes(15) + [KINDS["turned"](image) for image in scenes(5)]
     order = np.random.default_rng(1).permutation(20)
-    again = {tuple(sorted((int(order[i]), int(order[j])))) for i, j in pairs([images[k] for k in order])}
+    again = {
+        tuple(sorted((int(order[i]), int(order[j])))) for i, j in pairs([images[k] for k in order])
+    }
     assert again == pairs(images)
     assert len(again) == 5
 
@@ -157,7 +173,11 @@ def test_real_patches_that_leak_are_found() -> None:
     ties = pairs(images)
     labels = [file.parent.name for file in files]
     assert all(labels[i] == labels[j] for i, j in ties)
-    identical = {(i, j) for j in range(len(files)) for i in range(j) if np.array_equal(images[i], images[j])}
+    identical = {
+        (i, j) for j in range(len(files)) for i in range(j) if np.array_equal(images[i], images[j])
+    }
     assert identical <= ties
     test = {i for i, file in enumerate(files) if file.parts[-3] == "test"}
-    assert len({i for i, j in ties | {(j, i) for i, j in ties} if i in test and j not in test}) >= 28
+    assert (
+        len({i for i, j in ties | {(j, i) for i, j in ties} if i in test and j not in test}) >= 28
+    )

@@ -29,7 +29,9 @@ def test_tokens_are_cls_then_registers_then_patches(registers: int) -> None:
     patches = parts.patch_embedding(pictures())
     torch.testing.assert_close(tokens[0, 0], parts.cls_token[0, 0] + parts.position_embedding[0, 0])
     torch.testing.assert_close(tokens[1, 1 : 1 + registers], parts.registers[0])
-    torch.testing.assert_close(tokens[:, 1 + registers :], patches + parts.position_embedding[:, 1:])
+    torch.testing.assert_close(
+        tokens[:, 1 + registers :], patches + parts.position_embedding[:, 1:]
+    )
 
 
 def test_registers_have_no_position() -> None:
@@ -48,7 +50,9 @@ def test_registers_take_part() -> None:
 
 @pytest.mark.parametrize("size", [(20, 40), (24, 44)])
 def test_an_image_that_does_not_divide_into_patches(size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=rf"image_size {size[0]} x {size[1]} is not divisible by patch_size 8"):
+    with pytest.raises(
+        ValueError, match=rf"image_size {size[0]} x {size[1]} is not divisible by patch_size 8"
+    ):
         vit(image_size=size)
 
 
@@ -57,13 +61,21 @@ def test_an_image_of_another_size_than_the_model() -> None:
         vit()(pictures(40, 24))
 
 
-@pytest.mark.parametrize(("patch_size", "grid"), [(4, (12, 6)), (8, (6, 3)), (12, (4, 2)), (3, (16, 8))])
-def test_convolution_stem_gives_a_token_for_each_patch(patch_size: int, grid: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("patch_size", "grid"), [(4, (12, 6)), (8, (6, 3)), (12, (4, 2)), (3, (16, 8))]
+)
+def test_convolution_stem_gives_a_token_for_each_patch(
+    patch_size: int, grid: tuple[int, int]
+) -> None:
     model = VisionTransformer((48, 24), patch_size, 3, 5, 16, 1, 4, stem="convolution")
     logits, patches, _ = model.with_patches(torch.rand(2, 3, 48, 24))
     assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
     assert model.grid == grid
-    strides = [part.stride for part in model.embeddings.patch_embedding.modules() if isinstance(part, nn.Conv2d)]
+    strides = [
+        part.stride
+        for part in model.embeddings.patch_embedding.modules()
+        if isinstance(part, nn.Conv2d)
+    ]
     halvings = {4: 2, 8: 3, 12: 2, 3: 0}[patch_size]
     assert strides == [(2, 2), (1, 1)] * halvings + [(patch_size // 2**halvings,) * 2]
 

@@ -13,18 +13,31 @@ from tests.test_evaluate import made
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """predictions.csv, other.csv and manifest.csv of 40 images, two of a group; lesions of two kinds."""
+    """predictions.csv, other.csv and manifest.csv of 40 images, two of a group; lesions of two
+    kinds.
+    """
     y, s = made(40)
     names = np.array(["normal", "sick"])
     columns = ["path", "truth", "probability_normal", "probability_sick", "predicted"]
     for file, scores in (("predictions.csv", s), ("other.csv", 1 - s)):
         rows = [
-            [f"/x/Folder/val/{names[k]}/{i}.npy", names[k], f"{1 - p:.6f}", f"{p:.6f}", names[int(p >= 0.3)]]
+            [
+                f"/x/Folder/val/{names[k]}/{i}.npy",
+                names[k],
+                f"{1 - p:.6f}",
+                f"{p:.6f}",
+                names[int(p >= 0.3)],
+            ]
             for i, (k, p) in enumerate(zip(y, scores, strict=True))
         ]
         write(tmp_path / file, [columns, *rows])
     about = [
-        [f"val/{names[k]}/{i}.npy", names[k], f"g{i // 6}", ("soft;hard" if i % 2 else "hard") if k else ""]
+        [
+            f"val/{names[k]}/{i}.npy",
+            names[k],
+            f"g{i // 6}",
+            ("soft;hard" if i % 2 else "hard") if k else "",
+        ]
         for i, k in enumerate(y)
     ]
     write(tmp_path / "manifest.csv", [["path", "label", "group", "lesion_type"], *about])
@@ -39,12 +52,25 @@ def write(path: Path, rows: list[list[str]]) -> None:
 def test_the_command_prints_every_figure_with_the_groups_of_the_manifest(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv", "--prevalence", "0.1"])
+    main(
+        [
+            "--predictions",
+            f"{folder}/predictions.csv",
+            "--manifest",
+            f"{folder}/manifest.csv",
+            "--prevalence",
+            "0.1",
+        ]
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("40 of 40 images, 14 sick; 7 groups of the manifest; positive from 0.3")
+    assert lines[0].startswith(
+        "40 of 40 images, 14 sick; 7 groups of the manifest; positive from 0.3"
+    )
     y, s = made(40)
     figures = evaluate(y, s.round(6), np.arange(40) // 6, 0.3, 0.1)
-    assert [line[20:] for line in lines[1 : 1 + len(figures)]] == [str(figure) for figure in figures.values()]
+    assert [line[20:] for line in lines[1 : 1 + len(figures)]] == [
+        str(figure) for figure in figures.values()
+    ]
 
 
 def test_without_a_manifest_the_command_says_that_each_image_is_its_own_group(
@@ -57,7 +83,12 @@ def test_without_a_manifest_the_command_says_that_each_image_is_its_own_group(
 def test_the_command_splits_positives_by_a_column_against_all_negatives(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"]
+    arguments = [
+        "--predictions",
+        f"{folder}/predictions.csv",
+        "--manifest",
+        f"{folder}/manifest.csv",
+    ]
     main([*arguments, "--column", "lesion_type"])
     y, s = made(40)
     soft = (y == 0) | (np.arange(40) % 2 == 1)
@@ -68,13 +99,19 @@ def test_the_command_splits_positives_by_a_column_against_all_negatives(
 def test_the_command_compares_two_models(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])
     area = metrics.roc_auc_score(*made(40))
-    assert f"other.csv minus that of {folder}/predictions.csv: {1 - 2 * area:.3f} (" in capsys.readouterr().out
+    assert (
+        f"other.csv minus that of {folder}/predictions.csv: {1 - 2 * area:.3f} ("
+        in capsys.readouterr().out
+    )
 
 
 def test_predictions_of_three_classes_are_refused(folder: Path) -> None:
     columns = ["path", "truth", "probability_a", "probability_b", "probability_c", "predicted"]
     write(folder / "three.csv", [columns, ["x", "a", "0.2", "0.3", "0.5", "c"]])
-    with pytest.raises(ValueError, match="probability_c, predicted; wanted path, truth, predicted, 2 of probability_"):
+    with pytest.raises(
+        ValueError,
+        match="probability_c, predicted; wanted path, truth, predicted, 2 of probability_",
+    ):
         main(["--predictions", f"{folder}/three.csv"])
 
 
@@ -86,11 +123,19 @@ def test_a_manifest_of_other_images_is_refused(folder: Path) -> None:
 
 def test_an_unknown_column_is_refused_with_those_there_are(folder: Path) -> None:
     with pytest.raises(
-        ValueError, match="--column: got vessel, wanted a column of --manifest: path, label, group, les"
+        ValueError,
+        match="--column: got vessel, wanted a column of --manifest: path, label, group, les",
     ):
-        main([
-            "--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv", "--column", "vessel"
-        ])  # fmt: skip
+        main(
+            [
+                "--predictions",
+                f"{folder}/predictions.csv",
+                "--manifest",
+                f"{folder}/manifest.csv",
+                "--column",
+                "vessel",
+            ]
+        )
 
 
 def test_predictions_of_other_images_are_not_compared(folder: Path) -> None:
@@ -100,10 +145,15 @@ def test_predictions_of_other_images_are_not_compared(folder: Path) -> None:
         main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])
 
 
-def test_the_command_has_figures_of_patients_with_their_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_has_figures_of_patients_with_their_rule(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = list(csv.reader((folder / "manifest.csv").open(encoding="utf-8")))
     patients = ["patient", *(f"p{i // 2}" for i in range(40))]
-    write(folder / "manifest.csv", [[*row, patient] for row, patient in zip(rows, patients, strict=True)])
+    write(
+        folder / "manifest.csv",
+        [[*row, patient] for row, patient in zip(rows, patients, strict=True)],
+    )
     main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"])
     rule, area, *rates = capsys.readouterr().out.split("\n\n")[1].splitlines()
     assert rule.startswith("20 patients, ")

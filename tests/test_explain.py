@@ -1,4 +1,6 @@
-"""Each method against its paper's equations, worked out here with whole matrices, or against Captum."""
+"""Each method against its paper's equations, worked out here with whole matrices, or against
+Captum.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,20 +16,28 @@ from vit.hooks import attention_maps
 from vit.model import VisionTransformer
 
 TARGET = 3  # of 5 classes
-Worked = tuple[Tensor, list[Tensor], list[Tensor]]  # logits; of each block attention (B, heads, N, N), and tokens after
+Worked = tuple[
+    Tensor, list[Tensor], list[Tensor]
+]  # logits; of each block attention (B, heads, N, N), and tokens after
 
 
 def worked_out(model: VisionTransformer, images: Tensor) -> Worked:
     """The model by its equations, every row of the last block too."""
-    tokens, maps, states = model.embeddings(images), list[Tensor](), list[Tensor]()
+    tokens = model.embeddings(images)
+    maps = list[Tensor]()
+    states = list[Tensor]()
     for block in blocks_of(model):
-        normed, own = block.norm1(tokens), block.attention
+        normed = block.norm1(tokens)
+        own = block.attention
         query, key, value = (
-            part(normed).unflatten(2, (HEADS, -1)).transpose(1, 2) for part in (own.query, own.key, own.value)
+            part(normed).unflatten(2, (HEADS, -1)).transpose(1, 2)
+            for part in (own.query, own.key, own.value)
         )
         scores = torch.einsum("bhqd,bhkd->bhqk", query, key) / query.shape[3] ** 0.5
         maps.append(scores.exp() / scores.exp().sum(dim=3, keepdim=True))
-        tokens = tokens + own.projection(torch.einsum("bhqk,bhkd->bqhd", maps[-1], value).flatten(2))
+        tokens = tokens + own.projection(
+            torch.einsum("bhqk,bhkd->bqhd", maps[-1], value).flatten(2)
+        )
         tokens = tokens + block.mlp(block.norm2(tokens))
         states.append(tokens)
     return model.head(model.norm(tokens[:, 0])), maps, states
@@ -83,7 +93,9 @@ def legrad(model: VisionTransformer, images: Tensor) -> Tensor:
     _, maps, states = worked_out(model, images)
     total = torch.zeros(len(images), 18)
     for each, state in zip(maps, states, strict=True):
-        (gradient,) = torch.autograd.grad(score(model.head(model.norm(state[:, 0]))), each, retain_graph=True)
+        (gradient,) = torch.autograd.grad(
+            score(model.head(model.norm(state[:, 0]))), each, retain_graph=True
+        )
         total += gradient.clamp(min=0).mean(dim=1).sum(dim=1)  # rows beyond that of CLS are 0
     return total
 
@@ -93,18 +105,23 @@ class Probe(nn.Module):
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner, self.place = inner, nn.Identity()
+        self.inner = inner
+        self.place = nn.Identity()
 
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = self.inner(tokens)
-        return torch.cat([tokens[:, :3], self.place(tokens[:, 3:].transpose(1, 2)).transpose(1, 2)], dim=1)
+        return torch.cat(
+            [tokens[:, :3], self.place(tokens[:, 3:].transpose(1, 2)).transpose(1, 2)], dim=1
+        )
 
 
 def grad_cam(model: VisionTransformer, images: Tensor) -> Tensor:
     last = blocks_of(model)[-1]
     inner = last.norm1
     last.norm1 = probe = Probe(inner)  # type: ignore[assignment]
-    found = LayerGradCam(lambda x: log_odds(model(x), torch.full((len(x),), TARGET)), probe.place).attribute(images)
+    found = LayerGradCam(
+        lambda x: log_odds(model(x), torch.full((len(x),), TARGET)), probe.place
+    ).attribute(images)
     last.norm1 = inner
     assert isinstance(found, Tensor)
     return torch.cat([torch.zeros(len(images), 3), found[:, 0]], dim=1)
@@ -120,38 +137,54 @@ def occlusion(model: VisionTransformer, images: Tensor) -> Tensor:
 
 
 REFERENCES: dict[str, Callable[[VisionTransformer, Tensor], Tensor]] = {
-    "attention": attention, "rollout": rollout, "gradient-rollout": gradient_rollout, "relevance": relevance,
-    "legrad": legrad, "grad-cam": grad_cam, "occlusion": occlusion,
-}  # fmt: skip
+    "attention": attention,
+    "rollout": rollout,
+    "gradient-rollout": gradient_rollout,
+    "relevance": relevance,
+    "legrad": legrad,
+    "grad-cam": grad_cam,
+    "occlusion": occlusion,
+}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_is_what_its_paper_says(method: str) -> None:
-    model, images = vit(num_hidden_layers=2), pictures()
+    model = vit(num_hidden_layers=2)
+    images = pictures()
     wanted = as_map(REFERENCES[method](model, images))
     _, maps = explain(model, images, method, target=TARGET)
     torch.testing.assert_close(maps, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_attention_lands_on_the_patches_that_are_kept() -> None:
-    model, images = vit(kept_tokens=0.4), pictures()
+    model = vit(kept_tokens=0.4)
+    images = pictures()
     kept = model.embeddings.kept(images)
     assert kept is not None
     with attention_maps(model) as maps, torch.no_grad():
         model(images)
     rows = maps[-1].mean(dim=1)[:, 0, 3:]
-    for one, numbers, values in zip(explain(model, images, "attention")[1], kept, rows, strict=True):
-        torch.testing.assert_close(one.flatten()[numbers], values / values.mean(), atol=1e-5, rtol=1e-4)
+    for one, numbers, values in zip(
+        explain(model, images, "attention")[1], kept, rows, strict=True
+    ):
+        torch.testing.assert_close(
+            one.flatten()[numbers], values / values.mean(), atol=1e-5, rtol=1e-4
+        )
 
 
 def test_occlusion_lands_on_the_patches_that_are_kept() -> None:
-    model, images = vit(kept_tokens=0.4), pictures()
+    model = vit(kept_tokens=0.4)
+    images = pictures()
     kept = model.embeddings.kept(images)
     assert kept is not None
     falls = occlusion(model, images)[:, 3:].detach()  # by Captum, of all patches
-    for one, numbers, values in zip(explain(model, images, "occlusion", TARGET)[1], kept, falls, strict=True):
+    for one, numbers, values in zip(
+        explain(model, images, "occlusion", TARGET)[1], kept, falls, strict=True
+    ):
         wanted = values[numbers].clamp(min=0)
-        torch.testing.assert_close(one.flatten()[numbers], wanted / wanted.mean(), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            one.flatten()[numbers], wanted / wanted.mean(), atol=1e-4, rtol=1e-4
+        )
 
 
 def test_a_frozen_weight_stays_frozen() -> None:
@@ -171,7 +204,9 @@ def test_explaining_changes_no_logit_and_leaves_nothing_behind(method: str) -> N
     assert not logits.requires_grad
     assert not maps.requires_grad
     assert hooks_on(model) == 0
-    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+    assert all(
+        parameter.requires_grad and parameter.grad is None for parameter in model.parameters()
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -192,24 +227,29 @@ def test_nothing_is_left_behind_after_an_exception(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_do_not_depend_on_the_batch(method: str) -> None:
-    model, images = vit(), pictures(8)
+    model = vit()
+    images = pictures(8)
     alone = torch.cat([explain(model, image[None], method)[1] for image in images])
     torch.testing.assert_close(explain(model, images, method)[1], alone, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_map_is_of_one_class_where_the_method_knows_classes(method: str) -> None:
-    model, images = vit(), pictures()
+    model = vit()
+    images = pictures()
     one, other = (explain(model, images, method, target=target)[1] for target in (0, TARGET))
     assert torch.equal(one, other) == (method in ("attention", "rollout"))
     mixed = explain(model, images, method, target=torch.tensor([0, TARGET]))[1]
     torch.testing.assert_close(mixed, torch.stack([one[0], other[1]]), atol=1e-5, rtol=1e-4)
-    assert torch.equal(explain(model, images, method)[1], explain(model, images, method, target=4)[1])
+    assert torch.equal(
+        explain(model, images, method)[1], explain(model, images, method, target=4)[1]
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_patches_that_are_left_out_are_not_seen(method: str) -> None:
-    model, images = vit(kept_tokens=0.4), pictures()
+    model = vit(kept_tokens=0.4)
+    images = pictures()
     _, maps = explain(model, images, method)
     kept = model.embeddings.kept(images)
     assert kept is not None
@@ -218,9 +258,12 @@ def test_patches_that_are_left_out_are_not_seen(method: str) -> None:
         assert one.nanmean() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad"])
+@pytest.mark.parametrize(
+    "method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad"]
+)
 def test_heads_differ_and_one_head_is_that_head(method: str) -> None:
-    model, images = vit(), pictures()
+    model = vit()
+    images = pictures()
     own = [explain(model, images, method, head=head)[1] for head in range(HEADS)]
     assert all(not torch.allclose(own[0], other, atol=1e-2) for other in own[1:])
     if method == "attention":
@@ -228,9 +271,12 @@ def test_heads_differ_and_one_head_is_that_head(method: str) -> None:
         torch.testing.assert_close(own[2], as_map(whole[:, 2, 0]), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "grad-cam"])
+@pytest.mark.parametrize(
+    "method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "grad-cam"]
+)
 def test_blocks_differ_and_one_block_is_that_block(method: str) -> None:
-    model, images = vit(), pictures()
+    model = vit()
+    images = pictures()
     own = [explain(model, images, method, target=TARGET, layer=layer)[1] for layer in range(3)]
     assert all(not torch.allclose(own[0], other, atol=1e-2) for other in own[1:])
     rows = [each.mean(dim=1)[:, 0] for each in worked_out(model, images)[1]]
@@ -273,7 +319,8 @@ def test_what_is_not_there_is_said(asked: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("kept", [1.0, 0.5])
 def test_all_at_once_says_what_each_method_says(kept: float) -> None:
-    model, images = vit(kept_tokens=kept), pictures()
+    model = vit(kept_tokens=kept)
+    images = pictures()
     together = explain_at_once(model, images, TARGET)
     for method in ("relevance", "rollout", "gradient-rollout"):
         alone = explain(model, images, method, TARGET)[1]

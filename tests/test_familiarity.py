@@ -1,4 +1,6 @@
-"""vit.familiarity: images that are unlike the training images are told from those that are like them."""
+"""vit.familiarity: images that are unlike the training images are told from those that are like
+them.
+"""
 
 import io
 from collections import OrderedDict
@@ -21,7 +23,13 @@ from vit.model import VisionTransformer
 
 def model(**changes: Any) -> VisionTransformer:
     torch.manual_seed(0)
-    sizes = {"image_size": 32, "patch_size": 8, "embedding_size": 24, "num_heads": 2, "num_hidden_layers": 2}
+    sizes = {
+        "image_size": 32,
+        "patch_size": 8,
+        "embedding_size": 24,
+        "num_heads": 2,
+        "num_hidden_layers": 2,
+    }
     return VisionTransformer(**(sizes | changes)).eval()
 
 
@@ -37,13 +45,19 @@ def fitted() -> familiarity.Familiarity:
     return familiarity.fit(model(), [smooth(64, 1), smooth(36, 2)], [smooth(60, 3)])
 
 
-def test_one_in_twenty_images_like_the_training_images_is_beyond_the_limit(fitted: familiarity.Familiarity) -> None:
+def test_one_in_twenty_images_like_the_training_images_is_beyond_the_limit(
+    fitted: familiarity.Familiarity,
+) -> None:
     share = float((fitted(model(), smooth(400, 4)) > 1).float().mean())
     assert 0.005 < share < 0.12
 
 
-def test_the_distance_is_that_of_mahalanobis_over_the_limit(fitted: familiarity.Familiarity) -> None:
-    known = familiarity.describe(model(), torch.cat([smooth(64, 1), smooth(36, 2)])).double().numpy()
+def test_the_distance_is_that_of_mahalanobis_over_the_limit(
+    fitted: familiarity.Familiarity,
+) -> None:
+    known = (
+        familiarity.describe(model(), torch.cat([smooth(64, 1), smooth(36, 2)])).double().numpy()
+    )
     spread = np.maximum(known.std(axis=0), familiarity.NARROWEST)
     scaled = (known - known.mean(axis=0)) / spread
     covariance = 0.7 * np.cov(scaled.T, bias=True) + 0.3 * np.eye(known.shape[1])
@@ -53,13 +67,17 @@ def test_the_distance_is_that_of_mahalanobis_over_the_limit(fitted: familiarity.
         return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", z, np.linalg.inv(covariance), z)))
 
     limit = np.sort(distances(smooth(60, 3)))[57]  # the 58th of 60, as 0.95 * 61 is 57.95
-    assert fitted(model(), smooth(9, 6)).numpy() == pytest.approx(distances(smooth(9, 6)) / limit, rel=1e-3)
+    assert fitted(model(), smooth(9, 6)).numpy() == pytest.approx(
+        distances(smooth(9, 6)) / limit, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda images: images + torch.randn(images.shape, generator=torch.Generator().manual_seed(9)),
+        lambda images: (
+            images + torch.randn(images.shape, generator=torch.Generator().manual_seed(9))
+        ),
         lambda images: images.sign(),
         lambda images: images + 2,
         lambda images: avg_pool2d(images, 9, stride=1, padding=4),
@@ -115,7 +133,9 @@ def test_a_checkpoint_gives_it_back(tmp_path: Path) -> None:
     source = checkpoint.build_model(contents()["config"])
     near = familiarity.fit(source, [smooth(9, 1)], [smooth(5, 2)])
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
-    checkpoint.save(contents(state_dict=state, familiarity=[near.state_dict()]), tmp_path / "a.ckpt")
+    checkpoint.save(
+        contents(state_dict=state, familiarity=[near.state_dict()]), tmp_path / "a.ckpt"
+    )
     (loaded,), about = checkpoint.load(tmp_path / "a.ckpt")
     images = smooth(4, 3)
     assert torch.equal(about["familiarity"][0](loaded, images), near(source.eval(), images))
@@ -123,7 +143,8 @@ def test_a_checkpoint_gives_it_back(tmp_path: Path) -> None:
 
 def test_a_state_does_not_say_how_it_is_taken() -> None:
     state = OrderedDict(
-        (name, value.long() + 1) for name, value in familiarity.Familiarity(model()).state_dict().items()
+        (name, value.long() + 1)
+        for name, value in familiarity.Familiarity(model()).state_dict().items()
     )
     state._metadata = {"": {"assign_to_params_buffers": True}}  # type: ignore[attr-defined]
     restored = familiarity.restore(model(), state).state_dict()
@@ -138,13 +159,20 @@ def test_distances_of_an_ensemble_are_averaged(tmp_path: Path, folder: Path) -> 
         more = {"members": [contents()["state_dict"]]} if len(members) == 2 else {}
         models, about = stored(tmp_path, members, **more)
         inputs = gather(find(str(folder / "val")), about["class_names"])
-        said.append(np.array([each.unlike for each in judge(inputs, models, about, torch.device("cpu"), 3)], float))
+        said.append(
+            np.array(
+                [each.unlike for each in judge(inputs, models, about, torch.device("cpu"), 3)],
+                float,
+            )
+        )
     assert said[2] == pytest.approx((said[0] + said[1]) / 2, rel=1e-4)
     assert said[0] != pytest.approx(said[1], rel=1e-2)
 
 
 def state(**changes: Any) -> dict[str, Any]:
-    return familiarity.Familiarity(checkpoint.build_model(contents()["config"])).state_dict() | changes
+    return (
+        familiarity.Familiarity(checkpoint.build_model(contents()["config"])).state_dict() | changes
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +186,15 @@ def state(**changes: Any) -> dict[str, Any]:
         ["text"],
         7,
     ],
-    ids=["of more members", "of another shape", "not a number", "limit 0", "empty", "text", "a number"],
+    ids=[
+        "of more members",
+        "of another shape",
+        "not a number",
+        "limit 0",
+        "empty",
+        "text",
+        "a number",
+    ],
 )
 def test_one_that_does_not_fit_is_refused(tmp_path: Path, states: Any) -> None:
     with pytest.raises(CheckpointError, match="do not fit"):

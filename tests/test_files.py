@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from files import UNFINISHED, FolderInUse, folder_written_whole, held, keeping_former, remove_leftovers, written_whole
+from files import (
+    UNFINISHED,
+    FolderInUse,
+    folder_written_whole,
+    held,
+    keeping_former,
+    remove_leftovers,
+    written_whole,
+)
 from tests.test_train import PROJECT
 from vit import checkpoint
 from vit.resume import ending_in_one_line
@@ -24,7 +32,8 @@ LARGEST = 100_000  # bytes of a file while the disk is "full"
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file can grow beyond a size, which the system tells the same way as a full disk."""
-    former, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, former[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, former)
@@ -67,11 +76,16 @@ def test_an_error_of_the_program_stays_one(tmp_path: Path) -> None:
 def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) -> None:
     hold = "from pathlib import Path; import files, sys, time\nwith files.held(Path(sys.argv[1])): print(1, flush=True)"
     other = subprocess.Popen(
-        [sys.executable, "-c", f"{hold}; time.sleep(60)", str(tmp_path)], cwd=PROJECT, stdout=subprocess.PIPE
+        [sys.executable, "-c", f"{hold}; time.sleep(60)", str(tmp_path)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
     )
     assert other.stdout is not None
     other.stdout.readline()
-    with pytest.raises(FolderInUse, match=rf"{tmp_path}: is in use by process {other.pid} on "), held(tmp_path):
+    with (
+        pytest.raises(FolderInUse, match=rf"{tmp_path}: is in use by process {other.pid} on "),
+        held(tmp_path),
+    ):
         pass
     other.kill()
     other.communicate()
@@ -82,7 +96,12 @@ def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) ->
 def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    mine = {".gitignore", f".backup.{dead.pid}.csv", "last.ckpt", f".unfinished-elsewhere-{dead.pid}-last.ckpt"}
+    mine = {
+        ".gitignore",
+        f".backup.{dead.pid}.csv",
+        "last.ckpt",
+        f".unfinished-elsewhere-{dead.pid}-last.ckpt",
+    }
     kept = mine | {f"{UNFINISHED}{os.getpid()}-last.ckpt"}
     for name in (*kept, f"{UNFINISHED}{dead.pid}-last.ckpt", f"{UNFINISHED}{dead.pid}-a.b"):
         (tmp_path / name).write_text("")
@@ -113,7 +132,10 @@ def test_the_error_number_survives(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_finished_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="of the block"), folder_written_whole(tmp_path / "made") as made:
+    with (
+        pytest.raises(ValueError, match="of the block"),
+        folder_written_whole(tmp_path / "made") as made,
+    ):
         made.mkdir()
         (made / "one").write_text("half")
         raise ValueError("of the block")
@@ -131,7 +153,15 @@ def test_a_folder_takes_its_name_when_it_is_finished(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("times", [1, 30])
 def test_ctrl_c_ends_a_command_and_its_processes_in_one_line(tmp_path: Path, times: int) -> None:
-    command = [sys.executable, "-m", "data.phantom_ct", "--OUTPUT", str(tmp_path / "new"), "--patients", "3000"]
+    command = [
+        sys.executable,
+        "-m",
+        "data.phantom_ct",
+        "--OUTPUT",
+        str(tmp_path / "new"),
+        "--patients",
+        "3000",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while process.poll() is None and len(list(tmp_path.glob(".new.partial/images/*/*.png"))) < 20:
         time.sleep(0.1)
@@ -148,7 +178,15 @@ def test_ctrl_c_ends_a_command_and_its_processes_in_one_line(tmp_path: Path, tim
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_the_processes_of_a_killed_command_end_too(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "data.phantom_ct", "--OUTPUT", str(tmp_path / "new"), "--patients", "3000"]
+    command = [
+        sys.executable,
+        "-m",
+        "data.phantom_ct",
+        "--OUTPUT",
+        str(tmp_path / "new"),
+        "--patients",
+        "3000",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     while process.poll() is None and len(list(tmp_path.glob(".new.partial/images/*/*.png"))) < 20:
         time.sleep(0.1)

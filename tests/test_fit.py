@@ -30,7 +30,9 @@ def test_no_threshold_beats_youdens(case: tuple[NDArray, NDArray]) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(scored(), st.floats(0.05, 1))
-def test_a_sensitivity_is_reached_with_the_highest_threshold(case: tuple[NDArray, NDArray], x: float) -> None:
+def test_a_sensitivity_is_reached_with_the_highest_threshold(
+    case: tuple[NDArray, NDArray], x: float
+) -> None:
     y, s = case
     threshold = fit_threshold(y, s, sensitivity=x)
     assert (s[y == 1] >= threshold).mean() >= x - 1e-9
@@ -56,11 +58,16 @@ def test_temperature_finds_by_how_much_logits_were_multiplied(scale: float) -> N
 
 def test_temperature_stays_within_what_it_is_fitted_to_undo() -> None:
     """Between 1 and the true one in about 39 of 40 draws."""
-    found = [fit_temperature(y, 2 * logits) for y, logits in (calibrated(seed, 100) for seed in range(200))]
+    found = [
+        fit_temperature(y, 2 * logits)
+        for y, logits in (calibrated(seed, 100) for seed in range(200))
+    ]
     assert 0.95 <= np.mean([1 <= temperature <= 2 for temperature in found]) < 1
 
 
-@pytest.mark.parametrize(("count", "most"), [(10, 1), (150, 0.99)])  # of 10 images it is never proved, of 150 at times
+@pytest.mark.parametrize(
+    ("count", "most"), [(10, 1), (150, 0.99)]
+)  # of 10 images it is never proved, of 150 at times
 def test_temperature_of_calibrated_logits_stays_1(count: int, most: float) -> None:
     stayed = [fit_temperature(*calibrated(seed, count)) == 1 for seed in range(200)]
     assert 0.95 <= np.mean(stayed) <= most
@@ -68,7 +75,8 @@ def test_temperature_of_calibrated_logits_stays_1(count: int, most: float) -> No
 
 def test_images_of_one_group_count_less_than_as_many_groups() -> None:
     y, logits = calibrated(2, 20)
-    views, shown = np.tile(y, 20), np.tile(3 * logits, (20, 1))
+    views = np.tile(y, 20)
+    shown = np.tile(3 * logits, (20, 1))
     assert fit_temperature(views, shown) > 1.5
     assert fit_temperature(views, shown, np.tile(np.arange(20), 20)) == 1
 
@@ -83,7 +91,8 @@ def test_temperature_stays_between_its_ends(labels: list[int], end: float) -> No
 @given(st.integers(0, 10**6), st.integers(2, 12), st.floats(0.01, 50))
 def test_temperature_never_raises_the_loss(seed: int, n: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
-    y, logits = rng.integers(3, size=n), rng.normal(size=(n, 3)) * scale
+    y = rng.integers(3, size=n)
+    logits = rng.normal(size=(n, 3)) * scale
     one_hot = np.eye(3)[y] == 1
     temperature = fit_temperature(y, logits)
 

@@ -15,7 +15,15 @@ from tests.conftest import contents
 from vit import checkpoint
 from vit.plot import curves
 
-MEASURES = ("train_loss", "val_loss", "val_auroc", "val_accuracy", "val_sensitivity", "val_specificity", "val_f1")
+MEASURES = (
+    "train_loss",
+    "val_loss",
+    "val_auroc",
+    "val_accuracy",
+    "val_sensitivity",
+    "val_specificity",
+    "val_f1",
+)
 ROWS = [{"epoch": i, **dict.fromkeys(MEASURES, i % 7 / 7)} for i in range(300)]
 HUGE = ("a: " * 40_000, "lr: 0x" + "f" * 400, "epochs: 0x" + "f" * 400, "lr: 1" + "0" * 400)
 
@@ -28,7 +36,9 @@ def test_changed_files_are_read_or_refused(tmp_path: Path, kind: str, count: int
 
 
 @pytest.mark.parametrize("text", [*YAML, *HUGE])
-def test_an_odd_configuration_is_read_or_refused_in_a_line_a_fault(tmp_path: Path, text: str) -> None:
+def test_an_odd_configuration_is_read_or_refused_in_a_line_a_fault(
+    tmp_path: Path, text: str
+) -> None:
     (tmp_path / "c.yml").write_text(text)
     try:
         CONFIG.load(tmp_path / "c.yml")
@@ -50,7 +60,9 @@ def test_aliases_that_mean_billions_are_refused(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, folder: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     writers: dict[str, Callable[[Path, int], object]] = {
         "ViT.ckpt": lambda path, size: checkpoint.save(contents(run="x" * size), path),
@@ -70,11 +82,21 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, folder: Path) -> 
             assert sorted(path.name for path in disk.iterdir()) == sorted([name, "rest"])
             for path in disk.iterdir():
                 path.unlink()
-        command = [sys.executable, "-m", "data.prepare", "--Path", folder.parent / "raw", "--OUTPUT", disk / "out"]
+        command = [
+            sys.executable,
+            "-m",
+            "data.prepare",
+            "--Path",
+            folder.parent / "raw",
+            "--OUTPUT",
+            disk / "out",
+        ]
         run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
         assert run.returncode == 1
         assert "Traceback" not in run.stderr
-        assert any(words in run.stderr.splitlines()[-1] for words in ("No space left", "is the disk full?"))
+        assert any(
+            words in run.stderr.splitlines()[-1] for words in ("No space left", "is the disk full?")
+        )
         assert not (disk / "out").exists()
     finally:
         subprocess.run(["umount", disk], check=True)

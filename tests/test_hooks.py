@@ -11,7 +11,11 @@ from vit.explain import explain
 from vit.hooks import OUTLIER, attention_maps, token_outliers
 from vit.model import VisionTransformer
 
-DEPTH, HEADS, GRID, PATCH, WIDTH = 3, 4, (3, 5), 8, 32
+DEPTH = 3
+HEADS = 4
+GRID = (3, 5)
+PATCH = 8
+WIDTH = 32
 SIZE = (GRID[0] * PATCH, GRID[1] * PATCH)
 
 
@@ -19,9 +23,17 @@ def vit(**changes: Any) -> VisionTransformer:
     """A small model with sharp attention."""
     torch.manual_seed(11)
     sizes: dict[str, Any] = {
-        "image_size": SIZE, "patch_size": PATCH, "num_channels": 3, "num_classes": 5, "embedding_size": WIDTH,
-        "num_hidden_layers": DEPTH, "num_heads": HEADS, "num_registers": 2, "initializer_range": 0.2, "eps": 1e-6,
-    }  # fmt: skip
+        "image_size": SIZE,
+        "patch_size": PATCH,
+        "num_channels": 3,
+        "num_classes": 5,
+        "embedding_size": WIDTH,
+        "num_hidden_layers": DEPTH,
+        "num_heads": HEADS,
+        "num_registers": 2,
+        "initializer_range": 0.2,
+        "eps": 1e-6,
+    }
     return VisionTransformer(**{**sizes, **changes}).eval()
 
 
@@ -34,7 +46,9 @@ def blocks_of(model: VisionTransformer) -> list[EncoderBlock]:
 
 
 def hooks_on(model: VisionTransformer) -> int:
-    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+    return sum(
+        len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules()
+    )
 
 
 @torch.no_grad()
@@ -44,7 +58,9 @@ def that_attends_to_bright_patches() -> VisionTransformer:
     for parameter in model.parameters():
         parameter.zero_()
     direction = torch.randn(WIDTH, generator=torch.Generator().manual_seed(13))
-    direction = (direction - direction.mean()) / direction.std(correction=0)  # what a norm makes of it
+    direction = (direction - direction.mean()) / direction.std(
+        correction=0
+    )  # what a norm makes of it
     model.embeddings.patch_embedding.projection.weight[:] = direction[:, None, None, None]
     for block in blocks_of(model):
         block.norm1.weight.fill_(1)
@@ -59,7 +75,9 @@ def test_one_map_for_each_block(registers: int) -> None:
     with attention_maps(model) as maps:
         model(pictures())
     n = 1 + registers + 15
-    assert [tuple(one.shape) for one in maps] == [(2, HEADS, n, n)] * (DEPTH - 1) + [(2, HEADS, 1, n)]
+    assert [tuple(one.shape) for one in maps] == [(2, HEADS, n, n)] * (DEPTH - 1) + [
+        (2, HEADS, 1, n)
+    ]
 
 
 def test_maps_come_in_the_order_of_the_blocks() -> None:
@@ -153,17 +171,22 @@ def test_cls_attention_is_the_mean_of_the_heads_over_patches() -> None:
         model(pictures())
     patches = maps[-1][:, :, 0, -15:].mean(dim=1)
     wanted = (patches / patches.sum(dim=1, keepdim=True) * 15).view(2, *GRID)
-    torch.testing.assert_close(explain(model, pictures(), "attention")[1], wanted, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        explain(model, pictures(), "attention")[1], wanted, atol=1e-6, rtol=1e-6
+    )
 
 
 def test_maps_do_not_depend_on_the_batch() -> None:
-    model, images = vit(), pictures(8)
+    model = vit()
+    images = pictures(8)
     alone = torch.cat([explain(model, image[None], "attention")[1] for image in images])
     torch.testing.assert_close(explain(model, images, "attention")[1], alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("places", [((0, 4), (2, 0)), ((1, 3), (2, 1))])
-def test_the_map_shows_the_patch_that_is_attended(places: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def test_the_map_shows_the_patch_that_is_attended(
+    places: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
     images = torch.zeros(2, 3, *SIZE)
     for image, (row, column) in zip(images, places, strict=True):
         image[:, row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = 1
@@ -187,7 +210,8 @@ def test_the_last_map_alone_leaves_the_other_blocks_fused() -> None:
 
 
 def test_a_token_that_stands_out_is_told() -> None:
-    model, images = vit(), pictures()
+    model = vit()
+    images = pictures()
     with token_outliers(model) as ratios:
         model(images)
     usual = ratios[0]

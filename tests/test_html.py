@@ -1,4 +1,6 @@
-"""The report: its figures, its maps, and that nothing in it comes from elsewhere or says where it was made."""
+"""The report: its figures, its maps, and that nothing in it comes from elsewhere or says where it
+was made.
+"""
 
 import base64
 import json
@@ -28,12 +30,16 @@ from vit.explain import explain
 
 
 def figures(page: Path) -> dict[str, str]:
-    return dict(re.findall(r'<td data-figure="([^"]+)">([^<]+)</td>', page.read_text(encoding="utf-8")))
+    return dict(
+        re.findall(r'<td data-figure="([^"]+)">([^<]+)</td>', page.read_text(encoding="utf-8"))
+    )
 
 
 def inside(page: Path) -> dict[str, Any]:
     text = page.read_text(encoding="utf-8")
-    (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    (found,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL
+    )
     return dict(json.loads(found))
 
 
@@ -48,14 +54,21 @@ def test_every_figure_is_what_scikit_learn_says_of_predictions_csv(page: Path) -
     s = np.array([float(row["probability_abnormal"]) for row in rows])
     called = np.array([row["predicted"] == "abnormal" for row in rows])
     edges = np.searchsorted(np.quantile(s, np.arange(1, 10) / 10), s)
-    shares = [(edges == k).mean() * abs(y[edges == k].mean() - s[edges == k].mean()) for k in range(10)]
+    shares = [
+        (edges == k).mean() * abs(y[edges == k].mean() - s[edges == k].mean()) for k in range(10)
+    ]
     wanted = {
-        "AUROC": metrics.roc_auc_score(y, s), "average precision": metrics.average_precision_score(y, s),
-        "sensitivity": metrics.recall_score(y, called), "specificity": metrics.recall_score(~y, ~called),
-        "PPV": metrics.precision_score(y, called), "NPV": metrics.precision_score(~y, ~called),
-        "F1": metrics.f1_score(y, called), "balanced accuracy": metrics.balanced_accuracy_score(y, called),
-        "brier score": metrics.brier_score_loss(y, s), "calibration error": sum(shares),
-    }  # fmt: skip
+        "AUROC": metrics.roc_auc_score(y, s),
+        "average precision": metrics.average_precision_score(y, s),
+        "sensitivity": metrics.recall_score(y, called),
+        "specificity": metrics.recall_score(~y, ~called),
+        "PPV": metrics.precision_score(y, called),
+        "NPV": metrics.precision_score(~y, ~called),
+        "F1": metrics.f1_score(y, called),
+        "balanced accuracy": metrics.balanced_accuracy_score(y, called),
+        "brier score": metrics.brier_score_loss(y, s),
+        "calibration error": sum(shares),
+    }
     assert 0 < called.sum() < len(called)
     assert figures(page) == {name: f"{value:.3f}" for name, value in wanted.items()}
     confusion = re.findall(r'id="confusion".*?<tbody>(.*?)</tbody>', page.read_text(), re.DOTALL)[0]
@@ -64,7 +77,8 @@ def test_every_figure_is_what_scikit_learn_says_of_predictions_csv(page: Path) -
 
 
 def test_rows_are_those_of_predictions_csv(page: Path) -> None:
-    rows, images = table(page.parent / "predictions.csv"), inside(page)["images"]
+    rows = table(page.parent / "predictions.csv")
+    images = inside(page)["images"]
     for row, image in zip(rows, images, strict=True):
         assert row["path"].endswith(image["name"])
         assert [float(row["probability_normal"]), float(row["probability_abnormal"])] == image["p"]
@@ -76,14 +90,27 @@ def test_maps_are_those_of_explain(page: Path) -> None:
     data = inside(page)
     image = data["images"][4]
     (model,), about = checkpoint.load(page.parent / "ViT.ckpt")
-    grey = cv2.imread(str(page.parent / "images" / image["name"]), cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    grey = (
+        cv2.imread(str(page.parent / "images" / image["name"]), cv2.IMREAD_GRAYSCALE).astype(
+            np.float32
+        )
+        / 255
+    )
     how = about["preprocessing"]
     pixels = torch.from_numpy((grey - how["mean"]) / how["std"])[None, None]
-    maps = np.frombuffer(zlib.decompress(base64.b64decode(image["maps"])), np.uint8).reshape(-1, *data["grid"])
-    per, layers = data["perLayer"], data["layers"]
+    maps = np.frombuffer(zlib.decompress(base64.b64decode(image["maps"])), np.uint8).reshape(
+        -1, *data["grid"]
+    )
+    per = data["perLayer"]
+    layers = data["layers"]
     assert len(maps) == len(data["whole"]) + 2 * layers * per
-    places = {("relevance", None, None): 0, ("grad-cam", None, None): 4, ("attention", 1, 0): 5 + per + 1,
-              ("relevance", 0, 1): 5 + layers * per + 2, ("relevance", 1, None): 5 + layers * per + per}  # fmt: skip
+    places = {
+        ("relevance", None, None): 0,
+        ("grad-cam", None, None): 4,
+        ("attention", 1, 0): 5 + per + 1,
+        ("relevance", 0, 1): 5 + layers * per + 2,
+        ("relevance", 1, None): 5 + layers * per + per,
+    }
     for (method, layer, head), number in places.items():
         wanted = explain(model, pixels, method, 1, layer, head)[1][0].numpy()
         top = data["tops"][method if number < 5 else f"heads of {method}"]
@@ -92,14 +119,20 @@ def test_maps_are_those_of_explain(page: Path) -> None:
 
 def test_patches_that_the_model_left_out_are_marked(tmp_path: Path) -> None:
     data = inside(report(tmp_path, kept_tokens=0.5))
-    maps = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8).reshape(-1, 16)
+    maps = np.frombuffer(
+        zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8
+    ).reshape(-1, 16)
     assert ((maps == 255).sum(axis=1) == 8).all()
     assert ((maps == 255) == (maps[0] == 255)).all()
 
 
-def test_the_page_asks_for_nothing_from_elsewhere_and_names_no_folder_of_this_machine(page: Path) -> None:
+def test_the_page_asks_for_nothing_from_elsewhere_and_names_no_folder_of_this_machine(
+    page: Path,
+) -> None:
     text = page.read_text(encoding="utf-8")
-    assert not re.findall(r'(?:src|href)="(?!data:|#|https://doi\.org/)[^"]*"|@import|url\((?!data:)', text)
+    assert not re.findall(
+        r'(?:src|href)="(?!data:|#|https://doi\.org/)[^"]*"|@import|url\((?!data:)', text
+    )
     assert "default-src 'none'" in text
     assert str(page.parent) not in text
 
@@ -113,10 +146,15 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_claim_is_filled_in_by_what_is_known_and_open_else(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    rows = re.findall(r'<tr><th scope="row">(\d+) [^<]*</th><td( class="open")?>([^<]*)</td></tr>', text)
+    rows = re.findall(
+        r'<tr><th scope="row">(\d+) [^<]*</th><td( class="open")?>([^<]*)</td></tr>', text
+    )
     assert [int(number) for number, *_ in rows] == list(range(1, len(ITEMS) + 1))
     assert {int(number) for number, left, _ in rows if left} >= {1, 2, 16, 18, 34, 44}
-    assert "Vision Transformer, 2 blocks of 2 heads" in {int(number): said for number, _, said in rows}[22]
+    assert (
+        "Vision Transformer, 2 blocks of 2 heads"
+        in {int(number): said for number, _, said in rows}[22]
+    )
 
 
 def test_images_of_unknown_truth_make_a_page_without_figures(tmp_path: Path) -> None:
@@ -145,17 +183,23 @@ def test_three_classes_have_an_auroc_each(tmp_path: Path) -> None:
         assert figures(page)[f"AUROC, {name} or not"] == f"{area:.3f}"
 
 
-def test_many_images_leave_single_heads_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_leave_single_heads_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("report.gallery.MOST_CELLS", 100)
     data = inside(report(tmp_path))
     maps = zlib.decompress(base64.b64decode(data["images"][0]["maps"]))
     assert data["perLayer"] == 1
-    assert len(maps) == (len(data["whole"]) + 2 * data["layers"]) * data["grid"][0] * data["grid"][1]
+    assert (
+        len(maps) == (len(data["whole"]) + 2 * data["layers"]) * data["grid"][0] * data["grid"][1]
+    )
 
 
 def test_a_former_report_is_kept(page: Path) -> None:
     page.write_text("mine")
-    predict.main(["-p", str(page.parent / "images"), "-k", str(page.parent / "ViT.ckpt"), "-o", str(page)])
+    predict.main(
+        ["-p", str(page.parent / "images"), "-k", str(page.parent / "ViT.ckpt"), "-o", str(page)]
+    )
     assert [kept.read_text() for kept in page.parent.glob("report_20*.html")] == ["mine"]
 
 
@@ -163,8 +207,26 @@ def test_a_former_report_is_kept(page: Path) -> None:
 def trained(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     def run(*how: str) -> Path:
         monkeypatch.chdir(tmp_path)
-        small = ["--image_size", "32", "--patch_size", "8", "--embedding_size", "16", "--num_heads", "2"]
-        small += ["--num_hidden_layers", "2", "--epochs", "1", "--num_workers", "0", "--data_folder", str(folder)]
+        small = [
+            "--image_size",
+            "32",
+            "--patch_size",
+            "8",
+            "--embedding_size",
+            "16",
+            "--num_heads",
+            "2",
+        ]
+        small += [
+            "--num_hidden_layers",
+            "2",
+            "--epochs",
+            "1",
+            "--num_workers",
+            "0",
+            "--data_folder",
+            str(folder),
+        ]
         CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
         train.main([*small, *how, "--device", "cpu"])
         return tmp_path / "report.html"
@@ -185,8 +247,12 @@ def test_cross_validation_leaves_a_report_of_each_image_by_the_model_that_did_no
     assert float(figures(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
 
 
-@pytest.mark.parametrize(("how", "words"), [((), "The epoch, temperature"), (("--folds", "5"), "Temperature")])
-def test_what_was_chosen_on_the_images_is_said(trained: Callable[..., Path], how: tuple[str], words: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "words"), [((), "The epoch, temperature"), (("--folds", "5"), "Temperature")]
+)
+def test_what_was_chosen_on_the_images_is_said(
+    trained: Callable[..., Path], how: tuple[str], words: str
+) -> None:
     text = trained(*how).read_text(encoding="utf-8")
     assert f"{words} and threshold were chosen on these images: the figures flatter." in text
     assert ("epoch was chosen on those images, so of new ones it may be fewer" in text) == (not how)
@@ -203,16 +269,27 @@ def test_groups_in_two_splits_are_said_under_claim_20(folder: Path) -> None:
     assert filled(about, leaking, "")[19][2].endswith("1 of them lie in several splits")
 
 
-def test_a_full_disk_leaves_the_former_report(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_leaves_the_former_report(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         (disk / "report.html").write_text("the former one")
         with pytest.raises(SystemExit, match="No space left"):
             predict.main(
-                ["-p", str(page.parent / "images"), "-k", str(page.parent / "ViT.ckpt"), "-o", f"{disk}/report.html"]
+                [
+                    "-p",
+                    str(page.parent / "images"),
+                    "-k",
+                    str(page.parent / "ViT.ckpt"),
+                    "-o",
+                    f"{disk}/report.html",
+                ]
             )
         assert (disk / "report.html").read_text() == "the former one"
         assert {path.suffix for path in disk.iterdir()} == {".html", ".csv"}

@@ -1,4 +1,6 @@
-"""The report says what the manifest and the checkpoint know: groups, patients, lesions, notes, CLAIM."""
+"""The report says what the manifest and the checkpoint know: groups, patients, lesions, notes,
+CLAIM.
+"""
 
 import base64
 import csv
@@ -31,7 +33,9 @@ BOX = (4, 18, 12, 24)  # x0, y0, x1, y1 of the one lesion
 
 def again(page: Path, *more: str, path: str = "images", **changes: Any) -> Path:
     """The report once more, by a checkpoint that holds something else."""
-    checkpoint.save(checkpoint.read(page.with_name("ViT.ckpt")) | changes, page.with_name("ViT.ckpt"))
+    checkpoint.save(
+        checkpoint.read(page.with_name("ViT.ckpt")) | changes, page.with_name("ViT.ckpt")
+    )
     where = ["-p", str(page.parent / path), "-k", str(page.with_name("ViT.ckpt")), "-o", str(page)]
     predict.main([*where, "--device", "cpu", *more])
     return page
@@ -41,13 +45,16 @@ def again(page: Path, *more: str, path: str = "images", **changes: Any) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of images that a manifest knows: groups of two, patients of four, two scanners, a lesion."""
     folder = tmp_path_factory.mktemp("made")
-    page, rows = report(folder), []
+    page = report(folder)
+    rows = []
     for i, path in enumerate(sorted((folder / "images").rglob("*.png"))):
         box = ",".join(map(str, BOX)) if i == 0 else ""
         name = path.relative_to(folder / "images").as_posix()
         rows.append([name, path.parent.name, f"g{i // 2}", f"P{i // 4}", "AB"[i % 2], box])
     with open(folder / "images" / "manifest.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([["path", "label", "group", "patient", "scanner", "lesion_boxes_xyxy"], *rows])
+        csv.writer(file).writerows(
+            [["path", "label", "group", "patient", "scanner", "lesion_boxes_xyxy"], *rows]
+        )
     return again(page)
 
 
@@ -59,22 +66,31 @@ def page(made: Path, tmp_path: Path) -> Path:
 def rows_of(page: Path) -> list[dict[str, str]]:
     """Of predictions.csv, with the manifest's columns."""
     about = {row["path"]: row for row in table(page.parent / "images" / "manifest.csv")}
-    return [about["/".join(Path(row["path"]).parts[-2:])] | row for row in table(page.with_name("predictions.csv"))]
+    return [
+        about["/".join(Path(row["path"]).parts[-2:])] | row
+        for row in table(page.with_name("predictions.csv"))
+    ]
 
 
 def judged(page: Path, threshold: float = 0.5) -> dict[str, Figure]:
     rows = rows_of(page)
-    y, s = [row["truth"] == "abnormal" for row in rows], [float(row["probability_abnormal"]) for row in rows]
+    y = [row["truth"] == "abnormal" for row in rows]
+    s = [float(row["probability_abnormal"]) for row in rows]
     return evaluate(y, s, [row["group"] for row in rows], threshold)
 
 
 def test_intervals_are_drawn_over_groups(page: Path) -> None:
     area = judged(page)["auroc"]
-    assert f"{area.value:.3f}</td>\n    <td>{area.low:.3f} to {area.high:.3f}</td>" in page.read_text(encoding="utf-8")
+    assert (
+        f"{area.value:.3f}</td>\n    <td>{area.low:.3f} to {area.high:.3f}</td>"
+        in page.read_text(encoding="utf-8")
+    )
 
 
 def test_figures_are_those_at_the_checkpoints_threshold(page: Path) -> None:
-    threshold = float(np.quantile([float(row["probability_abnormal"]) for row in rows_of(page)], 0.8))
+    threshold = float(
+        np.quantile([float(row["probability_abnormal"]) for row in rows_of(page)], 0.8)
+    )
     wanted = judged(page, threshold)["sensitivity"].value
     assert wanted != pytest.approx(judged(page)["sensitivity"].value, abs=1e-3)
     assert figures(again(page, threshold=threshold))["sensitivity"] == f"{wanted:.3f}"
@@ -85,11 +101,16 @@ def test_patients_have_figures_of_their_own(page: Path) -> None:
     _, patient = levels(rows_of(page), "abnormal")
     (part,) = re.findall(r"<h3>10 patients, 5 of them abnormal</h3>(.*?)</table>", text, re.DOTALL)
     area = patient.figures(0.5)["auroc"]
-    assert f">AUROC</th><td>{area.value:.3f}</td>\n    <td>{area.low:.3f} to {area.high:.3f}</td>" in part
+    assert (
+        f">AUROC</th><td>{area.value:.3f}</td>\n    <td>{area.low:.3f} to {area.high:.3f}</td>"
+        in part
+    )
 
 
 def test_columns_of_the_manifest_make_subgroups(page: Path) -> None:
-    (part,) = re.findall(r"<h3>By scanner</h3>(.*?)</table>", page.read_text(encoding="utf-8"), re.DOTALL)
+    (part,) = re.findall(
+        r"<h3>By scanner</h3>(.*?)</table>", page.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert re.findall(r'<th scope="row">(\w+)</th><td>(\d+)</td><td>(\d+)</td>', part) == [
         ("A", "10", "10"),
         ("B", "10", "10"),
@@ -99,7 +120,8 @@ def test_columns_of_the_manifest_make_subgroups(page: Path) -> None:
 def test_a_known_lesion_is_outlined_where_it_is(page: Path) -> None:
     known, *others = inside(page)["images"]
     (outline,) = known["lesion"]
-    x, y = outline[::2], outline[1::2]
+    x = outline[::2]
+    y = outline[1::2]
     assert (min(x), min(y), max(x), max(y)) == pytest.approx(BOX, abs=0.5)
     assert not any(image["lesion"] for image in others)
 
@@ -118,7 +140,8 @@ def test_of_three_classes_the_likeliest_is_called(tmp_path: Path) -> None:
 def test_the_picture_is_the_image(page: Path) -> None:
     image = inside(page)["images"][2]
     picture = np.frombuffer(base64.b64decode(image["picture"].split(",")[1]), np.uint8)
-    shown, own = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE), cv2.imread(str(page.parent / "images" / image["name"]), 0)
+    shown = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
+    own = cv2.imread(str(page.parent / "images" / image["name"]), 0)
     assert shown is not None
     assert own is not None
     assert np.corrcoef(shown.ravel(), own.ravel())[0, 1] > 0.95
@@ -133,18 +156,29 @@ def test_the_level_of_the_sets_is_the_one_that_was_asked_for(page: Path) -> None
 def test_maps_of_an_ensemble_are_the_mean_of_its_members(page: Path) -> None:
     torch.manual_seed(5)
     config = checkpoint.read(page.with_name("ViT.ckpt"))["config"]
-    state = {f"model.{name}": value for name, value in checkpoint.build_model(config).state_dict().items()}
+    state = {
+        f"model.{name}": value
+        for name, value in checkpoint.build_model(config).state_dict().items()
+    }
     data = inside(again(page, members=[state]))
     models, about = checkpoint.load(page.with_name("ViT.ckpt"))
     (item,) = gather([page.parent / "images" / data["images"][0]["name"]], data["classes"])
     pixels = torch.from_numpy((item.image(about["preprocessing"]) - 0.4) / 0.2)[None, None]
-    wanted = np.mean([explain(model, pixels, "relevance", 1)[1][0].numpy() for model in models], axis=0)
-    shown = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8)[: wanted.size]
-    assert shown == pytest.approx(np.clip(wanted / data["tops"]["relevance"], 0, 1).ravel() * 254, abs=1.0)
+    wanted = np.mean(
+        [explain(model, pixels, "relevance", 1)[1][0].numpy() for model in models], axis=0
+    )
+    shown = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8)[
+        : wanted.size
+    ]
+    assert shown == pytest.approx(
+        np.clip(wanted / data["tops"]["relevance"], 0, 1).ravel() * 254, abs=1.0
+    )
 
 
 def test_images_that_were_trained_on_are_told_at_the_top(page: Path) -> None:
-    (item,) = gather([page.parent / "images" / inside(page)["images"][0]["name"]], ["normal", "abnormal"])
+    (item,) = gather(
+        [page.parent / "images" / inside(page)["images"][0]["name"]], ["normal", "abnormal"]
+    )
     digests = sorted(item.digests(contents()["preprocessing"]))
     text = again(page, training_images_sha256=digests).read_text(encoding="utf-8")
     assert "1 of 40 images were trained on: what is said of them flatters." in text
@@ -153,10 +187,15 @@ def test_images_that_were_trained_on_are_told_at_the_top(page: Path) -> None:
 
 def test_images_unlike_the_training_images_are_told_at_the_top(page: Path) -> None:
     model = checkpoint.load(page.with_name("ViT.ckpt"))[0][0]
-    near = familiarity.fit(model, [torch.randn(20, 1, 32, 32)], [torch.randn(9, 1, 32, 32)]).state_dict()
+    near = familiarity.fit(
+        model, [torch.randn(20, 1, 32, 32)], [torch.randn(9, 1, 32, 32)]
+    ).state_dict()
     text = again(page, familiarity=[near]).read_text(encoding="utf-8")
     unlike = sum(image["unlike"] > 1 for image in inside(page)["images"])
-    assert f"{unlike} of 40 images lie farther from the training images than 19 in 20 of like images do" in text
+    assert (
+        f"{unlike} of 40 images lie farther from the training images than 19 in 20 of like images do"
+        in text
+    )
 
 
 def test_an_item_of_claim_is_open_where_no_truth_is_known(page: Path) -> None:
@@ -179,16 +218,31 @@ def test_an_item_of_claim_is_open_where_no_truth_is_known(page: Path) -> None:
         (35, {"training_images_sha256": ["a", "b"]}, "2 images were learned from"),
     ],
 )
-def test_claim_says_what_the_checkpoint_knows(number: int, changes: dict[str, Any], words: str) -> None:
+def test_claim_says_what_the_checkpoint_knows(
+    number: int, changes: dict[str, Any], words: str
+) -> None:
     assert filled(contents(**changes), None, "")[number - 1][2].startswith(words)
 
 
 def of_folder(folder: Path, split: str, **changes: Any) -> str:
-    """The report of a split of a ProcessedFolder by a checkpoint that says it was trained on that folder."""
+    """The report of a split of a ProcessedFolder by a checkpoint that says it was trained on that
+    folder.
+    """
     known = {"split_sha256": processed.load(folder).split_hash(), **changes}
     checkpoint.save(contents(**known), folder.parent / "ViT.ckpt")
     page = folder.parent / "report.html"
-    predict.main(["-p", str(folder / split), "-k", str(folder.parent / "ViT.ckpt"), "-o", str(page), "--device", "cpu"])
+    predict.main(
+        [
+            "-p",
+            str(folder / split),
+            "-k",
+            str(folder.parent / "ViT.ckpt"),
+            "-o",
+            str(page),
+            "--device",
+            "cpu",
+        ]
+    )
     return page.read_text(encoding="utf-8")
 
 
@@ -217,18 +271,33 @@ def test_images_and_groups_of_each_split_are_counted(folder: Path) -> None:
         writer.writerows(rows)
     text = of_folder(folder, "val")
     for split in ("train", "val"):
-        count = [sum((row["split"], row["label"]) == (split, name) for row in rows) for name in ("normal", "abnormal")]
-        assert f'<tr><th scope="row">{split}</th><td>{count[0]}</td><td>{count[1]}</td><td>2</td></tr>' in text
+        count = [
+            sum((row["split"], row["label"]) == (split, name) for row in rows)
+            for name in ("normal", "abnormal")
+        ]
+        assert (
+            f'<tr><th scope="row">{split}</th><td>{count[0]}</td><td>{count[1]}</td><td>2</td></tr>'
+            in text
+        )
 
 
-def test_after_cross_validation_each_image_has_the_distance_from_what_its_own_model_learned(folder: Path) -> None:
-    data, config = processed.load(folder), contents()["config"]  # which begins the random numbers anew
-    states, known = list[dict[str, Any]](), list[dict[str, Any]]()
+def test_after_cross_validation_each_image_has_the_distance_from_what_its_own_model_learned(
+    folder: Path,
+) -> None:
+    # which begins the random numbers anew
+    data = processed.load(folder)
+    config = contents()["config"]
+    states = list[dict[str, Any]]()
+    known = list[dict[str, Any]]()
     for seed in range(data.folds):
         torch.manual_seed(seed)
         model = checkpoint.build_model(config).eval()
         states.append({f"model.{name}": value for name, value in model.state_dict().items()})
-        known.append(familiarity.fit(model, [torch.randn(9, 1, 32, 32)], [torch.randn(5, 1, 32, 32)]).state_dict())
+        known.append(
+            familiarity.fit(
+                model, [torch.randn(9, 1, 32, 32)], [torch.randn(5, 1, 32, 32)]
+            ).state_dict()
+        )
     path = folder.parent / "ViT.ckpt"
     checkpoint.save(contents(state_dict=states[0], members=states[1:], familiarity=known), path)
     of_validation(path, data, data.folds, torch.device("cpu"))
@@ -238,6 +307,8 @@ def test_after_cross_validation_each_image_has_the_distance_from_what_its_own_mo
     assert len(told) == 24
     for number in range(data.folds):
         for sample in data.with_fold(number).of("val"):
-            pixels = torch.from_numpy((np.load(folder / sample.path).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
+            pixels = torch.from_numpy(
+                (np.load(folder / sample.path).astype(np.float32) / 255 - 0.4) / 0.2
+            )[None, None]
             wanted = float(about["familiarity"][number](models[number], pixels))
             assert told[Path(sample.path).parts[-2:]] == pytest.approx(wanted, rel=1e-3)

@@ -45,20 +45,28 @@ def test_truth_is_known_from_another_word_for_the_class(
 HOW = {"image_size": 20, "border": 0.25, "stretch": False}
 
 
-def test_a_raw_image_is_cut_as_the_training_images_were_and_a_prepared_one_is_not_cut_again(tmp_path: Path) -> None:
+def test_a_raw_image_is_cut_as_the_training_images_were_and_a_prepared_one_is_not_cut_again(
+    tmp_path: Path,
+) -> None:
     grey = np.zeros((40, 40), np.uint8)
     grey[10:30, 10:30] = 255
     cv2.imwrite(str(tmp_path / "raw.png"), grey)
     np.save(tmp_path / "prepared.npy", grey[::2, ::2])
-    raw, prepared = (Input(tmp_path / name, name, boxes="10,10,20,20") for name in ("raw.png", "prepared.npy"))
+    raw, prepared = (
+        Input(tmp_path / name, name, boxes="10,10,20,20") for name in ("raw.png", "prepared.npy")
+    )
     assert raw.image(HOW).min() == 1
     assert prepared.image(HOW)[:5].max() == 0
     lesions = [np.argwhere(item.lesion(HOW))[[0, -1]].tolist() for item in (raw, prepared)]
     assert lesions == [[[0, 0], [9, 9]], [[10, 10], [19, 19]]]
 
 
-def test_a_dicom_image_is_read_in_the_window_and_frame_of_the_training_images(tmp_path: Path) -> None:
-    run = np.stack([np.arange(value, value + HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) for value in (0, 500, 900)])
+def test_a_dicom_image_is_read_in_the_window_and_frame_of_the_training_images(
+    tmp_path: Path,
+) -> None:
+    run = np.stack(
+        [np.arange(value, value + HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) for value in (0, 500, 900)]
+    )
     item = Input(save(tmp_path / "a.dcm", dicom(run.astype(np.uint16))), "a")
     grey = item.placed({**HOW, "window": (700, 1000), "frame": 2})[0]
     np.testing.assert_allclose(grey, read_grey(item.path, (700, 1000), 2))
@@ -72,9 +80,13 @@ def test_a_known_mask_counts_more_than_boxes(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "m.png"), mask)
     np.save(tmp_path / "a.npy", mask)
     how = {**HOW, "image_size": 40}
-    with_mask = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "m.png").lesion(how)
+    with_mask = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "m.png").lesion(
+        how
+    )
     assert with_mask is not None
     assert np.array_equal(with_mask > 0, mask > 0)
-    without = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "gone.png").lesion(how)
+    without = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "gone.png").lesion(
+        how
+    )
     assert without is not None
     assert int((without > 0).sum()) == 400

@@ -19,7 +19,12 @@ from vit.module import Classifier
 def vit(**changes: Any) -> VisionTransformer:
     """24 x 40 px in 3 x 5 patches of 8 px."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"num_classes": 5, "embedding_size": 32, "num_hidden_layers": 3, "num_heads": 4}
+    sizes: dict[str, Any] = {
+        "num_classes": 5,
+        "embedding_size": 32,
+        "num_hidden_layers": 3,
+        "num_heads": 4,
+    }
     return VisionTransformer((24, 40), 8, 1, **{**sizes, **changes}).eval()
 
 
@@ -54,9 +59,14 @@ def test_flat_patches_have_no_contrast_however_bright_and_the_first_of_equals_st
     assert kept.tolist() == [list(range(6))]
 
 
-@pytest.mark.parametrize(("share", "dropout", "count", "in_training"), [(0.55, 0.0, 8, 8), (1.0, 0.3, 15, 10)])
-def test_the_share_that_stays_is_rounded(share: float, dropout: float, count: int, in_training: int) -> None:
-    model, images = vit(kept_tokens=share, patch_dropout=dropout), torch.rand(2, 1, 24, 40)
+@pytest.mark.parametrize(
+    ("share", "dropout", "count", "in_training"), [(0.55, 0.0, 8, 8), (1.0, 0.3, 15, 10)]
+)
+def test_the_share_that_stays_is_rounded(
+    share: float, dropout: float, count: int, in_training: int
+) -> None:
+    model = vit(kept_tokens=share, patch_dropout=dropout)
+    images = torch.rand(2, 1, 24, 40)
     assert model.embeddings(images, model.embeddings.kept(images)).shape[1] == 1 + count
     model.train()
     assert model.embeddings(images, model.embeddings.kept(images)).shape[1] == 1 + in_training
@@ -70,7 +80,8 @@ def test_each_image_drops_patches_of_its_own() -> None:
 
 
 def test_what_is_left_out_changes_nothing() -> None:
-    model, images = vit(kept_tokens=0.2), pictures([[3, 8, 9]])
+    model = vit(kept_tokens=0.2)
+    images = pictures([[3, 8, 9]])
     other = images.clone()
     other[0, 0, :8, :8] = 0.1  # flat, of another grey
     torch.testing.assert_close(model(other), model(images), atol=0, rtol=0)
@@ -84,9 +95,11 @@ def test_keeping_all_is_the_plain_model() -> None:
 
 
 def test_kept_tokens_are_those_of_the_whole_sequence() -> None:
-    model, images = vit(kept_tokens=0.4), torch.rand(2, 1, 24, 40)
+    model = vit(kept_tokens=0.4)
+    images = torch.rand(2, 1, 24, 40)
     kept = model.embeddings.kept(images)
-    whole, some = model.embeddings(images), model.embeddings(images, kept)
+    whole = model.embeddings(images)
+    some = model.embeddings(images, kept)
     assert kept is not None
     assert some.shape == (2, 1 + 6, 32)
     for image in range(2):
@@ -94,12 +107,14 @@ def test_kept_tokens_are_those_of_the_whole_sequence() -> None:
 
 
 def test_an_image_is_judged_alone() -> None:
-    model, images = vit(kept_tokens=0.4), torch.rand(3, 1, 24, 40)
+    model = vit(kept_tokens=0.4)
+    images = torch.rand(3, 1, 24, 40)
     torch.testing.assert_close(model(images[1:2]), model(images)[1:2], atol=1e-5, rtol=0)
 
 
 def test_patches_are_dropped_at_random_in_training_alone() -> None:
-    model, images = vit(kept_tokens=0.8, patch_dropout=0.5), torch.rand(2, 1, 24, 40)
+    model = vit(kept_tokens=0.8, patch_dropout=0.5)
+    images = torch.rand(2, 1, 24, 40)
     still = model.embeddings.kept(images)
     assert still is not None
     assert torch.equal(still, model.embeddings.kept(images))
@@ -113,7 +128,8 @@ def test_patches_are_dropped_at_random_in_training_alone() -> None:
 
 
 def test_targets_of_patches_follow_those_that_are_kept() -> None:
-    model, images = vit(kept_tokens=0.2, num_classes=2), pictures([[3, 8, 9], [14, 0, 2]])
+    model = vit(kept_tokens=0.2, num_classes=2)
+    images = pictures([[3, 8, 9], [14, 0, 2]])
     module = Classifier(model, 1e-3, 0.0, 0.0, 0.0, None, {}, nn.Linear(32, 2), 1.0, 0)
     targets = torch.zeros(2, 15, 2)
     targets[0, 8], targets[0, 4], targets[1, 14] = 1, 1, 1  # 4 is left out
@@ -122,7 +138,9 @@ def test_targets_of_patches_follow_those_that_are_kept() -> None:
     _, patches, _ = model.with_patches(images)
     seen = torch.stack([targets[0, [3, 8, 9]], targets[1, [0, 2, 14]]])
     assert module.patch_head is not None
-    torch.testing.assert_close(parts["train_lesion_loss"], module._lesion_loss(module.patch_head(patches), seen))
+    torch.testing.assert_close(
+        parts["train_lesion_loss"], module._lesion_loss(module.patch_head(patches), seen)
+    )
 
 
 def test_maps_say_what_was_not_seen() -> None:
@@ -138,9 +156,23 @@ def test_what_was_not_seen_is_hatched(tmp_path: Path, monkeypatch: pytest.Monkey
     drawn = []
     monkeypatch.setattr(plt, "close", drawn.append)
     item = plot.Explained(
-        "a.png", np.full((24, 40), 0.5), attention, "relevance, for b", "a", "b", ["a", "b"], [0.4, 0.6]
+        "a.png",
+        np.full((24, 40), 0.5),
+        attention,
+        "relevance, for b",
+        "a",
+        "b",
+        ["a", "b"],
+        [0.4, 0.6],
     )
     plot.predictions([item], tmp_path / "x.png", "title")
-    hatched = [part for axis in drawn[0].axes for part in axis.collections if getattr(part, "hatches", [None])[0]]
+    hatched = [
+        part
+        for axis in drawn[0].axes
+        for part in axis.collections
+        if getattr(part, "hatches", [None])[0]
+    ]
     assert len(hatched) == 1
-    assert any("hatched: not seen" in text.get_text() for axis in drawn[0].axes for text in axis.texts)
+    assert any(
+        "hatched: not seen" in text.get_text() for axis in drawn[0].axes for text in axis.texts
+    )

@@ -1,4 +1,6 @@
-"""python -m report.learning_curve: shares within shares, the same validation, one sentence in the end."""
+"""python -m report.learning_curve: shares within shares, the same validation, one sentence in the
+end.
+"""
 
 import csv
 import re
@@ -28,14 +30,28 @@ NAMES = ["normal", "abnormal"]
 def command(tmp_path: Path) -> list[str]:
     """Arguments for two epochs on images of 32 px."""
     values = {**vars(CONFIGURATION), "epochs": 2, "batch_size": 8, "num_workers": 0}
-    CONFIG.write(CONFIG.Config(**{**values, "data_folder": str(tmp_path / "processed")}), tmp_path / "config.yml")
-    return ["--Config", f"{tmp_path}/config.yml", "--device", "cpu", "--OUTPUT", f"{tmp_path}/curve"]
+    CONFIG.write(
+        CONFIG.Config(**{**values, "data_folder": str(tmp_path / "processed")}),
+        tmp_path / "config.yml",
+    )
+    return [
+        "--Config",
+        f"{tmp_path}/config.yml",
+        "--device",
+        "cpu",
+        "--OUTPUT",
+        f"{tmp_path}/curve",
+    ]
 
 
 @pytest.fixture
 def with_data(command: list[str], tmp_path: Path, pictures: Callable[..., Path]) -> list[str]:
     """The same with the images there: 18 to train, 6 for validation."""
-    prepare(pictures(height=32, width=32), tmp_path / "processed", CONFIG.Config(image_size=32, val_share=0.25))
+    prepare(
+        pictures(height=32, width=32),
+        tmp_path / "processed",
+        CONFIG.Config(image_size=32, val_share=0.25),
+    )
     return command
 
 
@@ -47,7 +63,9 @@ def made(groups: int) -> Processed:
     """Two images of each group; every third group is abnormal, and there is one of both classes."""
     sides = [("train", NAMES[i % 3 == 0], f"g{i}") for i in range(groups) for _ in range(2)]
     sides += [("train", name, "both") for name in NAMES] + [("val", name, "v") for name in NAMES]
-    samples = [Sample(f"{i}.npy", split, label, group) for i, (split, label, group) in enumerate(sides)]
+    samples = [
+        Sample(f"{i}.npy", split, label, group) for i, (split, label, group) in enumerate(sides)
+    ]
     return Processed(Path(), samples, NAMES, {"mean": 0.4, "std": 0.2, "border": 0.1})
 
 
@@ -59,7 +77,9 @@ def test_shares_hold_whole_groups_and_lie_within_each_other() -> None:
     folder = made(60)
     small, middle, whole = (part(folder, share, seed=3) for share in (0.2, 0.5, 1.0))
     assert groups(small) < groups(middle) < groups(whole) == groups(folder)
-    assert all(len([s for s in small.of("train") if s.group == group]) == 2 for group in groups(small))
+    assert all(
+        len([s for s in small.of("train") if s.group == group]) == 2 for group in groups(small)
+    )
 
 
 def test_each_class_has_its_share() -> None:
@@ -85,15 +105,30 @@ def test_images_without_a_group_stand_alone() -> None:
 
 def test_a_share_with_too_few_groups_says_which_is_enough() -> None:
     with pytest.raises(
-        DataError, match=r"got 0.05, which leaves 1 group\(s\) of class normal.*; give shares from 0.15 on"
+        DataError,
+        match=r"got 0.05, which leaves 1 group\(s\) of class normal.*; give shares from 0.15 on",
     ):
-        part(Processed(Path(), [s for s in made(30).samples if s.group != "both"], NAMES, {}), 0.05, seed=0)
-    part(Processed(Path(), [s for s in made(30).samples if s.group != "both"], NAMES, {}), 0.15, seed=0)
+        part(
+            Processed(Path(), [s for s in made(30).samples if s.group != "both"], NAMES, {}),
+            0.05,
+            seed=0,
+        )
+    part(
+        Processed(Path(), [s for s in made(30).samples if s.group != "both"], NAMES, {}),
+        0.15,
+        seed=0,
+    )
 
 
 def test_a_class_of_one_group_asks_for_images() -> None:
-    with pytest.raises(DataError, match=r"leaves 1 group\(s\) of class abnormal, wanted 2 or more; add images"):
-        part(Processed(Path(), [s for s in made(3).samples if s.group != "both"], NAMES, {}), 1.0, seed=0)
+    with pytest.raises(
+        DataError, match=r"leaves 1 group\(s\) of class abnormal, wanted 2 or more; add images"
+    ):
+        part(
+            Processed(Path(), [s for s in made(3).samples if s.group != "both"], NAMES, {}),
+            1.0,
+            seed=0,
+        )
 
 
 def test_the_command_leaves_table_and_picture_and_says_one_sentence(
@@ -102,8 +137,11 @@ def test_the_command_leaves_table_and_picture_and_says_one_sentence(
     learning_curve.main([*with_data, "--shares", "1", "0.3", "--seeds", "2"])
     rows = table(with_data)
     assert [(row["share"], row["seed"], row["images"]) for row in rows] == [
-        ("0.3", "0", "6"), ("0.3", "1", "6"), ("1.0", "0", "18"), ("1.0", "1", "18")
-    ]  # fmt: skip
+        ("0.3", "0", "6"),
+        ("0.3", "1", "6"),
+        ("1.0", "0", "18"),
+        ("1.0", "1", "18"),
+    ]
     assert all(float(row["low"]) <= float(row["auroc"]) <= float(row["high"]) for row in rows)
     steps = [int(row["epochs"]) * (int(row["times"]) * int(row["images"]) // 8) for row in rows]
     assert steps == [4] * 4
@@ -115,9 +153,12 @@ def test_every_training_takes_all_its_steps_and_is_judged_by_its_last_weights(
     with_data: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best ones would have been chosen on the images that judge them."""
-    asked, fit = list[tuple[int, int, str]](), train.fit
+    asked = list[tuple[int, int, str]]()
+    fit = train.fit
 
-    def look(config: CONFIG.Config, arguments: object, data: CoronaryData, run: Path, weights: str) -> None:
+    def look(
+        config: CONFIG.Config, arguments: object, data: CoronaryData, run: Path, weights: str
+    ) -> None:
         asked.append((config.patience, len(data.train), weights))
         fit(config, arguments, data, run, weights)  # type: ignore[arg-type]
 
@@ -128,8 +169,11 @@ def test_every_training_takes_all_its_steps_and_is_judged_by_its_last_weights(
     assert asked == [(0, 18, "last")] * 2
 
 
-def test_it_goes_on_where_it_was_stopped(with_data: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    fit, done = train.fit, list[Path]()
+def test_it_goes_on_where_it_was_stopped(
+    with_data: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = train.fit
+    done = list[Path]()
 
     def cut(*arguments: object) -> None:
         if len(done) == 1:
@@ -148,12 +192,16 @@ def test_it_goes_on_where_it_was_stopped(with_data: list[str], monkeypatch: pyte
 
 
 def test_one_share_is_no_curve(command: list[str]) -> None:
-    with pytest.raises(SystemExit, match=r"\Agot --shares 0.5 0.5 --seeds 1; wanted two or more different shares"):
+    with pytest.raises(
+        SystemExit, match=r"\Agot --shares 0.5 0.5 --seeds 1; wanted two or more different shares"
+    ):
         learning_curve.main([*command, "--shares", "0.5", "0.5"])
 
 
 def test_a_share_above_1_is_refused(command: list[str]) -> None:
-    with pytest.raises(SystemExit, match=r"\Agot --shares 0.5 2 --seeds 1; wanted .* above 0 and up to 1"):
+    with pytest.raises(
+        SystemExit, match=r"\Agot --shares 0.5 2 --seeds 1; wanted .* above 0 and up to 1"
+    ):
         learning_curve.main([*command, "--shares", "0.5", "2"])
 
 
@@ -162,19 +210,24 @@ def test_phantoms_have_no_curve(command: list[str]) -> None:
         learning_curve.main([*command, "--phantoms", "ct"])
 
 
-def test_weights_that_learned_from_the_training_images_are_refused(with_data: list[str], tmp_path: Path) -> None:
+def test_weights_that_learned_from_the_training_images_are_refused(
+    with_data: list[str], tmp_path: Path
+) -> None:
     from data.processed import load
     from tests.conftest import contents
 
     known = [sample.sha256 for sample in load(tmp_path / "processed").of("train")][:3]
     checkpoint.save(contents(training_images_sha256=known), tmp_path / "ViT.ckpt")
-    with pytest.raises(SystemExit, match=r"learned from 3 of the training images, so that small shares would know"):
+    with pytest.raises(
+        SystemExit, match=r"learned from 3 of the training images, so that small shares would know"
+    ):
         learning_curve.main([*with_data, "--init", f"{tmp_path}/ViT.ckpt"])
 
 
 def points(folder: Path, *spreads: float) -> list[list[Point]]:
     """Two trainings, judged on 80 images; the larger the spread, the worse."""
-    rng, y = np.random.default_rng(0), np.arange(80) % 2
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
     for number, spread in enumerate(spreads):
         score = 1 / (1 + np.exp(-(y * 2 - 1 + spread * rng.normal(size=80))))
         lines = [f"{i},{NAMES[k]},{p},g{i}" for i, (k, p) in enumerate(zip(y, score, strict=True))]
@@ -182,7 +235,9 @@ def points(folder: Path, *spreads: float) -> list[list[Point]]:
         text = "\n".join(["path,truth,probability_abnormal,group", *lines])
         (folder / f"{number}" / "validation.csv").write_text(text, encoding="utf-8")
     area = Figure(0.5, 0.4, 0.6)
-    return [[Point(0.5, 0, 100 * (i + 1), 50, 2, 1, folder / f"{i}", area)] for i in range(len(spreads))]
+    return [
+        [Point(0.5, 0, 100 * (i + 1), 50, 2, 1, folder / f"{i}", area)] for i in range(len(spreads))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -193,17 +248,25 @@ def points(folder: Path, *spreads: float) -> list[list[Point]]:
         ((1, 1), r"not shown to rise, though a gain of up to 0\.\d+ cannot"),
     ],
 )
-def test_the_sentence_follows_the_paired_comparison(tmp_path: Path, spreads: tuple[float, float], words: str) -> None:
+def test_the_sentence_follows_the_paired_comparison(
+    tmp_path: Path, spreads: tuple[float, float], words: str
+) -> None:
     said = verdict(points(tmp_path, *spreads), "abnormal")
     assert said.startswith("From 100 to 200 images the AUROC changed by ")
     assert re.search(words, said)
 
 
-@pytest.mark.parametrize(("group", "unknown"), [("g", True), ("", False)], ids=["one group", "no groups"])
+@pytest.mark.parametrize(
+    ("group", "unknown"), [("g", True), ("", False)], ids=["one group", "no groups"]
+)
 def test_the_sentence_rests_on_groups_and_on_images_where_there_are_none(
     tmp_path: Path, group: str, unknown: bool
 ) -> None:
     curve = points(tmp_path, 1, 2)
     for table in tmp_path.glob("*/validation.csv"):
-        table.write_text(re.sub(r",g\d+", f",{group}", table.read_text(encoding="utf-8")), encoding="utf-8")
-    assert ("unknown, for validation has fewer than two groups" in verdict(curve, "abnormal")) == unknown
+        table.write_text(
+            re.sub(r",g\d+", f",{group}", table.read_text(encoding="utf-8")), encoding="utf-8"
+        )
+    assert (
+        "unknown, for validation has fewer than two groups" in verdict(curve, "abnormal")
+    ) == unknown

@@ -12,20 +12,31 @@ from report.levels import Level, levels, subgroup_columns, subgroups, with_manif
 
 def row(path: str, sick: int, probability: float, **more: str) -> dict[str, str]:
     truth = ("normal", "sick")[sick]
-    said = {"probability_normal": f"{1 - probability}", "probability_sick": f"{probability}", "predicted": "normal"}
+    said = {
+        "probability_normal": f"{1 - probability}",
+        "probability_sick": f"{probability}",
+        "predicted": "normal",
+    }
     return {"path": path, "truth": truth, **said, **more}
 
 
 def made(count: int, **columns: list[str]) -> list[dict[str, str]]:
     """Every third image is sick, with a higher probability on average."""
     rng = np.random.default_rng(1)
-    each = [{name: values[i % len(values)] for name, values in columns.items()} for i in range(count)]
-    chances = [float(rng.uniform(0.3, 1) if i % 3 == 0 else rng.uniform(0, 0.7)) for i in range(count)]
+    each = [
+        {name: values[i % len(values)] for name, values in columns.items()} for i in range(count)
+    ]
+    chances = [
+        float(rng.uniform(0.3, 1) if i % 3 == 0 else rng.uniform(0, 0.7)) for i in range(count)
+    ]
     return [row(f"{i}", int(i % 3 == 0), chances[i], **each[i]) for i in range(count)]
 
 
 def by_name(level: Level) -> dict[str, tuple[bool, float]]:
-    return {name: (bool(y), float(s)) for name, y, s in zip(level.names, level.labels, level.scores, strict=True)}
+    return {
+        name: (bool(y), float(s))
+        for name, y, s in zip(level.names, level.labels, level.scores, strict=True)
+    }
 
 
 # two patients: A with two vessels of two views each, B with one vessel
@@ -54,7 +65,10 @@ def test_a_vessel_is_the_mean_of_its_views_and_a_patient_the_highest_of_its_vess
 
 
 def test_patients_without_vessels_whose_images_agree_are_the_mean_of_views() -> None:
-    rows = [{name: value for name, value in one.items() if name != "vessel"} for one in (*VESSELS[:2], *VESSELS[4:])]
+    rows = [
+        {name: value for name, value in one.items() if name != "vessel"}
+        for one in (*VESSELS[:2], *VESSELS[4:])
+    ]
     rows += [row("c1", 1, 0.8, patient="C"), row("c2", 1, 0.4, patient="C")]
     _, patient = levels(rows, "sick")
     assert (patient.name, patient.count) == ("patient", 3)
@@ -63,14 +77,20 @@ def test_patients_without_vessels_whose_images_agree_are_the_mean_of_views() -> 
 
 
 def test_patients_whose_images_differ_in_truth_are_the_highest_of_their_images() -> None:
-    rows = [row("a", 0, 0.1, patient="A"), row("b", 1, 0.7, patient="A"), row("c", 0, 0.2, patient="B")]
+    rows = [
+        row("a", 0, 0.1, patient="A"),
+        row("b", 1, 0.7, patient="A"),
+        row("c", 0, 0.2, patient="B"),
+    ]
     _, patient = levels(rows, "sick")
     assert by_name(patient) == {"A": (True, 0.7), "B": (False, 0.2)}
     assert "in 1 of 1 positive patients with several images only some are positive" in patient.rule
 
 
 def test_without_patients_the_groups_are_a_level() -> None:
-    _, group = levels([row("a", 1, 0.2, group="g1"), row("b", 1, 0.4, group="g1"), row("c", 0, 0.1)], "sick")
+    _, group = levels(
+        [row("a", 1, 0.2, group="g1"), row("b", 1, 0.4, group="g1"), row("c", 0, 0.1)], "sick"
+    )
     assert group.name == "group"
     assert by_name(group) == {"c": (False, 0.1), "g1": (True, pytest.approx(0.3))}
 
@@ -84,7 +104,11 @@ def test_one_vessel_name_in_two_patients_is_two_vessels() -> None:
 
 
 def test_images_without_patient_or_vessel_stand_for_themselves() -> None:
-    rows = [*VESSELS, row("x", 1, 0.6, patient="", vessel=""), row("y", 0, 0.6, patient="B", vessel="")]
+    rows = [
+        *VESSELS,
+        row("x", 1, 0.6, patient="", vessel=""),
+        row("y", 0, 0.6, patient="B", vessel=""),
+    ]
     _, vessel, patient = levels(rows, "sick")
     assert {"x", "y"} < set(vessel.names)
     assert by_name(patient)["x"] == (True, 0.6)
@@ -111,7 +135,10 @@ def test_a_level_of_one_class_has_no_figures() -> None:
 
 def test_of_three_classes_one_is_followed_against_the_others() -> None:
     said = {"probability_normal": "0.2", "probability_soft": "0.7", "probability_hard": "0.1"}
-    rows = [{"path": f"{i}", "truth": truth, **said} for i, truth in enumerate(("normal", "soft", "hard"))]
+    rows = [
+        {"path": f"{i}", "truth": truth, **said}
+        for i, truth in enumerate(("normal", "soft", "hard"))
+    ]
     (image,) = levels(rows, "soft")
     assert image.labels.tolist() == [False, True, False]
     assert image.scores.tolist() == [0.7] * 3
@@ -140,10 +167,13 @@ def test_subgroups_are_compared_with_the_negatives_of_their_own() -> None:
     one, two = subgroups(rows, "sick", "scanner", 0.5)
     assert (one.value, one.positives, one.negatives) == ("A", 10, 20)
     own = [r for r in rows if r["scanner"] == "B"]
-    y, s = [r["truth"] == "sick" for r in own], [float(r["probability_sick"]) for r in own]
+    y = [r["truth"] == "sick" for r in own]
+    s = [float(r["probability_sick"]) for r in own]
     assert two.auroc.value == pytest.approx(metrics.roc_auc_score(y, s))
     assert two.specificity is not None
-    assert two.specificity.value == pytest.approx(np.mean([p < 0.5 for p, k in zip(s, y, strict=True) if not k]))
+    assert two.specificity.value == pytest.approx(
+        np.mean([p < 0.5 for p, k in zip(s, y, strict=True) if not k])
+    )
 
 
 def test_a_subgroup_of_lesions_is_compared_with_all_negatives_and_has_no_specificity() -> None:
@@ -162,7 +192,11 @@ def test_rows_take_the_columns_of_the_manifest_by_the_end_of_their_path(tmp_path
 
 def test_patients_of_one_group_are_drawn_together() -> None:
     """As two patients of whom near-identical images are there."""
-    rows = made(12, group=["g", "g", "g", "g", "h", "h", "i", "i", "j", "j", "k", "k"], patient=list("aabbccddeeff"))
+    rows = made(
+        12,
+        group=["g", "g", "g", "g", "h", "h", "i", "i", "j", "j", "k", "k"],
+        patient=list("aabbccddeeff"),
+    )
     image, patient = levels(rows, "sick")
     assert image.groups.tolist() == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert patient.groups.tolist() == [0, 0, 1, 2, 3, 4]
@@ -172,14 +206,23 @@ def test_subgroups_are_judged_at_the_threshold_and_drawn_over_groups() -> None:
     rows = made(60, scanner=["A", "A", "A", "B", "B", "B"], group=[f"g{i // 3}" for i in range(60)])
     one, _ = subgroups(rows, "sick", "scanner", 0.7)
     own = [r for r in rows if r["scanner"] == "A"]
-    y, s = [r["truth"] == "sick" for r in own], [float(r["probability_sick"]) for r in own]
+    y = [r["truth"] == "sick" for r in own]
+    s = [float(r["probability_sick"]) for r in own]
     wanted = evaluate(y, s, [r["group"] for r in own], 0.7)
     assert (one.auroc, one.sensitivity, one.specificity) == (
-        wanted["auroc"], wanted["sensitivity"], wanted["specificity"]
-    )  # fmt: skip
+        wanted["auroc"],
+        wanted["sensitivity"],
+        wanted["specificity"],
+    )
 
 
 def test_where_half_of_the_patients_differ_within_themselves_the_mean_stays() -> None:
-    rows = [row("a", 0, 0.1, patient="A"), row("b", 1, 0.7, patient="A"), row("c", 0, 0.2, patient="B")]
-    _, patient = levels([*rows, row("d", 1, 0.2, patient="C"), row("e", 1, 0.4, patient="C")], "sick")
+    rows = [
+        row("a", 0, 0.1, patient="A"),
+        row("b", 1, 0.7, patient="A"),
+        row("c", 0, 0.2, patient="B"),
+    ]
+    _, patient = levels(
+        [*rows, row("d", 1, 0.2, patient="C"), row("e", 1, 0.4, patient="C")], "sick"
+    )
     assert by_name(patient)["A"] == (True, pytest.approx(0.4))

@@ -1,4 +1,6 @@
-"""Maps against known lesions: figures with known answers, and checks that a wrong map does not pass."""
+"""Maps against known lesions: figures with known answers, and checks that a wrong map does not
+pass.
+"""
 
 import csv
 from pathlib import Path
@@ -21,11 +23,17 @@ from vit.explain import METHODS, explain
 from vit.model import VisionTransformer
 from vit.plot import upsampled
 
-SIZE, PATCH = 32, 8
+SIZE = 32
+PATCH = 8
 CONFIG = {
-    "image_size": SIZE, "patch_size": PATCH, "num_channels": 1, "embedding_size": 16, "num_hidden_layers": 2,
-    "num_heads": 2, "initializer_range": 0.2,
-}  # fmt: skip
+    "image_size": SIZE,
+    "patch_size": PATCH,
+    "num_channels": 1,
+    "embedding_size": 16,
+    "num_hidden_layers": 2,
+    "num_heads": 2,
+    "initializer_range": 0.2,
+}
 LESION = np.zeros((SIZE, SIZE), bool)
 LESION[8:12, 20:26] = True
 
@@ -85,21 +93,33 @@ def test_maps_are_judged_as_large_as_the_picture_shows_them() -> None:
 
 def test_identical_maps_do_not_differ() -> None:
     values = np.random.default_rng(0).random((12, 3))
-    rows = figures({"relevance": values, "attention": values, "centre": values[::-1]}, [str(i) for i in range(12)])
+    rows = figures(
+        {"relevance": values, "attention": values, "centre": values[::-1]},
+        [str(i) for i in range(12)],
+    )
     for metric in ("hit", "energy", "ap"):
-        same, other = (rows["relevance"][f"{metric}_minus_{name}"] for name in ("attention", "centre"))
+        same, other = (
+            rows["relevance"][f"{metric}_minus_{name}"] for name in ("attention", "centre")
+        )
         assert (same.value, same.low, same.high) == (0, 0, 0)
         assert other.low < other.high
 
 
 def test_a_difference_is_the_method_minus_the_reference() -> None:
     ones = np.ones((5, 3))
-    assert figures({"relevance": ones, "centre": ones / 4}, list("abcde"))["relevance"]["ap_minus_centre"].value == 0.75
+    assert (
+        figures({"relevance": ones, "centre": ones / 4}, list("abcde"))["relevance"][
+            "ap_minus_centre"
+        ].value
+        == 0.75
+    )
 
 
 def test_images_of_a_group_are_drawn_together() -> None:
-    values, groups = np.random.default_rng(1).random(20), [str(i) for i in range(20)]
-    once, twice = interval(values, groups), interval(np.tile(values, 2), groups * 2)
+    values = np.random.default_rng(1).random(20)
+    groups = [str(i) for i in range(20)]
+    once = interval(values, groups)
+    twice = interval(np.tile(values, 2), groups * 2)
     apart = interval(np.tile(values, 2), [str(i) for i in range(40)])
     assert twice.high - twice.low >= once.high - once.low
     assert apart.high - apart.low < 0.85 * (once.high - once.low)
@@ -118,7 +138,9 @@ def test_one_group_has_no_interval() -> None:
 
 def of_one_patch(images: Tensor) -> NDArray[Any]:
     """What is sure of images whose patch (1, 2) has detail, and looks at nothing else."""
-    return images[:, 0, PATCH : 2 * PATCH, 2 * PATCH : 3 * PATCH].std(dim=(1, 2)).clamp(0, 1).numpy()
+    return (
+        images[:, 0, PATCH : 2 * PATCH, 2 * PATCH : 3 * PATCH].std(dim=(1, 2)).clamp(0, 1).numpy()
+    )
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -142,7 +164,9 @@ def test_a_map_as_large_as_the_image_is_put_on_the_patches() -> None:
 
 
 def test_patches_without_evidence_go_in_a_random_order() -> None:
-    scored = scores(of_one_patch, noise(1).repeat(20, 1, 1, 1), {"dead": np.zeros((20, 4, 4))}, (4, 4), seed=0)
+    scored = scores(
+        of_one_patch, noise(1).repeat(20, 1, 1, 1), {"dead": np.zeros((20, 4, 4))}, (4, 4), seed=0
+    )
     assert len(np.unique(scored["dead"][:, 0])) > 5
     assert len(np.unique(scored[RANDOM][:, 0])) > 5
 
@@ -157,8 +181,12 @@ def test_sanity_fails_for_edges_which_know_no_model() -> None:
     assert not found.passed
 
 
-READ = {"head": "head.0.weight", "block 1": "blocks.1.mlp.fc1.weight", "block 0": "blocks.0.mlp.fc1.weight",
-        "embeddings": "embeddings.patch_embedding.projection.weight"}  # fmt: skip
+READ = {
+    "head": "head.0.weight",
+    "block 1": "blocks.1.mlp.fc1.weight",
+    "block 0": "blocks.0.mlp.fc1.weight",
+    "embeddings": "embeddings.patch_embedding.projection.weight",
+}
 
 
 @pytest.mark.parametrize("part", READ)
@@ -189,13 +217,17 @@ def test_sanity_compares_images_of_different_groups() -> None:
 
 
 def test_members_are_averaged() -> None:
-    members, images = [vit(5), vit(6)], noise(3)
+    members = [vit(5), vit(6)]
+    images = noise(3)
     wanted = sum(explain(model, images)[1] for model in members) / 2
-    np.testing.assert_allclose(explained(members, images, "relevance"), wanted, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        explained(members, images, "relevance"), wanted, rtol=1e-4, atol=1e-6
+    )
 
 
 def folder(path: Path, boxes: str) -> Path:
-    rng, samples = np.random.default_rng(7), []
+    rng = np.random.default_rng(7)
+    samples = []
     for split, count in (("train", 1), ("val", 4)):
         for label in ("normal", "abnormal"):
             for i in range(count):
@@ -218,18 +250,32 @@ def saved(path: Path, threshold: float) -> Path:
 
 
 def command(tmp_path: Path, boxes: str, threshold: float) -> list[str]:
-    files = folder(tmp_path / "data", boxes), saved(tmp_path / "ViT.ckpt", threshold), tmp_path / "out"
-    return [word for pair in zip(("--Path", "--Path_Checkpoint", "--OUTPUT"), map(str, files), strict=True)
-            for word in pair]  # fmt: skip
+    files = (
+        folder(tmp_path / "data", boxes),
+        saved(tmp_path / "ViT.ckpt", threshold),
+        tmp_path / "out",
+    )
+    return [
+        word
+        for pair in zip(("--Path", "--Path_Checkpoint", "--OUTPUT"), map(str, files), strict=True)
+        for word in pair
+    ]
 
 
-def test_the_command_writes_every_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_every_method(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     localisation.main(command(tmp_path, "8,8,20,20", threshold=0))
-    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "out" / "localisation.csv").open())}
+    rows = {
+        row["method"]: row for row in csv.DictReader((tmp_path / "out" / "localisation.csv").open())
+    }
     assert list(rows) == [*METHODS, "centre", "vesselness", "random", RANDOM]
     assert float(rows["centre"]["hit"]) == 1
     assert rows["legrad"]["sanity"] in ("pass", "fail")
-    assert all(rows[name]["deletion_gain_high"] and rows[name]["ap_minus_vesselness_low"] for name in METHODS)
+    assert all(
+        rows[name]["deletion_gain_high"] and rows[name]["ap_minus_vesselness_low"]
+        for name in METHODS
+    )
     images = list(csv.DictReader((tmp_path / "out" / "localisation_images.csv").open()))
     assert len(images) == 4 * 10
     assert {row["path"] for row in images} == {f"val/abnormal/{i}.npy" for i in range(4)}
@@ -240,15 +286,26 @@ def test_the_command_writes_every_method(tmp_path: Path, capsys: pytest.CaptureF
 def test_only_images_that_the_model_finds_are_judged(tmp_path: Path) -> None:
     words = command(tmp_path, "8,8,20,20", threshold=0)
     data = CoronaryDataset(processed.load(tmp_path / "data"), "val", SIZE, 0.5, 0.3)
-    chances = positive([vit()], 1.0)(torch.stack([data[0, i][0] for i in range(4)]))  # abnormal comes first
+    chances = positive([vit()], 1.0)(
+        torch.stack([data[0, i][0] for i in range(4)])
+    )  # abnormal comes first
     saved(tmp_path / "ViT.ckpt", threshold=float(np.sort(chances)[2]))
     localisation.main([*words, "--methods", "grad-cam", "--faithful", "0"])
-    found = {row["path"] for row in csv.DictReader((tmp_path / "out" / "localisation_images.csv").open())}
+    found = {
+        row["path"] for row in csv.DictReader((tmp_path / "out" / "localisation_images.csv").open())
+    }
     assert found == {f"val/abnormal/{i}.npy" for i in np.argsort(chances)[2:]}
 
 
-@pytest.mark.parametrize(("boxes", "threshold", "words"), [("", 0, "no abnormal image of val has a known lesion"),
-                                                           ("8,8,20,20", 1.1, "the model finds none")])  # fmt: skip
-def test_what_cannot_be_judged_is_said(tmp_path: Path, boxes: str, threshold: float, words: str) -> None:
+@pytest.mark.parametrize(
+    ("boxes", "threshold", "words"),
+    [
+        ("", 0, "no abnormal image of val has a known lesion"),
+        ("8,8,20,20", 1.1, "the model finds none"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(
+    tmp_path: Path, boxes: str, threshold: float, words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         localisation.main(command(tmp_path, boxes, threshold))

@@ -1,4 +1,6 @@
-"""Names and links: nothing outside a data folder is read or written, whatever its tables and links say."""
+"""Names and links: nothing outside a data folder is read or written, whatever its tables and links
+say.
+"""
 
 import os
 import subprocess
@@ -17,7 +19,15 @@ from data.readers import DataError
 from tests.conftest import CONFIGURATION
 
 LONG = "n" * 300 + ".png"
-NAMES = ["../out.png", "/etc/passwd", "normal/../../out.png", "a\0b.png", LONG, "circle/a.png", "link.png"]
+NAMES = [
+    "../out.png",
+    "/etc/passwd",
+    "normal/../../out.png",
+    "a\0b.png",
+    LONG,
+    "circle/a.png",
+    "link.png",
+]
 STRANGE = (
     "[" * 100_000,
     "[]",
@@ -32,14 +42,19 @@ STRANGE = (
 
 def image(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (40, 32), np.uint8))[1].tobytes())
+    path.write_bytes(
+        cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (40, 32), np.uint8))[
+            1
+        ].tobytes()
+    )
     return path
 
 
 @pytest.fixture
 def raw(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
     """Class folders, an image beside them, a link to that and a link to itself."""
-    raw, outside = pictures(), image(tmp_path / "out.png")
+    raw = pictures()
+    outside = image(tmp_path / "out.png")
     (raw / "link.png").symlink_to(outside)
     (raw / "circle").symlink_to(raw / "circle")
     return raw
@@ -73,14 +88,19 @@ def test_nor_does_that_of_a_processed_folder(folder: Path, name: str, column: st
 
 def test_links_that_lead_out_of_the_folder_are_not_followed(raw: Path) -> None:
     (raw / "normal" / "p99.png").symlink_to(raw.parent / "out.png")
-    for act in (lambda: sources.find(raw, None, []), lambda: find(str(raw)), lambda: find(f"{raw}/*/*.png")):
+    for act in (
+        lambda: sources.find(raw, None, []),
+        lambda: find(str(raw)),
+        lambda: find(f"{raw}/*/*.png"),
+    ):
         with pytest.raises(DataError, match=r"lies outside .*; nothing there is read"):
             act()
     assert find(str(raw / "link.png")) == [raw / "link.png"]  # it was given
 
 
 def test_nor_is_a_linked_class_or_array(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    raw, other = pictures(), pictures(name="other")
+    raw = pictures()
+    other = pictures(name="other")
     (raw / "third").symlink_to(other / "normal")
     with pytest.raises(DataError, match="lies outside"):
         sources.find(raw, None, [])
@@ -93,7 +113,9 @@ def test_nor_is_a_linked_class_or_array(tmp_path: Path, pictures: Callable[..., 
         processed.load(tmp_path / "first")
 
 
-def test_spaces_unicode_and_long_names_are_kept(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_spaces_unicode_and_long_names_are_kept(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures(name="Ärzte 心 bilder")
     long = "é" * 100 + ".png"
     (raw / "normal" / "p00.png").rename(raw / "normal" / long)
@@ -132,7 +154,15 @@ def test_a_mask_of_another_shape_or_kind_is_a_fault(folder: Path) -> None:
 
 
 def test_prepare_says_what_it_cannot_write_in_a_line(raw: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "data.prepare", "--Path", raw, "--OUTPUT", tmp_path / ("n" * 255)]
+    command = [
+        sys.executable,
+        "-m",
+        "data.prepare",
+        "--Path",
+        raw,
+        "--OUTPUT",
+        tmp_path / ("n" * 255),
+    ]
     run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert run.returncode == 1
     assert "Traceback" not in run.stderr

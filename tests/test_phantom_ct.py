@@ -39,10 +39,15 @@ def test_form(stream: list[Phantom]) -> None:
 
 @pytest.mark.parametrize("index", range(8))
 def test_another_size_shows_the_same_anatomy(index: int) -> None:
-    small, large = phantom(0, index, 128), phantom(0, index, 256)
+    small = phantom(0, index, 128)
+    large = phantom(0, index, 256)
     shrunk = cv2.resize(large.image, (128, 128), interpolation=cv2.INTER_AREA)
     assert np.corrcoef(shrunk.ravel(), small.image.ravel())[0, 1] > 0.96
-    assert (small.label, small.lesion_types, small.grades) == (large.label, large.lesion_types, large.grades)
+    assert (small.label, small.lesion_types, small.grades) == (
+        large.label,
+        large.lesion_types,
+        large.grades,
+    )
 
 
 def test_only_the_abnormal_have_lesions(stream: list[Phantom]) -> None:
@@ -58,7 +63,9 @@ def test_labels_and_types_are_balanced() -> None:
     made = [phantom(5, index, 32, views=1) for index in range(400)]
     kinds = [kind for one in made for kind in one.lesion_types]
     assert 0.4 < np.mean([one.label == "abnormal" for one in made]) < 0.6
-    assert all(0.25 < kinds.count(kind) / len(kinds) < 0.42 for kind in ("calcified", "soft", "mixed"))
+    assert all(
+        0.25 < kinds.count(kind) / len(kinds) < 0.42 for kind in ("calcified", "soft", "mixed")
+    )
 
 
 def test_views_of_one_patient_are_alike(stream: list[Phantom]) -> None:
@@ -88,8 +95,12 @@ def test_boxes_cover_the_mask_tightly(size: int) -> None:
         assert not (made.mask & ~covered).any()
 
 
-def test_a_lesion_lies_on_the_vessel(monkeypatch: pytest.MonkeyPatch, stream: list[Phantom]) -> None:
-    """The same patients with nothing but their vessel painted: each lesion pixel is on it or within its wall."""
+def test_a_lesion_lies_on_the_vessel(
+    monkeypatch: pytest.MonkeyPatch, stream: list[Phantom]
+) -> None:
+    """The same patients with nothing but their vessel painted: each lesion pixel is on it or within
+    its wall.
+    """
     for painter in ("_paint_surroundings", "_paint_veins", "_paint_side_branches", "_scan"):
         monkeypatch.setattr(f"data.phantom_ct.{painter}", lambda cut, *_: cut.hu.copy())
     monkeypatch.setattr("data.phantom_ct._paint_great_vessels", lambda cut, _: np.ones_like(cut.s))
@@ -101,16 +112,23 @@ def test_a_lesion_lies_on_the_vessel(monkeypatch: pytest.MonkeyPatch, stream: li
 
 def test_calcium_is_bright_and_soft_plaque_dark(stream: list[Phantom]) -> None:
     def brightness(kind: str) -> list[float]:
-        return [float(made.image[made.mask > 0].max()) for made in stream if set(made.lesion_types) == {kind}]
+        return [
+            float(made.image[made.mask > 0].max())
+            for made in stream
+            if set(made.lesion_types) == {kind}
+        ]
 
     assert np.median(brightness("calcified")) > np.median(brightness("soft")) + 30
 
 
 @pytest.mark.parametrize(
-    ("seed", "index", "size", "views"), [(-1, 0, 64, 1), (0, -1, 64, 1), (0, 0, 31, 1), (0, 0, 64, 0)]
+    ("seed", "index", "size", "views"),
+    [(-1, 0, 64, 1), (0, -1, 64, 1), (0, 0, 31, 1), (0, 0, 64, 0)],
 )
 def test_numbers_out_of_range(seed: int, index: int, size: int, views: int) -> None:
-    with pytest.raises(ValueError, match=r"wanted seed and index >= 0, views >= 1, image_size >= 32"):
+    with pytest.raises(
+        ValueError, match=r"wanted seed and index >= 0, views >= 1, image_size >= 32"
+    ):
         phantom(seed, index, size, views)
 
 
@@ -124,18 +142,28 @@ def test_the_manifest_is_complete(folder: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 21
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    assert files == {"manifest.csv"} | {row[key] for row in rows for key in ("path", "mask") if row[key]}
+    assert files == {"manifest.csv"} | {
+        row[key] for row in rows for key in ("path", "mask") if row[key]
+    }
     for index, row in enumerate(rows):
         made, boxes = _render(2, index, 48, 3)
         assert row["path"] == f"images/{made.label}/p{made.patient:04d}_v{made.view}.png"
-        assert (row["label"], row["patient"], row["view"]) == (made.label, f"p{made.patient:04d}", str(made.view))
+        assert (row["label"], row["patient"], row["view"]) == (
+            made.label,
+            f"p{made.patient:04d}",
+            str(made.view),
+        )
         assert row["lesion_type"] == ";".join(made.lesion_types)
         assert [float(grade) for grade in row["grade"].split(";") if grade] == list(made.grades)
         assert row["lesion_boxes_xyxy"] == ";".join(",".join(map(str, box)) for box in boxes)
-        assert np.array_equal(cv2.imread(str(folder / row["path"]), cv2.IMREAD_UNCHANGED), made.image)
+        assert np.array_equal(
+            cv2.imread(str(folder / row["path"]), cv2.IMREAD_UNCHANGED), made.image
+        )
         assert bool(row["mask"]) == (made.label == "abnormal")
         if row["mask"]:
-            assert np.array_equal(cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED), 255 * made.mask)
+            assert np.array_equal(
+                cv2.imread(str(folder / row["mask"]), cv2.IMREAD_UNCHANGED), 255 * made.mask
+            )
 
 
 def test_a_folder_in_use_is_refused(folder: Path) -> None:

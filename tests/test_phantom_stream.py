@@ -22,7 +22,9 @@ def few_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(**changes: float | str) -> CONFIG.Config:
-    return CONFIG.Config(**({"phantoms": "xray", "phantom_count": 100, "image_size": 32, "patch_size": 8} | changes))  # type: ignore[arg-type]
+    return CONFIG.Config(
+        **({"phantoms": "xray", "phantom_count": 100, "image_size": 32, "patch_size": 8} | changes)
+    )  # type: ignore[arg-type]
 
 
 def test_the_stream_is_the_same_again_and_another_with_another_seed() -> None:
@@ -49,14 +51,19 @@ def test_half_are_hard_and_some_normal_ones_show_hardly_a_vessel() -> None:
     hard = np.array([phantom_stream.view_of(number, settings)[1] == 1 for number in range(630)])
     assert 0.4 < hard[:600].mean() < 0.6
     assert hard[600:].all()
-    shown = [made.vessel(sample).mean() for sample in made.of("train") if sample.label == "normal"]  # type: ignore[union-attr]
-    assert 0.02 < np.mean(np.array(shown) < 0.02) < 0.15  # none, if difficulty and scene share their draws
+    # type: ignore[union-attr]
+    shown = [made.vessel(sample).mean() for sample in made.of("train") if sample.label == "normal"]
+    assert (
+        0.02 < np.mean(np.array(shown) < 0.02) < 0.15
+    )  # none, if difficulty and scene share their draws
 
 
 def test_a_field_that_no_phantom_can_have_is_said(tmp_path: Path) -> None:
     CONFIG.write(config(phantom_field=100.0), tmp_path / "config.yml")
     with pytest.raises(SystemExit, match=r"phantoms: got .* wanted .* field 5 to 2 x image_size"):
-        train.main(["--Config", str(tmp_path / "config.yml"), "--device", "cpu", "--OUTPUT", str(tmp_path)])
+        train.main(
+            ["--Config", str(tmp_path / "config.yml"), "--device", "cpu", "--OUTPUT", str(tmp_path)]
+        )
 
 
 def test_vessels_of_made_up_ct_are_not_known() -> None:
@@ -75,8 +82,18 @@ def test_training_goes_on_from_what_phantoms_taught(
     weights = tmp_path / "first" / "ViT.ckpt"
     (before,), about = checkpoint.load(weights)
     assert about["class_names"] == ["normal", "abnormal"]
-    prepare(pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8))
-    still = [*common, "--data_folder", str(tmp_path / "real"), "--lr", "1e-9", "--OUTPUT", str(tmp_path / "second")]
+    prepare(
+        pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8)
+    )
+    still = [
+        *common,
+        "--data_folder",
+        str(tmp_path / "real"),
+        "--lr",
+        "1e-9",
+        "--OUTPUT",
+        str(tmp_path / "second"),
+    ]
     train.main([*still, "--init", str(weights)])
     (after,), about = checkpoint.load(tmp_path / "second" / "ViT.ckpt")
     for name, value in before.state_dict().items():
@@ -88,8 +105,12 @@ def test_training_goes_on_from_what_phantoms_taught(
     assert len(list(csv.DictReader(table.open()))) == 1
 
 
-def test_a_wrong_file_to_begin_with_is_said_in_one_line(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    prepare(pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8))
+def test_a_wrong_file_to_begin_with_is_said_in_one_line(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    prepare(
+        pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8)
+    )
     CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
     (tmp_path / "x.ckpt").write_bytes(b"no")
     places = ["--Config", str(tmp_path / "config.yml"), "--data_folder", str(tmp_path / "real")]
@@ -97,15 +118,29 @@ def test_a_wrong_file_to_begin_with_is_said_in_one_line(tmp_path: Path, pictures
         train.main([*places, *SMALL, "--device", "cpu", "--init", str(tmp_path / "x.ckpt")])
 
 
-def test_weights_that_learned_from_validation_images_are_refused(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_weights_that_learned_from_validation_images_are_refused(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
     common = ["--Config", str(tmp_path / "config.yml"), "--device", "cpu", *SMALL, "--epochs", "1"]
-    made, small = pictures(height=32, width=32), {"image_size": 32, "patch_size": 8}
+    made = pictures(height=32, width=32)
+    small = {"image_size": 32, "patch_size": 8}
     for name, seed in (("one", 0), ("two", 5)):
-        prepare(made, tmp_path / name, CONFIG.Config(**small, seed=seed, val_share=0.5))  # type: ignore[arg-type]
-    train.main([*common, "--data_folder", str(tmp_path / "one"), "--OUTPUT", str(tmp_path / "first")])
-    again = [*common, "--data_folder", str(tmp_path / "two"), "--init", str(tmp_path / "first" / "ViT.ckpt")]
-    with pytest.raises(SystemExit, match=r"ViT\.ckpt: learned from \d+ of the \d+ validation images"):
+        # type: ignore[arg-type]
+        prepare(made, tmp_path / name, CONFIG.Config(**small, seed=seed, val_share=0.5))
+    train.main(
+        [*common, "--data_folder", str(tmp_path / "one"), "--OUTPUT", str(tmp_path / "first")]
+    )
+    again = [
+        *common,
+        "--data_folder",
+        str(tmp_path / "two"),
+        "--init",
+        str(tmp_path / "first" / "ViT.ckpt"),
+    ]
+    with pytest.raises(
+        SystemExit, match=r"ViT\.ckpt: learned from \d+ of the \d+ validation images"
+    ):
         train.main([*again, "--OUTPUT", str(tmp_path / "second")])
     with pytest.raises(SystemExit, match=r"is of another architecture; .*num_heads 2"):
         train.main([*again, "--OUTPUT", str(tmp_path / "third"), "--num_heads", "4"])

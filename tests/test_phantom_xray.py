@@ -34,7 +34,8 @@ def test_an_image_depends_on_its_numbers_alone(stream: list[XrayPhantom]) -> Non
 
 @pytest.mark.parametrize("index", range(8))
 def test_another_size_shows_the_same_scene(index: int) -> None:
-    small, large = phantom(0, index, 64), phantom(0, index, 128)
+    small = phantom(0, index, 64)
+    large = phantom(0, index, 128)
     shrunk = cv2.resize(large.image, (64, 64), interpolation=cv2.INTER_AREA)
     smooth = [cv2.GaussianBlur(image, (0, 0), 1.5).ravel() for image in (small.image, shrunk)]
     assert np.corrcoef(smooth)[0, 1] > 0.95
@@ -58,7 +59,9 @@ def test_masks_agree_with_the_label(stream: list[XrayPhantom]) -> None:
         lists = (made.lesion_types, made.grades, made.lengths, made.boxes)
         assert {len(values) for values in lists} == {len(made.boxes)}
         assert set(made.lesion_types) <= {"concentric", "eccentric", "ostial", "occlusion"}
-        assert all(40 <= grade <= 100 for grade in made.grades) and all(2 <= length <= 18 for length in made.lengths)
+        assert all(40 <= grade <= 100 for grade in made.grades) and all(
+            2 <= length <= 18 for length in made.lengths
+        )
         boxed = np.zeros_like(made.lesion)
         for x0, y0, x1, y1 in made.boxes:
             assert 0 <= x0 < x1 <= SIZE and 0 <= y0 < y1 <= SIZE
@@ -68,7 +71,10 @@ def test_masks_agree_with_the_label(stream: list[XrayPhantom]) -> None:
 
 def test_a_lesion_narrows_a_vessel_and_nothing_else_changes() -> None:
     narrower = darker = 0
-    pairs = [(_render(6, index, 64, 36.0, 0.5), _render(6, index, 64, 36.0, 0.5, healthy=True)) for index in range(60)]
+    pairs = [
+        (_render(6, index, 64, 36.0, 0.5), _render(6, index, 64, 36.0, 0.5, healthy=True))
+        for index in range(60)
+    ]
     pairs = [pair for pair in pairs if pair[0].label == "abnormal" and max(pair[0].grades) < 85]
     for sick, well in pairs:
         lesion = sick.lesion > 0
@@ -84,7 +90,12 @@ def test_a_lesion_narrows_a_vessel_and_nothing_else_changes() -> None:
 
 def test_pixels_alone_do_not_tell(stream: list[XrayPhantom]) -> None:
     made = stream + [phantom(3, index, SIZE) for index in range(300, 1200)]
-    pixels = np.stack([cv2.resize(one.image, (16, 16), interpolation=cv2.INTER_AREA).ravel() for one in made]) / 255.0
+    pixels = (
+        np.stack(
+            [cv2.resize(one.image, (16, 16), interpolation=cv2.INTER_AREA).ravel() for one in made]
+        )
+        / 255.0
+    )
     truth = np.array([one.label == "abnormal" for one in made])
     fitted = LogisticRegression(C=0.1, max_iter=500).fit(pixels[:800], truth[:800])
     assert roc_auc_score(truth[800:], fitted.decision_function(pixels[800:])) < 0.65
@@ -93,19 +104,31 @@ def test_pixels_alone_do_not_tell(stream: list[XrayPhantom]) -> None:
 def straight(heading: float, start: float = -15.0, parent: float = 0.0) -> Vessel:
     """A tube of 2 mm radius that runs through the middle, or from it, as the branch of a vessel."""
     s = np.arange(start, 15, 0.3)
-    points, same = np.stack([s * np.cos(heading), s * np.sin(heading)], 1), np.ones_like(s)
-    return Vessel(points, heading * same, 2 * same, 0.1 * same, same, 0 * s, np.zeros(len(s), np.uint8), parent)
+    points = np.stack([s * np.cos(heading), s * np.sin(heading)], 1)
+    same = np.ones_like(s)
+    return Vessel(
+        points,
+        heading * same,
+        2 * same,
+        0.1 * same,
+        same,
+        0 * s,
+        np.zeros(len(s), np.uint8),
+        parent,
+    )
 
 
 def cast(*vessels: Vessel) -> np.ndarray:
-    total, sick = np.zeros((200, 200), np.float32), np.zeros((200, 200), np.uint8)
+    total = np.zeros((200, 200), np.float32)
+    sick = np.zeros((200, 200), np.uint8)
     for vessel in vessels:
         xray_vessels.cast(vessel, total, sick, 10.0)
     return total
 
 
 def test_attenuation_is_the_path_through_a_cylinder_and_adds_at_a_crossing() -> None:
-    alone, crossed = cast(straight(0.0)), cast(straight(0.0), straight(np.pi / 2))
+    alone = cast(straight(0.0))
+    crossed = cast(straight(0.0), straight(np.pi / 2))
     across = (np.arange(200) + 0.5) / 10 - 10  # mm
     chord = 2 * np.sqrt(np.maximum(2.0**2 - across**2, 0))
     assert np.allclose(alone[:, 30], 0.1 * chord, atol=0.01)
@@ -124,8 +147,12 @@ def test_difficulty(stream: list[XrayPhantom]) -> None:
     def noise(made: XrayPhantom) -> float:
         return float(np.median(np.abs(cv2.Laplacian(made.image, cv2.CV_32F))))
 
-    assert np.mean([made.vessel.mean() for made in easy]) < 0.8 * np.mean([made.vessel.mean() for made in stream])
-    assert np.median([noise(made) for made in easy]) < 0.8 * np.median([noise(made) for made in stream])
+    assert np.mean([made.vessel.mean() for made in easy]) < 0.8 * np.mean(
+        [made.vessel.mean() for made in stream]
+    )
+    assert np.median([noise(made) for made in easy]) < 0.8 * np.median(
+        [noise(made) for made in stream]
+    )
     grades = [grade for made in easy for grade in made.grades]
     assert min(grades) >= 70
     assert all(cv2.connectedComponents(made.vessel)[0] <= 4 for made in easy)
@@ -144,7 +171,10 @@ def test_difficulty(stream: list[XrayPhantom]) -> None:
     ],
 )
 def test_numbers_out_of_range(numbers: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match=r"wanted seed, index >= 0, image_size >= 16, field 5 to 2 x image_size, diff"):
+    with pytest.raises(
+        ValueError,
+        match=r"wanted seed, index >= 0, image_size >= 16, field 5 to 2 x image_size, diff",
+    ):
         phantom(*numbers)  # type: ignore[arg-type]
 
 
@@ -154,18 +184,24 @@ def test_a_written_folder(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
-    assert files == {"manifest.csv"} | {row[key] for row in rows for key in ("path", "mask", "vessel_mask") if row[key]}
+    assert files == {"manifest.csv"} | {
+        row[key] for row in rows for key in ("path", "mask", "vessel_mask") if row[key]
+    }
     for index, row in enumerate(rows):
         made = phantom(2, index, 32, 26.0)
         assert row["path"] == f"images/{made.label}/x{index:06d}.png" and row["label"] == made.label
         assert row["lesion_type"] == ";".join(made.lesion_types)
         assert [float(grade) for grade in row["grade"].split(";") if grade] == list(made.grades)
-        assert [float(length) for length in row["length_mm"].split(";") if length] == list(made.lengths)
+        assert [float(length) for length in row["length_mm"].split(";") if length] == list(
+            made.lengths
+        )
         assert row["lesion_boxes_xyxy"] == ";".join(",".join(map(str, box)) for box in made.boxes)
         expected = {"path": made.image, "vessel_mask": 255 * made.vessel, "mask": 255 * made.lesion}
         for column, pixels in expected.items():
             if row[column]:
-                assert np.array_equal(cv2.imread(str(folder / row[column]), cv2.IMREAD_UNCHANGED), pixels)
+                assert np.array_equal(
+                    cv2.imread(str(folder / row[column]), cv2.IMREAD_UNCHANGED), pixels
+                )
         assert bool(row["mask"]) == (made.label == "abnormal")
 
 

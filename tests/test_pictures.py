@@ -1,4 +1,6 @@
-"""report.pictures: seven pictures of a checkpoint, whatever its stem, registers and left-out patches."""
+"""report.pictures: seven pictures of a checkpoint, whatever its stem, registers and left-out
+patches.
+"""
 
 from dataclasses import asdict
 from itertools import pairwise
@@ -18,38 +20,68 @@ from vit import checkpoint
 from vit.hooks import attention_maps
 from vit.model import VisionTransformer
 
-NAMES = {f"{name}.png" for name in ("patches", "filters", "positions", "heads", "methods", "model")} | {"attention.gif"}
+NAMES = {
+    f"{name}.png" for name in ("patches", "filters", "positions", "heads", "methods", "model")
+} | {"attention.gif"}
 ODD: dict[str, Any] = {"kept_tokens": 0.5, "num_registers": 2, "stem": "convolution"}
 
 
 def write(path: Path, members: int = 0, **changes: Any) -> Path:
     """A ViT.ckpt of 32 px in 4 x 4 patches, 2 blocks of 3 heads, with random weights."""
-    sizes = {"image_size": 32, "patch_size": 8, "embedding_size": 24, "num_heads": 3, "num_hidden_layers": 2}
+    sizes = {
+        "image_size": 32,
+        "patch_size": 8,
+        "embedding_size": 24,
+        "num_heads": 3,
+        "num_hidden_layers": 2,
+    }
     config = asdict(CONFIG.Config(**{**sizes, **changes}))
     torch.manual_seed(0)
-    states = [{f"model.{key}": value for key, value in checkpoint.build_model(config).state_dict().items()}
-              for _ in range(1 + members)]  # fmt: skip
+    states = [
+        {
+            f"model.{key}": value
+            for key, value in checkpoint.build_model(config).state_dict().items()
+        }
+        for _ in range(1 + members)
+    ]
     how = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
-    held = {"format_version": 1, "state_dict": states[0], "members": states[1:], "config": config, "threshold": 0.5,
-            "temperature": 1.0, "class_names": ["normal", "abnormal"], "preprocessing": how}  # fmt: skip
+    held = {
+        "format_version": 1,
+        "state_dict": states[0],
+        "members": states[1:],
+        "config": config,
+        "threshold": 0.5,
+        "temperature": 1.0,
+        "class_names": ["normal", "abnormal"],
+        "preprocessing": how,
+    }
     checkpoint.save(held, path)
     return path
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """One of two pictures in a folder whose manifest knows a lesion in columns 8 to 15, rows 16 to 27."""
+    """One of two pictures in a folder whose manifest knows a lesion in columns 8 to 15, rows 16 to
+    27.
+    """
     for name in ("a", "b"):
         noise = np.random.default_rng(ord(name)).integers(0, 256, (32, 32), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / f"{name}.png"), noise)
-    (tmp_path / "manifest.csv").write_text('path,label,lesion_boxes_xyxy\na.png,abnormal,"8,16,16,28"\n')
+    (tmp_path / "manifest.csv").write_text(
+        'path,label,lesion_boxes_xyxy\na.png,abnormal,"8,16,16,28"\n'
+    )
     return tmp_path / "a.png"
 
 
 def subject(lesion: NDArray[Any] | None = None, **changes: Any) -> overlay.Subject:
     """24 x 40 px in 3 x 5 patches, 3 blocks of 4 heads."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"embedding_size": 32, "num_hidden_layers": 3, "num_heads": 4, "initializer_range": 0.3}
+    sizes: dict[str, Any] = {
+        "embedding_size": 32,
+        "num_hidden_layers": 3,
+        "num_heads": 4,
+        "initializer_range": 0.3,
+    }
     model = VisionTransformer((24, 40), 8, **{**sizes, **changes}).eval()
     image = torch.rand(24, 40)
     return overlay.Subject(model, image[None, None], image.numpy(), lesion, "a.png", "abnormal")
@@ -86,7 +118,8 @@ def test_head_maps_are_the_attention_of_cls() -> None:
 
 
 def test_a_panel_for_each_block_and_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, drawn = subject(), []
+    shown = subject()
+    drawn = []
 
     def mosaic(tiles: NDArray[Any], gap: int, fill: float) -> NDArray[Any]:
         drawn.append(tiles)
@@ -100,15 +133,35 @@ def test_a_panel_for_each_block_and_head(monkeypatch: pytest.MonkeyPatch) -> Non
     assert tiles.shape[:2] == (3, 1 + 4)
     assert tiles.shape[2] * 5 == tiles.shape[3] * 3
     alike = [[np.allclose(panel, tiles[0, 1]) for panel in row] for row in tiles]
-    assert np.argwhere(~np.array(alike)).tolist() == [[2, 0], [2, 2]]  # the mean of the block, and the head
-    names = [label.get_text() for label in (*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels())]
-    assert names == ["mean", "head 0", "head 1", "head 2", "head 3", "block 0", "block 1", "block 2"]
+    assert np.argwhere(~np.array(alike)).tolist() == [
+        [2, 0],
+        [2, 2],
+    ]  # the mean of the block, and the head
+    names = [
+        label.get_text()
+        for label in (*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels())
+    ]
+    assert names == [
+        "mean",
+        "head 0",
+        "head 1",
+        "head 2",
+        "head 3",
+        "block 0",
+        "block 1",
+        "block 2",
+    ]
 
 
-def test_frames_are_those_of_the_last_blocks_where_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    maps, drawn = np.random.default_rng(0).random((3, 4, 3, 5)), []
+def test_frames_are_those_of_the_last_blocks_where_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    maps = np.random.default_rng(0).random((3, 4, 3, 5))
+    drawn = []
 
-    def tile(shown: overlay.Subject, map_: NDArray[Any] | None = None, top: float = 1.0) -> NDArray[Any]:
+    def tile(
+        shown: overlay.Subject, map_: NDArray[Any] | None = None, top: float = 1.0
+    ) -> NDArray[Any]:
         drawn.append(map_)
         return overlay.tile(shown, map_, top)
 
@@ -145,31 +198,59 @@ def test_maps_and_lesions_lie_where_they_belong() -> None:
 def test_patches_are_cut_in_their_order_and_what_is_left_out_is_striped() -> None:
     for share, count in ((1.0, 15), (0.4, 6)):
         shown = subject(kept_tokens=share)
-        cut = np.pad(np.asarray(pictures.patches(shown).axes[1].images[0].get_array()), ((0, 2), (0, 2)))
+        cut = np.pad(
+            np.asarray(pictures.patches(shown).axes[1].images[0].get_array()), ((0, 2), (0, 2))
+        )
         tiles = cut.reshape(3, 10, 5, 10).swapaxes(1, 2)[..., :8, :8]
         kept = shown.model.embeddings.kept(shown.batch)
-        whole = [np.allclose(tile, shown.image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8])
-                 for (row, column), tile in zip(np.ndindex(3, 5), tiles.reshape(15, 8, 8), strict=True)]  # fmt: skip
+        whole = [
+            np.allclose(tile, shown.image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8])
+            for (row, column), tile in zip(np.ndindex(3, 5), tiles.reshape(15, 8, 8), strict=True)
+        ]
         assert sum(whole) == count
         assert kept is None or np.flatnonzero(whole).tolist() == kept[0].tolist()
-        assert sum(set(np.unique(tile)) == {overlay.STRIPE, 1} for tile in tiles.reshape(15, 8, 8)) == 15 - count
+        assert (
+            sum(set(np.unique(tile)) == {overlay.STRIPE, 1} for tile in tiles.reshape(15, 8, 8))
+            == 15 - count
+        )
 
 
 def test_the_diagram_has_the_shapes_of_the_model() -> None:
     def words(**changes: Any) -> str:
-        return " | ".join(text.get_text() for text in structure.diagram(subject(**changes).model).axes[0].texts)
+        return " | ".join(
+            text.get_text() for text in structure.diagram(subject(**changes).model).axes[0].texts
+        )
 
-    plain, odd = words(), words(**ODD, representation_size=7)
-    for part in ("(1, 24, 40)", "(15, 32)", "(16, 32)", "3 x (4, 16, 8)", "(4, 16, 16)", "hidden 128", "(2,)"):
+    plain = words()
+    odd = words(**ODD, representation_size=7)
+    for part in (
+        "(1, 24, 40)",
+        "(15, 32)",
+        "(16, 32)",
+        "3 x (4, 16, 8)",
+        "(4, 16, 16)",
+        "hidden 128",
+        "(2,)",
+    ):
         assert part in plain
     assert "8 x 8, stride 8" in plain
     assert "register" not in plain
-    for part in ("(11, 32)", "(4, 11, 11)", "8 of 15", "2 registers", "6 of 3 x 3", "one of 1 x 1", "7, tanh"):
+    for part in (
+        "(11, 32)",
+        "(4, 11, 11)",
+        "8 of 15",
+        "2 registers",
+        "6 of 3 x 3",
+        "one of 1 x 1",
+        "7, tanh",
+    ):
         assert part in odd
 
 
 def test_filters_are_those_of_the_first_convolution() -> None:
-    patch, stem = (structure.filters(subject(stem=name).model).axes[0] for name in ("patch", "convolution"))
+    patch, stem = (
+        structure.filters(subject(stem=name).model).axes[0] for name in ("patch", "convolution")
+    )
     assert "32 filters of 8 x 8" in patch.get_title()
     assert "principal\ncomponents" in [label.get_text() for label in patch.get_yticklabels()]
     assert "8 filters of 3 x 3" in stem.get_title()
@@ -178,7 +259,9 @@ def test_filters_are_those_of_the_first_convolution() -> None:
 
 def test_positions_are_compared_with_themselves() -> None:
     (drawn,) = structure.positions(subject().model).axes[0].images
-    tiles = np.pad(np.asarray(drawn.get_array()), ((0, 2), (0, 2))).reshape(3, 5, 5, 7)[:, :3, :, :5]
+    tiles = np.pad(np.asarray(drawn.get_array()), ((0, 2), (0, 2))).reshape(3, 5, 5, 7)[
+        :, :3, :, :5
+    ]
     for row, column in np.ndindex(3, 5):
         assert tiles[row, :, column].argmax() == 5 * row + column
         assert tiles[row, row, column, column] == pytest.approx(1, abs=1e-5)
@@ -201,12 +284,19 @@ def test_the_subject(tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
-    [("--Path", "no.png", "no image there"), ("--Path_Checkpoint", "no.ckpt", "no such file"),
-     ("--OUTPUT", "ViT.ckpt", "wanted a folder")],
-)  # fmt: skip
-def test_a_mistake_is_one_line(tmp_path: Path, image: Path, option: str, value: str, words: str) -> None:
+    [
+        ("--Path", "no.png", "no image there"),
+        ("--Path_Checkpoint", "no.ckpt", "no such file"),
+        ("--OUTPUT", "ViT.ckpt", "wanted a folder"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, image: Path, option: str, value: str, words: str
+) -> None:
     ckpt = write(tmp_path / "ViT.ckpt")
-    given = {"--Path": image, "--Path_Checkpoint": ckpt, "--OUTPUT": tmp_path / "out"} | {option: tmp_path / value}
+    given = {"--Path": image, "--Path_Checkpoint": ckpt, "--OUTPUT": tmp_path / "out"} | {
+        option: tmp_path / value
+    }
     with pytest.raises(SystemExit, match=words) as stopped:
         pictures.main([str(word) for pair in given.items() for word in pair])
     assert "\n" not in str(stopped.value)

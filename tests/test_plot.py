@@ -19,14 +19,20 @@ def words_and_crosses(
     drawn: list[Any] = []
     monkeypatch.setattr(plt, "close", drawn.append)
     said = ("relevance, for b", "b", "b", ["a", "b"], [0.4, 0.6])
-    plot.predictions([plot.Explained("x.png", np.full(SHAPE, 0.5), map_, *said, lesion)], path, "title")
+    plot.predictions(
+        [plot.Explained("x.png", np.full(SHAPE, 0.5), map_, *said, lesion)], path, "title"
+    )
     axes = drawn[0].axes
     words = " | ".join(text.get_text() for axis in axes for text in axis.texts)
-    crosses = [line.get_xydata()[0] for axis in axes for line in axis.lines if line.get_marker() == "+"]
+    crosses = [
+        line.get_xydata()[0] for axis in axes for line in axis.lines if line.get_marker() == "+"
+    ]
     return words, [(float(x), float(y)) for x, y in crosses]
 
 
-@pytest.mark.parametrize(("row", "column", "said"), [(1, 3, "peak on the"), (1, 1, r"peak 1[23] of 24 px off the")])
+@pytest.mark.parametrize(
+    ("row", "column", "said"), [(1, 3, "peak on the"), (1, 1, r"peak 1[23] of 24 px off the")]
+)
 def test_the_peak_is_marked_and_measured(
     row: int, column: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,13 +50,19 @@ def test_the_peak_is_marked_and_measured(
 def test_an_empty_map_has_no_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesion = np.zeros(SHAPE, np.uint8)
     lesion[8:16, 24:32] = 1
-    words, crosses = words_and_crosses(np.zeros((3, 5), np.float32), lesion, tmp_path / "x.png", monkeypatch)
+    words, crosses = words_and_crosses(
+        np.zeros((3, 5), np.float32), lesion, tmp_path / "x.png", monkeypatch
+    )
     assert "no evidence anywhere" in words
     assert crosses == []
 
 
-def test_without_a_known_lesion_nothing_is_said_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words, crosses = words_and_crosses(np.ones((3, 5), np.float32), None, tmp_path / "x.png", monkeypatch)
+def test_without_a_known_lesion_nothing_is_said_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, crosses = words_and_crosses(
+        np.ones((3, 5), np.float32), None, tmp_path / "x.png", monkeypatch
+    )
     assert "lesion" not in words
     assert len(crosses) == 1
 

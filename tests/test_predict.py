@@ -21,16 +21,38 @@ from vit.model import VisionTransformer
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def test_every_image_is_in_the_table_and_the_figure_is_drawn(tmp_path: Path, folder: Path, ckpt: Path) -> None:
-    predict.main(["--Path", str(folder / "train"), "--Path_Checkpoint", str(ckpt), "--OUTPUT", str(tmp_path / "a.png"),
-                  "--num_images", "3"])  # fmt: skip
+def test_every_image_is_in_the_table_and_the_figure_is_drawn(
+    tmp_path: Path, folder: Path, ckpt: Path
+) -> None:
+    predict.main(
+        [
+            "--Path",
+            str(folder / "train"),
+            "--Path_Checkpoint",
+            str(ckpt),
+            "--OUTPUT",
+            str(tmp_path / "a.png"),
+            "--num_images",
+            "3",
+        ]
+    )
     rows = table(tmp_path / "predictions.csv")
     assert len(rows) == len(list((folder / "train").rglob("*.npy")))
-    assert list(rows[0]) == ["path", "truth", "probability_normal", "probability_abnormal", "predicted",
-                             "set", "unlike", "in_training"]  # fmt: skip
+    assert list(rows[0]) == [
+        "path",
+        "truth",
+        "probability_normal",
+        "probability_abnormal",
+        "predicted",
+        "set",
+        "unlike",
+        "in_training",
+    ]
     assert {row["truth"] for row in rows} == {"normal", "abnormal"}
     for row in rows:
-        assert float(row["probability_normal"]) + float(row["probability_abnormal"]) == pytest.approx(1, abs=2e-6)
+        assert float(row["probability_normal"]) + float(
+            row["probability_abnormal"]
+        ) == pytest.approx(1, abs=2e-6)
     picture = cv2.imread(str(tmp_path / "a.png"))
     assert picture is not None
     assert picture.shape[0] > 600
@@ -63,9 +85,18 @@ def test_threshold_and_temperature_are_used(tmp_path: Path, folder: Path) -> Non
     for threshold in (0.0, 1.1):
         checkpoint.save(contents(threshold=threshold, temperature=3.0), tmp_path / "t.ckpt")
         predict.main(
-            ["-p", str(folder / "val"), "-k", str(tmp_path / "t.ckpt"), "-o", str(tmp_path / f"{threshold}" / "a.png")]
+            [
+                "-p",
+                str(folder / "val"),
+                "-k",
+                str(tmp_path / "t.ckpt"),
+                "-o",
+                str(tmp_path / f"{threshold}" / "a.png"),
+            ]
         )
-        predicted[threshold] = {row["predicted"] for row in table(tmp_path / f"{threshold}" / "predictions.csv")}
+        predicted[threshold] = {
+            row["predicted"] for row in table(tmp_path / f"{threshold}" / "predictions.csv")
+        }
     assert predicted == {0.0: {"abnormal"}, 1.1: {"normal"}}
 
 
@@ -73,8 +104,19 @@ def test_logits_are_divided_by_the_temperature(tmp_path: Path, folder: Path) -> 
     odds = {}
     for temperature in (1.0, 4.0):
         checkpoint.save(contents(temperature=temperature), tmp_path / "t.ckpt")
-        predict.main(["-p", str(folder / "val"), "-k", str(tmp_path / "t.ckpt"), "-o", str(tmp_path / "t.png")])
-        shares = np.array([float(row["probability_abnormal"]) for row in table(tmp_path / "predictions.csv")])
+        predict.main(
+            [
+                "-p",
+                str(folder / "val"),
+                "-k",
+                str(tmp_path / "t.ckpt"),
+                "-o",
+                str(tmp_path / "t.png"),
+            ]
+        )
+        shares = np.array(
+            [float(row["probability_abnormal"]) for row in table(tmp_path / "predictions.csv")]
+        )
         odds[temperature] = np.log(shares / (1 - shares))
     assert odds[4.0] == pytest.approx(odds[1.0] / 4, abs=1e-4)
     assert np.abs(odds[1.0]).max() > 0.01
@@ -84,7 +126,9 @@ def test_a_class_is_called_from_the_threshold_on(folder: Path, ckpt: Path) -> No
     models, about = checkpoint.load(ckpt)
     inputs = gather([next((folder / "val").rglob("*.npy"))], about["class_names"])
     (said,) = judge(inputs, models, about, torch.device("cpu"), 1)
-    (again,) = judge(inputs, models, about | {"threshold": said.probabilities[1]}, torch.device("cpu"), 1)
+    (again,) = judge(
+        inputs, models, about | {"threshold": said.probabilities[1]}, torch.device("cpu"), 1
+    )
     assert again.predicted == "abnormal"
 
 
@@ -95,7 +139,9 @@ def test_a_folder_gets_a_picture_for_each_image(tmp_path: Path, folder: Path, ck
     assert len(table(tmp_path / "each" / "predictions.csv")) == count
 
 
-def test_raw_pictures_and_globs_work(tmp_path: Path, pictures: Callable[..., Path], ckpt: Path) -> None:
+def test_raw_pictures_and_globs_work(
+    tmp_path: Path, pictures: Callable[..., Path], ckpt: Path
+) -> None:
     raw = pictures(suffix=".jpg")
     predict.main(["-p", f"{raw}/*normal/p0*.jpg", "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
     rows = table(tmp_path / "predictions.csv")
@@ -103,8 +149,18 @@ def test_raw_pictures_and_globs_work(tmp_path: Path, pictures: Callable[..., Pat
     assert {row["truth"] for row in rows} == {"normal", "abnormal"}
 
 
-def test_the_published_spelling_with_a_stray_space_works(tmp_path: Path, folder: Path, ckpt: Path) -> None:
-    arguments = ["--Path", str(folder / "val"), "--", "Path_Checkpoint", str(ckpt), "--OUTPUT", str(tmp_path / "a.png")]
+def test_the_published_spelling_with_a_stray_space_works(
+    tmp_path: Path, folder: Path, ckpt: Path
+) -> None:
+    arguments = [
+        "--Path",
+        str(folder / "val"),
+        "--",
+        "Path_Checkpoint",
+        str(ckpt),
+        "--OUTPUT",
+        str(tmp_path / "a.png"),
+    ]
     predict.main(arguments)
     assert (tmp_path / "a.png").exists()
 
@@ -117,7 +173,10 @@ def test_a_former_table_is_kept(tmp_path: Path, folder: Path, ckpt: Path) -> Non
 
 
 def test_chosen_images_span_the_probabilities() -> None:
-    said = [Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2))) for i in range(11)]
+    said = [
+        Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2)))
+        for i in range(11)
+    ]
     chosen, words = predict.spread(said, 3, "a")
     assert [prediction.item.name for prediction in chosen] == ["10", "5", "0"]
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
@@ -125,7 +184,12 @@ def test_chosen_images_span_the_probabilities() -> None:
 
 def test_chosen_images_are_of_each_true_class() -> None:
     said = [
-        Prediction(Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"), "a", [1 - i / 12, i / 12], np.ones((2, 2)))
+        Prediction(
+            Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"),
+            "a",
+            [1 - i / 12, i / 12],
+            np.ones((2, 2)),
+        )
         for i in range(12)
     ]
     chosen, words = predict.spread(said, 4, "a")
@@ -138,7 +202,9 @@ class Evil:
         return (Path.touch, (Path("executed"),))
 
 
-def test_a_malicious_checkpoint_executes_nothing(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malicious_checkpoint_executes_nothing(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({**contents(), "hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
     with pytest.raises(SystemExit, match=r"evil.ckpt: .* which could run code; none was run"):
@@ -154,9 +220,18 @@ def test_a_malicious_checkpoint_executes_nothing(tmp_path: Path, folder: Path, m
         (lambda path: path.write_bytes(path.read_bytes()[:2000]), "is damaged"),
         (lambda path: path.write_bytes(b""), "is damaged"),
         (lambda path: torch.save({"state_dict": {}}, path), "is no checkpoint of this project"),
-        (lambda path: torch.save(contents(format_version=99), path), "has format 99, this version reads up to 1"),
-        (lambda path: torch.save(contents(state_dict={}), path), "weights and configuration do not fit"),
-        (lambda path: torch.save(contents(state_dict=[]), path), "weights and configuration do not fit"),
+        (
+            lambda path: torch.save(contents(format_version=99), path),
+            "has format 99, this version reads up to 1",
+        ),
+        (
+            lambda path: torch.save(contents(state_dict={}), path),
+            "weights and configuration do not fit",
+        ),
+        (
+            lambda path: torch.save(contents(state_dict=[]), path),
+            "weights and configuration do not fit",
+        ),
     ],
 )
 def test_an_unusable_checkpoint_is_one_line(
@@ -164,11 +239,15 @@ def test_an_unusable_checkpoint_is_one_line(
 ) -> None:
     damage(ckpt)
     with pytest.raises(SystemExit, match=message) as error:
-        predict.main(["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(ckpt.with_name("a.png"))])
+        predict.main(
+            ["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(ckpt.with_name("a.png"))]
+        )
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_damaged_images_are_listed_and_nothing_is_written(tmp_path: Path, folder: Path, ckpt: Path) -> None:
+def test_damaged_images_are_listed_and_nothing_is_written(
+    tmp_path: Path, folder: Path, ckpt: Path
+) -> None:
     (folder / "val" / "normal" / "zero.png").write_bytes(b"")
     (folder / "val" / "normal" / "text.jpg").write_bytes(b"text")
     with pytest.raises(SystemExit, match=r"(?s)text.jpg: no readable.*zero.png: empty file.*2 of"):
@@ -183,8 +262,15 @@ def test_damaged_images_are_listed_and_nothing_is_written(tmp_path: Path, folder
         ("--OUTPUT", "a.docx", "--OUTPUT: got a.docx, wanted a name that ends in .png"),
     ],
 )
-def test_a_wrong_path_says_what_is_wanted(folder: Path, ckpt: Path, option: str, value: str, message: str) -> None:
-    given = {"--Path": str(folder / "val"), "--Path_Checkpoint": str(ckpt), "--OUTPUT": "a.png", option: value}
+def test_a_wrong_path_says_what_is_wanted(
+    folder: Path, ckpt: Path, option: str, value: str, message: str
+) -> None:
+    given = {
+        "--Path": str(folder / "val"),
+        "--Path_Checkpoint": str(ckpt),
+        "--OUTPUT": "a.png",
+        option: value,
+    }
     with pytest.raises(SystemExit, match=message):
         predict.main([word for pair in given.items() for word in pair])
 
@@ -193,7 +279,9 @@ def test_prepared_images_of_another_size_are_resized_with_a_note(
     tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, size in (("a", 32), ("b", 48)):
-        np.save(tmp_path / f"{name}.npy", np.arange(size * size, dtype=np.uint8).reshape(size, size))
+        np.save(
+            tmp_path / f"{name}.npy", np.arange(size * size, dtype=np.uint8).reshape(size, size)
+        )
     predict.main(["-p", str(tmp_path / "*.npy"), "-k", str(ckpt), "-o", str(tmp_path / "x.png")])
     assert "note: 1 images are resized to the model's 32 px" in capsys.readouterr().err
 
@@ -210,14 +298,22 @@ def test_predict_starts_without_lightning(tmp_path: Path, folder: Path, ckpt: Pa
     file = next((folder / "val").rglob("*.npy"))
     arguments = ["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")]
     code = f"import sys, predict; predict.main({arguments!r}); print([m for m in sys.modules if 'lightning' in m])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     code = "import sys, train; train.parse(['--help'])"
     result = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", "-c", code],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "usage: train.py" in result.stdout
-    assert not {"torch", "numpy", "matplotlib"} & {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    assert not {"torch", "numpy", "matplotlib"} & {
+        line.split("|")[-1].strip() for line in result.stderr.splitlines()
+    }

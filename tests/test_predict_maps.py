@@ -1,4 +1,6 @@
-"""The maps of predict.py: of what is asked, drawn where the user wants them, and nothing of the user lost."""
+"""The maps of predict.py: of what is asked, drawn where the user wants them, and nothing of the
+user lost.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +18,9 @@ from vit import checkpoint, plot
 from vit.explain import DEFAULT, METHODS, explain
 
 
-def test_known_lesions_reach_the_picture(tmp_path: Path, pictures: Callable[..., Path], ckpt: Path) -> None:
+def test_known_lesions_reach_the_picture(
+    tmp_path: Path, pictures: Callable[..., Path], ckpt: Path
+) -> None:
 
     raw = pictures(height=32, width=32)
     names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.png"))
@@ -26,7 +30,9 @@ def test_known_lesions_reach_the_picture(tmp_path: Path, pictures: Callable[...,
     ]
     (raw / "manifest.csv").write_text("path,label,lesion_boxes_xyxy\n" + "\n".join(lines) + "\n")
     how = contents()["preprocessing"]
-    items = gather([raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"])
+    items = gather(
+        [raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"]
+    )
     lesion = items[0].lesion(how)
     assert lesion is not None
     assert (int(lesion.sum()), items[1].lesion(how)) == (64, None)
@@ -41,20 +47,31 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
     asked = ["--method", "rollout", "--target", "normal", "--layer", "1", "--head", "0"]
     predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "b.png"), *asked])
-    assert [item.method for item in shown] == ["relevance, for abnormal", "rollout, layer 1, head 0, for normal"]
+    assert [item.method for item in shown] == [
+        "relevance, for abnormal",
+        "rollout, layer 1, head 0, for normal",
+    ]
     (model,), _ = checkpoint.load(ckpt)
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
-    for item, how in zip(shown, ({}, {"method": "rollout", "target": 0, "layer": 1, "head": 0}), strict=True):
-        assert np.allclose(item.map, explain(model, image, **how)[1][0], atol=1e-5)  # type: ignore[arg-type]
+    for item, how in zip(
+        shown, ({}, {"method": "rollout", "target": 0, "layer": 1, "head": 0}), strict=True
+    ):
+        # type: ignore[arg-type]
+        assert np.allclose(item.map, explain(model, image, **how)[1][0], atol=1e-5)
 
 
 @pytest.mark.parametrize("output", ["", "i.png"])
-def test_an_image_is_not_overwritten_by_its_picture(tmp_path: Path, ckpt: Path, output: str) -> None:
+def test_an_image_is_not_overwritten_by_its_picture(
+    tmp_path: Path, ckpt: Path, output: str
+) -> None:
     image = tmp_path / "in" / "i.png"
     image.parent.mkdir()
     cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
     before = image.read_bytes()
-    with pytest.raises(SystemExit, match=r"--OUTPUT: got .*, which would overwrite the image .*i\.png; name another"):
+    with pytest.raises(
+        SystemExit,
+        match=r"--OUTPUT: got .*, which would overwrite the image .*i\.png; name another",
+    ):
         predict.main(["-p", str(image.parent), "-k", str(ckpt), "-o", f"{image.parent}/{output}"])
     assert image.read_bytes() == before
 
@@ -78,7 +95,10 @@ def test_one_file_and_far_globs_are_drawn_into_the_folder(tmp_path: Path, ckpt: 
     image = tmp_path / "i.png"
     cv2.imwrite(str(image), np.arange(1024, dtype=np.uint8).reshape(32, 32))
     predict.main(["-p", str(image), "-k", str(ckpt), "-o", f"{tmp_path}/one/"])
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["i.png", "predictions.csv"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        "i.png",
+        "predictions.csv",
+    ]
     assert predict.picture_names([Path("/a.png")], Path("/*.png")) == ["a.png"]
 
 
@@ -96,25 +116,47 @@ def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
     file = str(next((folder / "val").rglob("*.npy")))
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
     members, _ = checkpoint.load(tmp_path / "two.ckpt")
-    said, maps = (torch.stack(each).mean(dim=0)[0] for each in zip(*(explain(m, image) for m in members), strict=True))
+    said, maps = (
+        torch.stack(each).mean(dim=0)[0]
+        for each in zip(*(explain(m, image) for m in members), strict=True)
+    )
     for output in ("a.png", "folder/"):
         predict.main(["-p", file, "-k", str(tmp_path / "two.ckpt"), "-o", f"{tmp_path}/{output}"])
         (row,) = table(tmp_path / output.rstrip("a.png") / "predictions.csv")
-        assert float(row["probability_abnormal"]) == pytest.approx(float(said.softmax(dim=0)[1]), abs=1e-5)
+        assert float(row["probability_abnormal"]) == pytest.approx(
+            float(said.softmax(dim=0)[1]), abs=1e-5
+        )
     assert len(shown) == 2
     assert all(np.allclose(item.map, maps, atol=1e-5) for item in shown)
 
 
 @pytest.mark.parametrize(("limit", "count"), [(0.0, 1), (1e9, 0)])
 def test_tokens_that_stand_out_are_told_once(
-    tmp_path: Path, folder: Path, ckpt: Path, limit: float, count: int, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    folder: Path,
+    ckpt: Path,
+    limit: float,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("report.predictions.OUTLIER", limit)
-    where = ["-p", str(folder / "val"), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), "--method", "occlusion"]
+    where = [
+        "-p",
+        str(folder / "val"),
+        "-k",
+        str(ckpt),
+        "-o",
+        str(tmp_path / "a.png"),
+        "--method",
+        "occlusion",
+    ]
     predict.main([*where, "--num_images", "1"])
     images = len(list((folder / "val").rglob("*.npy")))
-    assert capsys.readouterr().err.count(f"note: in {images} of {images} images a patch token") == count
+    assert (
+        capsys.readouterr().err.count(f"note: in {images} of {images} images a patch token")
+        == count
+    )
 
 
 def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,5 +179,7 @@ def test_what_cannot_be_explained_is_said_before_any_work(
     tmp_path: Path, folder: Path, ckpt: Path, option: str, value: str, message: str
 ) -> None:
     with pytest.raises(SystemExit, match=message):
-        predict.main(["-p", str(folder), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), option, value])
+        predict.main(
+            ["-p", str(folder), "-k", str(ckpt), "-o", str(tmp_path / "a.png"), option, value]
+        )
     assert not (tmp_path / "predictions.csv").exists()

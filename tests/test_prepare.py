@@ -21,7 +21,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "manifest.csv").open()))
 
 
-def test_class_folders_become_a_processed_folder(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_class_folders_become_a_processed_folder(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
     assert result.class_names == ["normal", "abnormal"]
     table = rows(tmp_path / "out")
@@ -32,12 +34,19 @@ def test_class_folders_become_a_processed_folder(tmp_path: Path, pictures: Calla
         assert image.shape == (32, 32)
         assert image.dtype == np.uint8
     info = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    train = np.stack([np.load(tmp_path / "out" / row["path"]) for row in table if row["split"] == "train"]) / 255
+    train = (
+        np.stack(
+            [np.load(tmp_path / "out" / row["path"]) for row in table if row["split"] == "train"]
+        )
+        / 255
+    )
     assert (info["mean"], info["std"]) == pytest.approx((train.mean(), train.std()))
     assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 10_000
 
 
-def test_nested_folders_as_in_the_published_data_set(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_nested_folders_as_in_the_published_data_set(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     pictures(name="raw/Coronary_Artery/Dataset", suffix=".jpg")
     result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
     assert result.class_names == ["normal", "abnormal"]
@@ -54,7 +63,9 @@ def test_border_of_raw_class_folders_is_cut(tmp_path: Path, pictures: Callable[.
     assert max(int(result.image(sample).max()) for sample in result.samples) <= 200
 
 
-def test_given_split_is_kept_and_never_cropped(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_given_split_is_kept_and_never_cropped(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     pictures(height=32, width=32, name="raw/train")
     pictures(count=6, height=32, width=32, name="raw/validation")
     result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
@@ -64,7 +75,9 @@ def test_given_split_is_kept_and_never_cropped(tmp_path: Path, pictures: Callabl
     np.testing.assert_array_equal(result.image(sample), original)
 
 
-def test_boxes_and_mask_follow_resize_and_padding(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_boxes_and_mask_follow_resize_and_padding(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures(height=64, width=32)
     with (raw / "manifest.csv").open("w") as file:
         file.write("path,label,lesion_boxes_xyxy,mask,site\n")
@@ -80,17 +93,30 @@ def test_boxes_and_mask_follow_resize_and_padding(tmp_path: Path, pictures: Call
     sample = next(sample for sample in result.samples if sample.label == "abnormal")
     assert sample.boxes == [(12, 10, 20, 20)]  # halved, and moved by the 8 px of padding
     mask = np.load(tmp_path / "out" / sample.mask)
-    assert (np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()) == ([10, 12], [19, 19])
+    assert (np.argwhere(mask).min(0).tolist(), np.argwhere(mask).max(0).tolist()) == (
+        [10, 12],
+        [19, 19],
+    )
     assert sample.more == {"site": "north"}
 
 
-def test_group_pattern_keeps_images_on_one_side(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    result = prepare(pictures(count=20), tmp_path / "out", CONFIGURATION, group=r"(normal|abnormal)/p0")
-    sides = {sample.split for sample in result.samples if "/p0" in sample.source and sample.label == "normal"}
+def test_group_pattern_keeps_images_on_one_side(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    result = prepare(
+        pictures(count=20), tmp_path / "out", CONFIGURATION, group=r"(normal|abnormal)/p0"
+    )
+    sides = {
+        sample.split
+        for sample in result.samples
+        if "/p0" in sample.source and sample.label == "normal"
+    }
     assert len(sides) == 1
 
 
-def test_identical_and_shifted_images_stay_on_one_side(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_identical_and_shifted_images_stay_on_one_side(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures(count=20, height=64, width=64)
     for label in ("normal", "abnormal"):
         for i in range(20):
@@ -102,17 +128,24 @@ def test_identical_and_shifted_images_stay_on_one_side(tmp_path: Path, pictures:
     assert set(side.values()) == {"train", "val"}
 
 
-def test_same_split_whatever_the_order_of_files_on_disk(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_same_split_whatever_the_order_of_files_on_disk(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     first = prepare(pictures(), tmp_path / "a", CONFIGURATION)
     second = prepare(tmp_path / "raw", tmp_path / "b", CONFIGURATION)
     assert first.split_hash() == second.split_hash()
 
 
 def test_positive_class_is_last(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    assert prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="normal").class_names == ["abnormal", "normal"]
+    assert prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="normal").class_names == [
+        "abnormal",
+        "normal",
+    ]
 
 
-def test_unknown_positive_class_lists_the_choices(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_unknown_positive_class_lists_the_choices(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     with pytest.raises(DataError, match=r"--positive: got sick, wanted one of: abnormal, normal"):
         prepare(pictures(), tmp_path / "out", CONFIGURATION, positive="sick")
 
@@ -126,7 +159,9 @@ def damage(raw: Path) -> None:
     cv2.imwrite(str(raw / "abnormal" / "flat.png"), np.full((40, 32), 9, np.uint8))
 
 
-def test_all_damaged_images_are_listed_and_nothing_is_left(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_all_damaged_images_are_listed_and_nothing_is_left(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures()
     damage(raw)
     with pytest.raises(DataError) as error:
@@ -143,7 +178,9 @@ def test_all_damaged_images_are_listed_and_nothing_is_left(tmp_path: Path, pictu
     assert not (tmp_path / "out").exists()
 
 
-def test_damaged_images_are_left_out_when_asked(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_damaged_images_are_left_out_when_asked(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures()
     damage(raw)
     result = prepare(raw, tmp_path / "out", CONFIGURATION, skip_damaged=True)
@@ -152,7 +189,9 @@ def test_damaged_images_are_left_out_when_asked(tmp_path: Path, pictures: Callab
 
 
 @pytest.mark.parametrize("missing", ["folder", "images", "class"])
-def test_missing_input_says_what_is_wanted(tmp_path: Path, pictures: Callable[..., Path], missing: str) -> None:
+def test_missing_input_says_what_is_wanted(
+    tmp_path: Path, pictures: Callable[..., Path], missing: str
+) -> None:
     root = tmp_path / "raw"
     if missing != "folder":
         root.mkdir()
@@ -160,11 +199,15 @@ def test_missing_input_says_what_is_wanted(tmp_path: Path, pictures: Callable[..
         pictures()
         for path in (root / "abnormal").iterdir():
             path.unlink()
-    with pytest.raises(DataError, match=r"no such folder|wanted a folder with images for each class"):
+    with pytest.raises(
+        DataError, match=r"no such folder|wanted a folder with images for each class"
+    ):
         prepare(root, tmp_path / "out", CONFIGURATION)
 
 
-def test_older_folder_is_kept_under_a_dated_name(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_older_folder_is_kept_under_a_dated_name(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     prepare(pictures(), tmp_path / "out", CONFIGURATION)
     prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
     assert len(list(tmp_path.glob("out_20*"))) == 1
@@ -177,10 +220,14 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, pictures: Callable[..., Pa
         prepare(pictures(), tmp_path / "out", CONFIGURATION)
 
 
-def test_manifest_cannot_reach_outside_its_folder(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_manifest_cannot_reach_outside_its_folder(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures()
     (tmp_path / "secret.png").write_bytes((raw / "normal" / "p00.png").read_bytes())
-    (raw / "manifest.csv").write_text("path,label\n../secret.png,normal\nabnormal/p00.png,abnormal\n")
+    (raw / "manifest.csv").write_text(
+        "path,label\n../secret.png,normal\nabnormal/p00.png,abnormal\n"
+    )
     with pytest.raises(DataError, match=r"line 2: .*secret.png lies outside"):
         prepare(raw, tmp_path / "out", CONFIGURATION)
 
@@ -203,14 +250,20 @@ def test_colour_becomes_grey_and_depth_is_scaled(tmp_path: Path, dtype: type) ->
 
 def test_a_label_cannot_name_a_place_outside(tmp_path: Path, pictures: Callable[..., Path]) -> None:
     raw = pictures()
-    (raw / "manifest.csv").write_text("path,label\nnormal/p00.png,../../escaped\nabnormal/p00.png,abnormal\n")
+    (raw / "manifest.csv").write_text(
+        "path,label\nnormal/p00.png,../../escaped\nabnormal/p00.png,abnormal\n"
+    )
     with pytest.raises(DataError, match=r"line 2: got label '../../escaped', wanted a name"):
         prepare(raw, tmp_path / "out", CONFIGURATION)
 
 
-def test_a_prepared_folder_can_be_prepared_again(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_a_prepared_folder_can_be_prepared_again(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     prepare(pictures(), tmp_path / "out", CONFIGURATION)
-    again = prepare(tmp_path / "out", tmp_path / "smaller", CONFIG.Config(image_size=16, patch_size=8))
+    again = prepare(
+        tmp_path / "out", tmp_path / "smaller", CONFIG.Config(image_size=16, patch_size=8)
+    )
     header = (tmp_path / "smaller" / "manifest.csv").read_text().splitlines()[0].split(",")
     assert len(header) == len(set(header))
     assert again.samples[0].source.endswith(".npy")
@@ -225,10 +278,13 @@ def test_images_that_belong_with_validation_can_be_left_out_of_training(
     (tmp_path / "raw" / "train" / "normal" / "twin.png").write_bytes(twin)
     kept = prepare(tmp_path / "raw", tmp_path / "kept", CONFIGURATION)
     dropped = prepare(tmp_path / "raw", tmp_path / "dropped", CONFIGURATION, drop_leaks=True)
-    assert any("1 groups of images that belong together on two sides" in note for note in kept.info["notes"])
-    assert {sample.source for sample in kept.samples} - {sample.source for sample in dropped.samples} == {
-        "train/normal/twin.png"
-    }
+    assert any(
+        "1 groups of images that belong together on two sides" in note
+        for note in kept.info["notes"]
+    )
+    assert {sample.source for sample in kept.samples} - {
+        sample.source for sample in dropped.samples
+    } == {"train/normal/twin.png"}
 
 
 def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
@@ -249,14 +305,19 @@ def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
         )
     )
     narrow = CONFIG.Config(image_size=32, patch_size=8, window_centre=100, window_width=1500)
-    wide, cut = (prepare(raw, tmp_path / name, how) for name, how in (("wide", CONFIGURATION), ("cut", narrow)))
+    wide, cut = (
+        prepare(raw, tmp_path / name, how)
+        for name, how in (("wide", CONFIGURATION), ("cut", narrow))
+    )
     sample = next(sample for sample in wide.samples if sample.label == "normal")
     assert sample.pixel_spacing_mm == f"{0.661468 * 128 / 32:.6g}"  # 128 px became 32
     assert len({sample.group for sample in wide.samples}) == 2
     assert not np.array_equal(wide.image(wide.samples[0]), cut.image(cut.samples[0]))
 
 
-def test_a_split_that_the_data_brings_can_be_made_anew(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_a_split_that_the_data_brings_can_be_made_anew(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     pictures(height=32, width=32, name="raw/train")
     pictures(count=6, height=32, width=32, name="raw/test")
     result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION, resplit=True)
@@ -279,7 +340,9 @@ def test_a_picture_is_no_data_set(tmp_path: Path, pictures: Callable[..., Path])
         prepare(pictures() / "normal" / "p00.png", tmp_path / "out", CONFIGURATION)
 
 
-def test_masks_and_hidden_folders_are_no_classes(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_masks_and_hidden_folders_are_no_classes(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures()
     for name in ("masks", ".thumbnails", "__MACOSX"):
         (raw / name).mkdir()

@@ -38,7 +38,8 @@ def test_images_of_the_splits_that_train_stay_in_memory_up_to_a_limit(
     tmp_path: Path, pictures: Callable[..., Path]
 ) -> None:
     prepare(pictures(), tmp_path / "out", CONFIGURATION)
-    whole, limited = processed.load(tmp_path / "out"), processed.load(tmp_path / "out")
+    whole = processed.load(tmp_path / "out")
+    limited = processed.load(tmp_path / "out")
     first, *others = whole.of("train")
     pixels = np.array(whole.image(first))
     whole.keep(("train",))
@@ -54,16 +55,21 @@ def test_images_of_the_splits_that_train_stay_in_memory_up_to_a_limit(
         whole.image(whole.of("val")[0])
 
 
-def test_faults_of_a_processed_folder_are_listed_together(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_faults_of_a_processed_folder_are_listed_together(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     result = prepare(pictures(), tmp_path / "out", CONFIGURATION)
-    first, second = result.samples[0].path, result.samples[1].path
+    first = result.samples[0].path
+    second = result.samples[1].path
     (tmp_path / "out" / first).unlink()
     np.save(tmp_path / "out" / second, np.full((16, 16), np.nan, np.float16))
     with pytest.raises(DataError, match=r"2 faults(.|\n)*no such file(.|\n)*without NaN"):
         processed.load(tmp_path / "out")
 
 
-def test_empty_masks_of_normal_images_are_no_fault(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_empty_masks_of_normal_images_are_no_fault(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     raw = pictures()
     with (raw / "manifest.csv").open("w") as file:
         file.write("path,label,mask\n")
@@ -75,7 +81,10 @@ def test_empty_masks_of_normal_images_are_no_fault(tmp_path: Path, pictures: Cal
                 f"{path.relative_to(raw).as_posix()},{path.parent.name},mask_{path.parent.name}_{path.stem}.npy\n"
             )
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
-    sums = {sample.label: int(np.load(tmp_path / "out" / sample.mask).sum()) for sample in result.samples}
+    sums = {
+        sample.label: int(np.load(tmp_path / "out" / sample.mask).sum())
+        for sample in result.samples
+    }
     assert sums["normal"] == 0
     assert sums["abnormal"] > 0
 

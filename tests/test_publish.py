@@ -12,9 +12,11 @@ from vit import checkpoint
 
 
 def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[Path]:
-    """Folders of finished runs whose logits are ``scale`` times those that the labels of 400 patients, each with
-    ``views`` equal images, were drawn by."""
-    rng, made = np.random.default_rng(0), []
+    """Folders of finished runs whose logits are ``scale`` times those that the labels of 400
+    patients, each with ``views`` equal images, were drawn by.
+    """
+    rng = np.random.default_rng(0)
+    made = []
     for number in range(count):
         run = tmp_path / f"run{number}"
         run.mkdir(parents=True)
@@ -46,11 +48,18 @@ def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[Path]
     ("count", "scale", "low", "high"),
     [
         (1, 3, 2, 3.2),  # too sure
-        (1, 0.4, 1, 1),  # not sure enough on images that its epoch was chosen on, where every model looks better
+        (
+            1,
+            0.4,
+            1,
+            1,
+        ),  # not sure enough on images that its epoch was chosen on, where every model looks better
         (3, 0.4, 0.38, 0.6),  # not sure enough on images of other folds
     ],
 )
-def test_temperature_of_a_run_and_of_folds(tmp_path: Path, count: int, scale: float, low: float, high: float) -> None:
+def test_temperature_of_a_run_and_of_folds(
+    tmp_path: Path, count: int, scale: float, low: float, high: float
+) -> None:
     publish(runs(tmp_path, count, scale), tmp_path / "ViT.ckpt", 0)
     assert low <= checkpoint.read(tmp_path / "ViT.ckpt")["temperature"] <= high
 

@@ -1,6 +1,7 @@
 """data.readers and data.dicom: what is read, at what brightness, and what is refused.
 
-python -m tests.test_readers FOLDER COUNT makes COUNT damaged files of each kind and as many good ones, and reads them.
+python -m tests.test_readers FOLDER COUNT makes COUNT damaged files of each kind and as many good
+ones, and reads them.
 """
 
 import resource
@@ -13,7 +14,19 @@ import numpy as np
 import pytest
 
 from data.readers import DataError, full_scale, kind_of, read_grey, wrong_suffix
-from tests.image_files import HEIGHT, WIDTH, bytes_of, damaged, encode, good, npy, odd, picture, save, write
+from tests.image_files import (
+    HEIGHT,
+    WIDTH,
+    bytes_of,
+    damaged,
+    encode,
+    good,
+    npy,
+    odd,
+    picture,
+    save,
+    write,
+)
 
 
 def faults(paths: list[Path]) -> Iterator[str]:
@@ -42,7 +55,9 @@ def test_every_good_file_is_read_at_full_brightness(tmp_path: Path) -> None:
         assert image.shape == (HEIGHT, WIDTH)
         seen = image / 255 if image.dtype == np.uint8 else image
         expected = picture(int(path.parent.name[-3:]))
-        assert np.abs(seen - expected).max() < (0.05 if "jp" in path.suffix.lower() else 0.01), path.name
+        assert np.abs(seen - expected).max() < (0.05 if "jp" in path.suffix.lower() else 0.01), (
+            path.name
+        )
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
@@ -57,13 +72,16 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, suffix: st
 
 def test_memory_stays_small(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.test_readers", str(tmp_path / "bar"), "1"]
-    run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
     assert "missed 0, good ones refused 0" in run.stdout
     assert float(run.stdout.split("peak ")[1].split(" MB")[0]) < 1000
 
 
 @pytest.mark.parametrize(
-    ("highest", "full"), [(1, 255), (255, 255), (256, 1023), (1024, 4095), (4096, 16383), (16384, 65535)]
+    ("highest", "full"),
+    [(1, 255), (255, 255), (256, 1023), (1024, 4095), (4096, 16383), (16384, 65535)],
 )
 def test_full_scale_is_that_of_the_fewest_bits(highest: int, full: int) -> None:
     assert full_scale(highest) == full
@@ -89,13 +107,19 @@ def main(folder: Path, count: int) -> None:
     bad = write(folder, damaged, count)
     fine = write(folder, good, -(-len(bad) // len(good(0))))[: len(bad)]
     bad += odd(folder)
-    missed = [path for path, fault in zip(bad, faults(bad), strict=True) if not fault or "\n" in fault]
+    missed = [
+        path for path, fault in zip(bad, faults(bad), strict=True) if not fault or "\n" in fault
+    ]
     refused = [fault for fault in faults(fine) if fault]
-    status = Path("/proc/self/status").read_text()  # not getrusage alone, which remembers the parent's peak as well
+    status = Path(
+        "/proc/self/status"
+    ).read_text()  # not getrusage alone, which remembers the parent's peak as well
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-    print(f"damaged {len(bad)} of {len(damaged(0)) + len(odd(folder / 'again'))} kinds, good {len(fine)}: "
-          f"missed {len(missed)}, good ones refused {len(refused)}; peak {peak:.0f} MB, "
-          f"getrusage {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")  # fmt: skip
+    print(
+        f"damaged {len(bad)} of {len(damaged(0)) + len(odd(folder / 'again'))} kinds, good {len(fine)}: "
+        f"missed {len(missed)}, good ones refused {len(refused)}; peak {peak:.0f} MB, "
+        f"getrusage {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
     print("\n".join([*map(str, missed), *refused]))
 
 

@@ -1,4 +1,6 @@
-"""A run that is killed, told to stop or fed bad numbers goes on to the same result, and what it leaves is whole."""
+"""A run that is killed, told to stop or fed bad numbers goes on to the same result, and what it
+leaves is whole.
+"""
 
 import csv
 import os
@@ -23,7 +25,16 @@ from vit.module import Classifier
 from vit.progress import History
 from vit.resume import Keeper
 
-RECIPE = ("--epochs", "3", "--batch_size", "4", "--hidden_dropout_prob", "0.2", "--patch_dropout", "0.2")
+RECIPE = (
+    "--epochs",
+    "3",
+    "--batch_size",
+    "4",
+    "--hidden_dropout_prob",
+    "0.2",
+    "--patch_dropout",
+    "0.2",
+)
 
 
 @pytest.fixture
@@ -38,15 +49,22 @@ def weights(output: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
 
 
 def same(a: Path, b: Path) -> bool:
-    alike = [torch.equal(value, weights(b, name)[key]) for name in ("last.ckpt", "best.ckpt")
-             for key, value in weights(a, name).items()]  # fmt: skip
-    tables = [[next(x.glob(f"runs/*/{name}")).read_bytes() for x in (a, b)]
-              for name in ("metrics.csv", "validation.csv")]  # fmt: skip
+    alike = [
+        torch.equal(value, weights(b, name)[key])
+        for name in ("last.ckpt", "best.ckpt")
+        for key, value in weights(a, name).items()
+    ]
+    tables = [
+        [next(x.glob(f"runs/*/{name}")).read_bytes() for x in (a, b)]
+        for name in ("metrics.csv", "validation.csv")
+    ]
     return all(alike) and all(own == other for own, other in tables)
 
 
 @contextmanager
-def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, hook: str, when: Callable[[Any], bool]) -> Iterator[None]:
+def failing(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, hook: str, when: Callable[[Any], bool]
+) -> Iterator[None]:
     """The lights go out after that hook has run, once the trainer is where ``when`` says."""
     own = getattr(owner, hook)
 
@@ -61,11 +79,23 @@ def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, hook: str, when: Callab
 
 
 MOMENTS: list[tuple[Any, str, Callable[[Any], bool]]] = [
-    (Keeper, "on_train_batch_end", lambda trainer: trainer.current_epoch == 0 and trainer.fit_loop.batch_idx == 2),
-    (Keeper, "on_train_batch_end", lambda trainer: trainer.current_epoch == 0 and trainer.is_last_batch),
+    (
+        Keeper,
+        "on_train_batch_end",
+        lambda trainer: trainer.current_epoch == 0 and trainer.fit_loop.batch_idx == 2,
+    ),
+    (
+        Keeper,
+        "on_train_batch_end",
+        lambda trainer: trainer.current_epoch == 0 and trainer.is_last_batch,
+    ),
     (Keeper, "on_validation_start", lambda trainer: trainer.current_epoch == 1),
     (History, "on_train_epoch_end", lambda trainer: trainer.current_epoch == 1),
-    (Keeper, "on_train_batch_end", lambda trainer: trainer.current_epoch == 2 and trainer.fit_loop.batch_idx == 0),
+    (
+        Keeper,
+        "on_train_batch_end",
+        lambda trainer: trainer.current_epoch == 2 and trainer.fit_loop.batch_idx == 0,
+    ),
     (Keeper, "on_validation_start", lambda trainer: trainer.current_epoch == 2),
     (History, "on_train_epoch_end", lambda trainer: trainer.current_epoch == 2),
     (Keeper, "on_validation_batch_end", lambda trainer: trainer.state.fn == "validate"),
@@ -109,8 +139,14 @@ def test_a_state_of_another_form_is_refused_in_one_line(
         train.main(command(folder, "out", *RECIPE))
     (last,) = folder.parent.glob("out/runs/*/last.ckpt")
     state = torch.load(last, weights_only=True)
-    torch.save(state | {part: {name: [] for name in state[part]} if isinstance(state[part], dict) else [[]]}, last)
-    with pytest.raises(SystemExit, match=r"last.ckpt: is not of this kind of run: .*; remove it to begin anew$"):
+    torch.save(
+        state
+        | {part: {name: [] for name in state[part]} if isinstance(state[part], dict) else [[]]},
+        last,
+    )
+    with pytest.raises(
+        SystemExit, match=r"last.ckpt: is not of this kind of run: .*; remove it to begin anew$"
+    ):
         train.main(command(folder, "out", *RECIPE))
 
 
@@ -118,7 +154,12 @@ def test_patience_is_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch
     recipe = ("--epochs", "30", "--patience", "2", "--lr", "1e-9")
     train.main(command(folder, "whole", *recipe))
     epochs = len(metrics(folder.parent / "whole"))
-    over = failing(monkeypatch, Keeper, "on_validation_batch_end", lambda trainer: trainer.state.fn == "validate")
+    over = failing(
+        monkeypatch,
+        Keeper,
+        "on_validation_batch_end",
+        lambda trainer: trainer.state.fn == "validate",
+    )
     with over, pytest.raises(OSError, match=r"power cut"):
         train.main(command(folder, "cut", *recipe))
     train.main(command(folder, "cut", *recipe))
@@ -136,7 +177,9 @@ def test_a_sampler_goes_on_within_its_epoch_and_begins_the_next_at_its_start() -
     assert list(late) == list(whole)
 
 
-@pytest.mark.parametrize(("step", "kept"), [(1, [1, 2]), (3, [1, 4])], ids=["in an epoch", "its last step"])
+@pytest.mark.parametrize(
+    ("step", "kept"), [(1, [1, 2]), (3, [1, 4])], ids=["in an epoch", "its last step"]
+)
 def test_a_signal_keeps_the_step_in_which_it_came(
     folder: Path, monkeypatch: pytest.MonkeyPatch, step: int, kept: list[int]
 ) -> None:
@@ -157,8 +200,14 @@ def test_a_signal_keeps_the_step_in_which_it_came(
 
 def begin(folder: Path, *more: str) -> "subprocess.Popen[str]":
     arguments = command(folder, "out", "--epochs", "2000", "--num_workers", "2", *more)
-    return subprocess.Popen([sys.executable, str(PROJECT / "train.py"), *arguments], cwd=PROJECT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, str(PROJECT / "train.py"), *arguments],
+        cwd=PROJECT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def wait_for_state(output: Path) -> Path:
@@ -177,7 +226,8 @@ def alive(group: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("number", "devices"), [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 1), (signal.SIGTERM, 2)]
+    ("number", "devices"),
+    [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 1), (signal.SIGTERM, 2)],
 )
 def test_a_signal_keeps_the_state_says_so_and_leaves_nothing_running(
     folder: Path, number: signal.Signals, devices: int
@@ -199,7 +249,9 @@ def test_a_signal_keeps_the_state_says_so_and_leaves_nothing_running(
 def test_a_second_run_in_one_folder_is_refused_and_a_dead_one_does_not_block(folder: Path) -> None:
     process = begin(folder)
     last = wait_for_state(folder.parent / "out")
-    with pytest.raises(SystemExit, match=rf"is in use by process {process.pid} on .*; wait for it, or stop it"):
+    with pytest.raises(
+        SystemExit, match=rf"is in use by process {process.pid} on .*; wait for it, or stop it"
+    ):
         train.main(command(folder, "out", "--epochs", "2000"))
     process.kill()
     process.communicate()
@@ -242,7 +294,9 @@ def test_a_loss_that_is_no_number_names_the_images_and_keeps_the_last_good_state
     assert all(bool(value.isfinite().all()) for value in weights(folder.parent / "out").values())
 
 
-def test_a_weight_that_is_no_number_is_never_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weight_that_is_no_number_is_never_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def spoil(self: Classifier, *_: Any) -> None:
         if self.global_step == 5:
             next(self.parameters()).data.fill_(torch.inf)
@@ -253,9 +307,17 @@ def test_a_weight_that_is_no_number_is_never_kept(folder: Path, monkeypatch: pyt
     assert all(bool(value.isfinite().all()) for value in weights(folder.parent / "out").values())
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
-                                   RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")])  # fmt: skip
-def test_out_of_memory_names_the_key_to_lower(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_out_of_memory_names_the_key_to_lower(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def full(*_: Any) -> None:
         raise error
 
@@ -271,7 +333,9 @@ def test_a_label_outside_the_classes_names_the_file(folder: Path) -> None:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
-    with pytest.raises(SystemExit, match=rf"{rows[3]['path']}: got label 'odd', wanted one of normal, abnormal"):
+    with pytest.raises(
+        SystemExit, match=rf"{rows[3]['path']}: got label 'odd', wanted one of normal, abnormal"
+    ):
         train.main(command(folder))
 
 
@@ -282,8 +346,11 @@ def test_the_number_of_loader_workers_changes_nothing(folder: Path) -> None:
     assert same(folder.parent / "0", folder.parent / "2")
 
 
-def test_memory_and_handles_do_not_grow_with_the_epochs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own, seen = History.on_train_epoch_end, list[tuple[int, int]]()
+def test_memory_and_handles_do_not_grow_with_the_epochs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = History.on_train_epoch_end
+    seen = list[tuple[int, int]]()
 
     def look(self: History, trainer: Any, module: Any) -> None:
         own(self, trainer, module)
@@ -291,7 +358,9 @@ def test_memory_and_handles_do_not_grow_with_the_epochs(folder: Path, monkeypatc
         seen.append((resident, len(list(Path("/proc/self/fd").iterdir()))))
 
     monkeypatch.setattr(History, "on_train_epoch_end", look)
-    train.main(command(folder, "out", "--epochs", "30", "--num_workers", "1", "--keep_seconds", "0"))
+    train.main(
+        command(folder, "out", "--epochs", "30", "--num_workers", "1", "--keep_seconds", "0")
+    )
     (early, handles), (late, handles_late) = seen[4], seen[-1]
     assert late < 1.05 * early
     assert handles_late == handles

@@ -16,22 +16,31 @@ def studies(draw: st.DrawFn, most: int = 40) -> tuple[list[str], list[int], int]
     of_patient = [draw(st.sampled_from(["normal", "abnormal"])) for _ in sizes]
     images = [(of_patient[p], p) for p, size in enumerate(sizes) for _ in range(size)]
     images = draw(st.permutations(images))
-    return [label for label, _ in images], [patient for _, patient in images], draw(st.integers(0, 2**31))
+    return (
+        [label for label, _ in images],
+        [patient for _, patient in images],
+        draw(st.integers(0, 2**31)),
+    )
 
 
 @settings(max_examples=500, deadline=None)
 @given(studies())
-def test_no_group_is_in_two_folds_and_shares_are_near(study: tuple[list[str], list[int], int]) -> None:
+def test_no_group_is_in_two_folds_and_shares_are_near(
+    study: tuple[list[str], list[int], int],
+) -> None:
     labels, groups, seed = study
     assume(
         all(
-            len({g for label, g in zip(labels, groups, strict=True) if label == k}) >= 3 for k in ("normal", "abnormal")
+            len({g for label, g in zip(labels, groups, strict=True) if label == k}) >= 3
+            for k in ("normal", "abnormal")
         )
     )
     numbers = folds(labels, groups, 3, seed)
     assert np.array_equal(numbers, folds(labels, groups, 3, seed))
     for group in set(groups):
-        assert len({number for number, own in zip(numbers, groups, strict=True) if own == group}) == 1
+        assert (
+            len({number for number, own in zip(numbers, groups, strict=True) if own == group}) == 1
+        )
     largest = max(groups.count(group) for group in set(groups))
     for label in ("normal", "abnormal"):
         counts = np.bincount(numbers[np.array(labels) == label], minlength=3)
@@ -40,10 +49,13 @@ def test_no_group_is_in_two_folds_and_shares_are_near(study: tuple[list[str], li
 
 @settings(max_examples=500, deadline=None)
 @given(studies(most=10), st.sampled_from([0.1, 0.2, 0.33, 0.5]))
-def test_no_split_of_whole_groups_is_nearer_to_the_share(study: tuple[list[str], list[int], int], share: float) -> None:
+def test_no_split_of_whole_groups_is_nearer_to_the_share(
+    study: tuple[list[str], list[int], int], share: float
+) -> None:
     labels, groups, seed = study
     assume(len(set(labels)) == 2)
-    y, g = (np.array(labels) == "abnormal").astype(int), np.array(groups)
+    y = (np.array(labels) == "abnormal").astype(int)
+    g = np.array(groups)
     images = np.array([np.bincount(y[g == group], minlength=2) for group in range(g.max() + 1)])
     total = images.sum(axis=0)
     subsets = (np.arange(2 ** len(images))[:, None] >> np.arange(len(images))) & 1
@@ -58,7 +70,9 @@ def test_no_split_of_whole_groups_is_nearer_to_the_share(study: tuple[list[str],
     assert ((own > 0) & (own < total)).all()
     assert not set(g[chosen]) & set(g[~chosen])
     best = np.abs(counts - share * total).sum(axis=1).min()
-    assert np.abs(own - share * total).sum() <= best + 0.5  # less than an image: what the solver tolerates
+    assert (
+        np.abs(own - share * total).sum() <= best + 0.5
+    )  # less than an image: what the solver tolerates
 
 
 def test_many_patients_are_split_by_chance_and_the_same_on_another_day() -> None:

@@ -1,5 +1,6 @@
-"""vit.archive and vit.checkpoint on files from strangers: nothing is run, no memory is taken for what is not there, one
-line is said."""
+"""vit.archive and vit.checkpoint on files from strangers: nothing is run, no memory is taken for
+what is not there, one line is said.
+"""
 
 import re
 import subprocess
@@ -18,7 +19,9 @@ from vit.archive import CheckpointError
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_attack_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "ViT.ckpt"
     path.write_bytes(ATTACKS[name])
@@ -33,15 +36,21 @@ def test_an_attack_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_part_that_is_called_like_a_path_is_written_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "a" / "ViT.ckpt"
     path.parent.mkdir()
-    path.write_bytes(rezipped(extra=(("../out.txt", b"x"), ("/tmp/f/out.txt", b"x"), ("archive/data/../../o", b"x"))))
+    path.write_bytes(
+        rezipped(
+            extra=(("../out.txt", b"x"), ("/tmp/f/out.txt", b"x"), ("archive/data/../../o", b"x"))
+        )
+    )
     with suppress(CheckpointError):
         checkpoint.load(path)
     assert list(tmp_path.rglob("*")) == [path.parent, path]
 
 
 def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
-    path, good = tmp_path / "ViT.ckpt", saved(contents())
-    rng, seen = np.random.default_rng(0), 0
+    path = tmp_path / "ViT.ckpt"
+    good = saved(contents())
+    rng = np.random.default_rng(0)
+    seen = 0
     for _ in range(60):
         content = bytearray(good)
         content[rng.integers(len(good))] ^= 1 << rng.integers(8)
@@ -51,20 +60,27 @@ def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
         except CheckpointError:
             seen += 1
         else:
-            assert all(torch.equal(v, contents()["state_dict"][f"model.{n}"]) for n, v in model.state_dict().items())
+            assert all(
+                torch.equal(v, contents()["state_dict"][f"model.{n}"])
+                for n, v in model.state_dict().items()
+            )
     assert seen > 30
 
 
 def test_memory_is_not_taken_for_what_is_not_there(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.attacks", str(tmp_path)]
-    run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
     without, beyond, _ = map(int, re.findall(r"(\d+) MB", run.stdout))
     assert "was read" not in run.stdout
     assert without < 100
     assert beyond < 300
 
 
-@pytest.mark.parametrize("name", ["reduce in the configuration", "zip bomb", "as large as may be", "truncated"])
+@pytest.mark.parametrize(
+    "name", ["reduce in the configuration", "zip bomb", "as large as may be", "truncated"]
+)
 def test_predict_ends_with_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "ViT.ckpt").write_bytes(ATTACKS[name])
     command = [sys.executable, Path(__file__).parents[1] / "predict.py", "--Path", tmp_path]

@@ -23,8 +23,22 @@ from vit import checkpoint
 from vit.progress import History
 
 PROJECT = Path(__file__).resolve().parents[1]
-SMALL = ["--image_size", "32", "--patch_size", "8", "--embedding_size", "16", "--num_heads", "2",
-         "--num_hidden_layers", "2", "--num_workers", "0", "--batch_size", "8"]  # fmt: skip
+SMALL = [
+    "--image_size",
+    "32",
+    "--patch_size",
+    "8",
+    "--embedding_size",
+    "16",
+    "--num_heads",
+    "2",
+    "--num_hidden_layers",
+    "2",
+    "--num_workers",
+    "0",
+    "--batch_size",
+    "8",
+]
 
 
 @pytest.fixture
@@ -40,7 +54,14 @@ def folder(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
 
 def command(folder: Path, output: str = "out", *more: str) -> list[str]:
     root = folder.parent
-    places = ["--Config", str(root / "config.yml"), "--data_folder", str(folder), "--OUTPUT", str(root / output)]
+    places = [
+        "--Config",
+        str(root / "config.yml"),
+        "--data_folder",
+        str(folder),
+        "--OUTPUT",
+        str(root / output),
+    ]
     return [*places, "--device", "cpu", *SMALL, *more]
 
 
@@ -64,9 +85,14 @@ def test_a_run_leaves_a_checkpoint_that_says_all(folder: Path) -> None:
     best = max(row["val_auroc"] for row in about["history"][0])
     assert about["validation"]["val_auroc"] == best
     (run,) = (output / "runs").iterdir()
-    assert {"best.ckpt", "last.ckpt", "config.yml", "metrics.csv", "curves.png", "finished.json"} <= {
-        path.name for path in run.iterdir()
-    }
+    assert {
+        "best.ckpt",
+        "last.ckpt",
+        "config.yml",
+        "metrics.csv",
+        "curves.png",
+        "finished.json",
+    } <= {path.name for path in run.iterdir()}
     assert not model.training
 
 
@@ -87,14 +113,20 @@ def test_a_second_run_keeps_the_former_checkpoint(folder: Path) -> None:
 
 
 def test_it_learns_what_can_be_learnt(folder: Path) -> None:
-    train.main(command(folder, "out", "--epochs", "60", "--lr", "3e-3", "--rotate", "0", "--contrast", "0"))
+    train.main(
+        command(folder, "out", "--epochs", "60", "--lr", "3e-3", "--rotate", "0", "--contrast", "0")
+    )
     last = metrics(folder.parent / "out")[-1]
     assert float(last["train_loss"]) < 0.45
 
 
-def test_folds_end_in_one_file_and_go_on_where_they_were_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folds_end_in_one_file_and_go_on_where_they_were_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prepare(
-        folder.parent / "raw" / "train", folder.parent / "whole", CONFIG.Config(image_size=32, patch_size=8, folds=2)
+        folder.parent / "raw" / "train",
+        folder.parent / "whole",
+        CONFIG.Config(image_size=32, patch_size=8, folds=2),
     )
     arguments = [*command(folder.parent / "whole", "a"), "--folds", "2", "--epochs", "2"]
     train.main(arguments)
@@ -134,7 +166,9 @@ def test_views_of_one_vessel_on_both_sides_are_refused(folder: Path) -> None:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
-    with pytest.raises(SystemExit, match=r"1 groups of images that belong together are in train and in val"):
+    with pytest.raises(
+        SystemExit, match=r"1 groups of images that belong together are in train and in val"
+    ):
         train.main(command(folder))
     train.main(command(folder, "out", "--epochs", "1", "--allow_leaks", "true"))
 
@@ -160,7 +194,18 @@ def test_first_version_configuration_and_folder_train_as_they_are(tmp_path: Path
             np.save(tmp_path / "ProcessedFolder" / split / label / f"{i}.npy", image)
     text = FIRST_VERSION.replace("./ProcessedFolder/", str(tmp_path / "ProcessedFolder"))
     (tmp_path / "config.yml").write_text(text)
-    train.main(["--Config", str(tmp_path / "config.yml"), "--device", "cpu", "--OUTPUT", str(tmp_path), "--Epoch", "1"])
+    train.main(
+        [
+            "--Config",
+            str(tmp_path / "config.yml"),
+            "--device",
+            "cpu",
+            "--OUTPUT",
+            str(tmp_path),
+            "--Epoch",
+            "1",
+        ]
+    )
     _, about = checkpoint.load(tmp_path / "ViT.ckpt")
     assert about["class_names"] == ["normal", "abnormal"]
     assert about["config"]["batch_size"] == 1
@@ -168,7 +213,9 @@ def test_first_version_configuration_and_folder_train_as_they_are(tmp_path: Path
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_a_gpu_that_is_not_there_is_one_line(folder: Path) -> None:
-    with pytest.raises(SystemExit, match=r"\A--device gpu: this machine has no GPU.*\Z"):  # a dot is no end of line
+    with pytest.raises(
+        SystemExit, match=r"\A--device gpu: this machine has no GPU.*\Z"
+    ):  # a dot is no end of line
         train.main([*command(folder), "--device", "gpu"])
 
 
@@ -178,14 +225,18 @@ def test_a_missing_folder_says_how_to_make_one(folder: Path) -> None:
 
 
 def test_classes_and_num_classes_must_agree(folder: Path) -> None:
-    with pytest.raises(SystemExit, match=r"got 2 classes \(normal, abnormal\), but num_classes is 3; set it to 2"):
+    with pytest.raises(
+        SystemExit, match=r"got 2 classes \(normal, abnormal\), but num_classes is 3; set it to 2"
+    ):
         train.main(command(folder, "out", "--num_classes", "3"))
 
 
 def on_processes(folder: Path, devices: int, *more: str) -> list[dict[str, str]]:
     """The metrics of a run on that many CPU processes (gloo), each step an epoch of its own."""
     output = f"on_{devices}"
-    arguments = command(folder, output, "--batch_size", "16", "--num_workers", "1", "--devices", str(devices), *more)
+    arguments = command(
+        folder, output, "--batch_size", "16", "--num_workers", "1", "--devices", str(devices), *more
+    )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     script = [sys.executable, str(PROJECT / "train.py"), *arguments]
     subprocess.run(script, check=True, capture_output=True, env=environment, cwd=PROJECT)
@@ -201,8 +252,17 @@ def test_two_processes_follow_one(folder: Path) -> None:
 
 def test_two_processes_validate_as_one_does(folder: Path) -> None:
     """9 images, an odd number; a learning rate so small that both validate the same weights."""
-    one, two = (on_processes(folder, devices, "--epochs", "1", "--lr", "1e-9")[0] for devices in (1, 2))
-    for name in ("val_loss", "val_auroc", "val_accuracy", "val_sensitivity", "val_specificity", "val_f1"):
+    one, two = (
+        on_processes(folder, devices, "--epochs", "1", "--lr", "1e-9")[0] for devices in (1, 2)
+    )
+    for name in (
+        "val_loss",
+        "val_auroc",
+        "val_accuracy",
+        "val_sensitivity",
+        "val_specificity",
+        "val_f1",
+    ):
         assert float(two[name]) == pytest.approx(float(one[name]), abs=1e-6), name
 
 
@@ -216,7 +276,9 @@ def test_augmentation_depends_on_seed_epoch_and_image_alone(folder: Path) -> Non
     assert not torch.equal(a[(4, 5)][0], a[(5, 5)][0])
 
 
-def test_images_of_another_size_are_resized_on_load(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_another_size_are_resized_on_load(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train.main(command(folder, "out", "--epochs", "1", "--image_size", "48"))
     assert "note: 25 images are resized" in capsys.readouterr().err
 
@@ -224,9 +286,13 @@ def test_images_of_another_size_are_resized_on_load(folder: Path, capsys: pytest
 def test_batch_must_divide_among_processes(folder: Path) -> None:
     from types import SimpleNamespace
 
-    data = CoronaryData(CONFIG.Config(image_size=32, patch_size=8, batch_size=8), processed.load(folder))
+    data = CoronaryData(
+        CONFIG.Config(image_size=32, patch_size=8, batch_size=8), processed.load(folder)
+    )
     data.trainer = SimpleNamespace(global_rank=0, world_size=3)  # type: ignore[assignment]
-    with pytest.raises(DataError, match=r"batch_size: got 8, wanted a multiple of 3 processes, as 6"):
+    with pytest.raises(
+        DataError, match=r"batch_size: got 8, wanted a multiple of 3 processes, as 6"
+    ):
         data.train_dataloader()
 
 
@@ -249,7 +315,9 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
     figures = checkpoint.load(Path(weights))[1]["figures"]
     assert list(figures) == ["auroc, normal or not", "auroc, soft or not", "auroc, abnormal or not"]
     assert all(low <= value <= high for value, low, high in figures.values())
-    predict.main(["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")])
+    predict.main(
+        ["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")]
+    )
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert sum(name.startswith("probability_") for name in rows[0]) == 3
 
@@ -261,15 +329,30 @@ def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Pa
     about = checkpoint.load(folder.parent / "out" / "ViT.ckpt")[1]
     assert about["preprocessing"]["mean"] is None
     picture = folder.parent / "predictions.png"
-    predict.main(["-p", str(folder / "val"), "-k", str(folder.parent / "out" / "ViT.ckpt"), "-o", str(picture)])
+    predict.main(
+        [
+            "-p",
+            str(folder / "val"),
+            "-k",
+            str(folder.parent / "out" / "ViT.ckpt"),
+            "-o",
+            str(picture),
+        ]
+    )
     (validation,) = (folder.parent / "out").glob("runs/*/validation.csv")
     own = {
-        row["path"].split("/", 1)[1]: float(row["probability_abnormal"]) for row in csv.DictReader(validation.open())
+        row["path"].split("/", 1)[1]: float(row["probability_abnormal"])
+        for row in csv.DictReader(validation.open())
     }
     said = list(csv.DictReader((folder.parent / "predictions.csv").open()))
     for row in said:  # the temperature alone lies between
         logit = (
-            np.log(own["/".join(Path(row["path"]).parts[-2:])] / (1 - own["/".join(Path(row["path"]).parts[-2:])]))
+            np.log(
+                own["/".join(Path(row["path"]).parts[-2:])]
+                / (1 - own["/".join(Path(row["path"]).parts[-2:])])
+            )
             / about["temperature"]
         )
-        assert float(row["probability_abnormal"]) == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-4)
+        assert float(row["probability_abnormal"]) == pytest.approx(
+            1 / (1 + np.exp(-logit)), abs=1e-4
+        )

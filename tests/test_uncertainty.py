@@ -30,11 +30,18 @@ def simulated(rng: np.random.Generator, images: int) -> tuple[np.ndarray, np.nda
 
 
 def test_each_class_is_covered_at_the_level() -> None:
-    rng, names, covered = np.random.default_rng(0), ["a", "b", "c"], []
+    rng = np.random.default_rng(0)
+    names = ["a", "b", "c"]
+    covered = []
     for _ in range(200):
         limit = limits(conformal_scores(*simulated(rng, 150), names), 0.8)
         labels, shares = simulated(rng, 150)
-        held = np.array([names[y] in conformal_set(row, limit) for y, row in zip(labels, shares.tolist(), strict=True)])
+        held = np.array(
+            [
+                names[y] in conformal_set(row, limit)
+                for y, row in zip(labels, shares.tolist(), strict=True)
+            ]
+        )
         covered.append([held[labels == k].mean() for k in range(3)])
     assert np.mean(covered, axis=0) == pytest.approx([0.806] * 3, abs=0.02)
 
@@ -61,8 +68,21 @@ def test_scores_are_rounded_up_so_that_a_sure_class_stays_in_its_own_set() -> No
 
 def predicted(tmp_path: Path, path: Path, *more: str, **changes: object) -> list[dict[str, str]]:
     checkpoint.save(contents(**changes), tmp_path / "u.ckpt")
-    predict.main(["-p", str(path), "-k", str(tmp_path / "u.ckpt"), "-o", str(tmp_path / "o" / "a.png"), *more,
-                  "--num_images", "1", "--method", "attention"])  # fmt: skip
+    predict.main(
+        [
+            "-p",
+            str(path),
+            "-k",
+            str(tmp_path / "u.ckpt"),
+            "-o",
+            str(tmp_path / "o" / "a.png"),
+            *more,
+            "--num_images",
+            "1",
+            "--method",
+            "attention",
+        ]
+    )
     return table(tmp_path / "o" / "predictions.csv")
 
 
@@ -70,13 +90,24 @@ def test_sets_reach_the_table_at_the_level_that_is_asked_for(
     tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scores = {"normal": [0.0] * 8 + [1.0] * 2, "abnormal": [1.0] * 10}
-    assert {row["set"] for row in predicted(tmp_path, folder / "val", conformal_scores=scores)} == {"normal;abnormal"}
+    assert {row["set"] for row in predicted(tmp_path, folder / "val", conformal_scores=scores)} == {
+        "normal;abnormal"
+    }
     assert "too few" not in capsys.readouterr().err
-    low = predicted(tmp_path, folder / "val", "--level", "0.5", conformal_scores=scores | {"abnormal": [0.0] * 10})
+    low = predicted(
+        tmp_path,
+        folder / "val",
+        "--level",
+        "0.5",
+        conformal_scores=scores | {"abnormal": [0.0] * 10},
+    )
     assert {row["set"] for row in low} == {"none"}
     high = predicted(tmp_path, folder / "val", "--level", "0.99", conformal_scores=scores)
     assert {row["set"] for row in high} == {"normal;abnormal"}
-    assert "too few validation images of class normal, abnormal for this --level" in capsys.readouterr().err
+    assert (
+        "too few validation images of class normal, abnormal for this --level"
+        in capsys.readouterr().err
+    )
 
 
 def test_an_older_checkpoint_leaves_the_columns_empty(tmp_path: Path, folder: Path) -> None:
@@ -85,13 +116,17 @@ def test_an_older_checkpoint_leaves_the_columns_empty(tmp_path: Path, folder: Pa
 
 
 @pytest.mark.parametrize("level", ["0", "1", "90"])
-def test_a_level_that_is_no_share_is_refused(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_level_that_is_no_share_is_refused(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         predict.parse(["--Path", "a", "--level", level])
     assert "wanted more than 0 and less than 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("scores", [[0.1], {"normal": [0.1]}, {"normal": [[0.1]], "abnormal": [0.1]}])
+@pytest.mark.parametrize(
+    "scores", [[0.1], {"normal": [0.1]}, {"normal": [[0.1]], "abnormal": [0.1]}]
+)
 def test_scores_of_another_form_are_refused(tmp_path: Path, scores: object) -> None:
     checkpoint.save(contents(conformal_scores=scores), tmp_path / "a.ckpt")
     with pytest.raises(CheckpointError, match="do not fit"):
@@ -106,14 +141,18 @@ def test_a_training_image_is_known_by_its_source_and_by_its_prepared_file(
     trained = {sample.path: sample for sample in done.of("train")}
     digests = [sample.sha256 for sample in trained.values()]
     rows = predicted(tmp_path, tmp_path / "P", training_images_sha256=digests)
-    assert {row["path"].removeprefix(f"{tmp_path}/P/") for row in rows if row["in_training"] == "yes"} == set(trained)
+    assert {
+        row["path"].removeprefix(f"{tmp_path}/P/") for row in rows if row["in_training"] == "yes"
+    } == set(trained)
     assert f"note: {len(trained)} of {len(rows)} images were in training" in capsys.readouterr().err
     sources = {str(raw / sample.source) for sample in trained.values()}
     rows = predicted(tmp_path, raw, training_images_sha256=digests)
     assert {row["path"] for row in rows if row["in_training"] == "yes"} == sources
 
 
-def test_a_training_image_is_known_in_another_file_format(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_a_training_image_is_known_in_another_file_format(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
     source = pictures() / "normal" / "p00.png"
     cv2.imwrite(str(tmp_path / "same.bmp"), cv2.imread(str(source)))
     one, other = gather([source, tmp_path / "same.bmp"], ["normal", "abnormal"])
@@ -132,22 +171,49 @@ def test_an_image_of_a_folder_without_manifest_is_known_by_its_file(tmp_path: Pa
         assert sample.sha256 in item.digests(HOW)
 
 
-def test_a_run_leaves_all_that_predict_needs(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("report.html.of_validation", lambda *_: None)  # takes its time, and is not asked here
+def test_a_run_leaves_all_that_predict_needs(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "report.html.of_validation", lambda *_: None
+    )  # takes its time, and is not asked here
     CONFIG.write(CONFIGURATION, tmp_path / "config.yml")
-    train.main(["--Config", str(tmp_path / "config.yml"), "--data_folder", str(folder), "--OUTPUT",
-                str(tmp_path), "--device=cpu", "--num_workers=0", "--epochs=1"])  # fmt: skip
+    train.main(
+        [
+            "--Config",
+            str(tmp_path / "config.yml"),
+            "--data_folder",
+            str(folder),
+            "--OUTPUT",
+            str(tmp_path),
+            "--device=cpu",
+            "--num_workers=0",
+            "--epochs=1",
+        ]
+    )
     predict.main(
-        ["-p", str(folder), "-k", str(tmp_path / "ViT.ckpt"), "-o", str(tmp_path / "o" / "a.png"), "--num_images=1"]
+        [
+            "-p",
+            str(folder),
+            "-k",
+            str(tmp_path / "ViT.ckpt"),
+            "-o",
+            str(tmp_path / "o" / "a.png"),
+            "--num_images=1",
+        ]
     )
     rows = table(tmp_path / "o" / "predictions.csv")
-    assert {row["set"] for row in rows} == {"normal;abnormal"}  # two validation images of each class are too few
+    assert {row["set"] for row in rows} == {
+        "normal;abnormal"
+    }  # two validation images of each class are too few
     assert {row["in_training"] == "yes" for row in rows if "/train/" in row["path"]} == {True}
     assert {row["in_training"] == "yes" for row in rows if "/val/" in row["path"]} == {False}
     assert all(float(row["unlike"]) <= 1 for row in rows if "/val/" in row["path"])
 
 
-def test_how_many_images_are_unlike_is_said(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_how_many_images_are_unlike_is_said(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = checkpoint.build_model(contents()["config"]).eval()
     noise = torch.randn(20, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     near = familiarity.fit(source, [noise], [noise[:5]]).state_dict()

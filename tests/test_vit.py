@@ -13,9 +13,16 @@ from vit.encoder import MLP, EncoderBlock
 from vit.model import VisionTransformer
 
 SIZES: dict[str, Any] = {
-    "image_size": (24, 40), "patch_size": 8, "num_channels": 3, "num_classes": 5, "embedding_size": 32,
-    "num_hidden_layers": 3, "num_heads": 4, "mlp_ratio": 1.5, "eps": 1e-6,
-}  # fmt: skip
+    "image_size": (24, 40),
+    "patch_size": 8,
+    "num_channels": 3,
+    "num_classes": 5,
+    "embedding_size": 32,
+    "num_hidden_layers": 3,
+    "num_heads": 4,
+    "mlp_ratio": 1.5,
+    "eps": 1e-6,
+}
 SQUARE = {**SIZES, "image_size": 40}
 
 Weights = dict[str, Tensor]
@@ -31,7 +38,9 @@ def blocks_of(model: VisionTransformer) -> list[EncoderBlock]:
 
 
 def shaken(model: Model) -> Model:
-    """The model in eval mode, every parameter moved: no bias is zero, no norm is one, attention is uneven."""
+    """The model in eval mode, every parameter moved: no bias is zero, no norm is one, attention is
+    uneven.
+    """
     torch.manual_seed(3)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -51,7 +60,9 @@ def logits_and_gradient(model: Callable[[Tensor], Tensor], images: Tensor) -> tu
     return logits.detach(), torch.autograd.grad((logits * factors).sum(), images)[0]
 
 
-def assert_same_function(one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor], images: Tensor) -> None:
+def assert_same_function(
+    one: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor], images: Tensor
+) -> None:
     logits, gradient = logits_and_gradient(one, images)
     other_logits, other_gradient = logits_and_gradient(other, images)
     assert logits.std() > 0.1, "logits too even to tell two models apart"
@@ -66,7 +77,10 @@ def renamed(theirs: Weights, names: dict[str, str]) -> Weights:
         for old, new in names.items():
             name = name.replace(old, new)
         if "qkv" in name:
-            ours |= {name.replace("qkv", part): weight.chunk(3)[i] for i, part in enumerate(("query", "key", "value"))}
+            ours |= {
+                name.replace("qkv", part): weight.chunk(3)[i]
+                for i, part in enumerate(("query", "key", "value"))
+            }
         else:
             ours[name] = weight
     ours.setdefault("embeddings.registers", torch.zeros(1, 0, SIZES["embedding_size"]))
@@ -109,9 +123,16 @@ def from_torchvision(theirs: Weights) -> Weights:
 def timm_model(**options: Any) -> nn.Module:
     timm = pytest.importorskip("timm.models.vision_transformer")
     theirs: nn.Module = timm.VisionTransformer(
-        img_size=SIZES["image_size"], patch_size=8, in_chans=3, num_classes=5, embed_dim=32, depth=3, num_heads=4,
-        mlp_ratio=1.5, **options,
-    )  # fmt: skip
+        img_size=SIZES["image_size"],
+        patch_size=8,
+        in_chans=3,
+        num_classes=5,
+        embed_dim=32,
+        depth=3,
+        num_heads=4,
+        mlp_ratio=1.5,
+        **options,
+    )
     return shaken(theirs)
 
 
@@ -134,10 +155,14 @@ def test_registers_are_those_of_timm() -> None:
 
 
 @pytest.mark.parametrize("representation_size", [0, 12])
-def test_same_weights_give_the_logits_and_gradients_of_torchvision(representation_size: int) -> None:
+def test_same_weights_give_the_logits_and_gradients_of_torchvision(
+    representation_size: int,
+) -> None:
     torchvision = pytest.importorskip("torchvision.models")
     hidden_head = {"representation_size": representation_size or None}
-    theirs = shaken(torchvision.VisionTransformer(40, 8, 3, 4, 32, 48, num_classes=5, **hidden_head))
+    theirs = shaken(
+        torchvision.VisionTransformer(40, 8, 3, 4, 32, 48, num_classes=5, **hidden_head)
+    )
     ours = VisionTransformer(**SQUARE, representation_size=representation_size).eval()
     ours.load_state_dict(from_torchvision(theirs.state_dict()))
     assert_same_function(ours, theirs, pictures(40, 40))
@@ -161,7 +186,9 @@ def test_the_short_cut_of_the_last_block_changes_nothing(depth: int) -> None:
 
 
 def test_arguments_set_the_shapes() -> None:
-    model = vit(image_size=(16, 48), num_channels=1, num_classes=7, mlp_ratio=3, num_hidden_layers=2)
+    model = vit(
+        image_size=(16, 48), num_channels=1, num_classes=7, mlp_ratio=3, num_hidden_layers=2
+    )
     assert model.grid == (2, 6)
     assert model(torch.zeros(2, 1, 16, 48)).shape == (2, 7)
     assert len(model.blocks) == 2
@@ -172,7 +199,9 @@ def test_arguments_set_the_shapes() -> None:
 
 def test_no_qkv_bias_leaves_out_those_three_alone() -> None:
     gone = set(vit().state_dict()) - set(vit(qkv_bias=False).state_dict())
-    assert gone == {f"blocks.{i}.attention.{part}.bias" for i in range(3) for part in ("query", "key", "value")}
+    assert gone == {
+        f"blocks.{i}.attention.{part}.bias" for i in range(3) for part in ("query", "key", "value")
+    }
 
 
 def test_defaults_are_the_published_model() -> None:
@@ -220,7 +249,11 @@ def test_each_dropout_reaches_its_layers() -> None:
     model = vit(hidden_dropout_prob=0.1, attention_dropout=0.3)
     assert model.embeddings.dropout.p == 0.1
     for block in blocks_of(model):
-        assert (block.attention.dropout.p, block.attention.projection_dropout.p, block.mlp.dropout.p) == (0.3, 0.1, 0.1)
+        assert (
+            block.attention.dropout.p,
+            block.attention.projection_dropout.p,
+            block.mlp.dropout.p,
+        ) == (0.3, 0.1, 0.1)
 
 
 def share_of_zeros(x: Tensor) -> float:
@@ -233,7 +266,8 @@ def test_hidden_dropout_acts_on_the_embedded_tokens() -> None:
 
 
 def test_hidden_dropout_acts_on_both_layers_of_the_mlp() -> None:
-    mlp, between = shaken(MLP(32, 48, dropout=0.3)).train(), list[Tensor]()
+    mlp = shaken(MLP(32, 48, dropout=0.3)).train()
+    between = list[Tensor]()
     mlp.fc2.register_forward_pre_hook(lambda _, inputs: between.append(inputs[0]))
     assert share_of_zeros(mlp(torch.randn(2, 17, 32))) == pytest.approx(0.3, abs=0.06)
     assert share_of_zeros(between[0]) == pytest.approx(0.3, abs=0.06)

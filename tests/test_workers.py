@@ -18,7 +18,9 @@ def failing(number: int) -> None:
 
 
 def test_what_is_given_back_is_in_order() -> None:
-    assert on_all_cores(squared, range(50), "squaring", 4, workers=2) == [number**2 for number in range(50)]
+    assert on_all_cores(squared, range(50), "squaring", 4, workers=2) == [
+        number**2 for number in range(50)
+    ]
 
 
 def test_a_failure_stops_what_is_under_way_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:

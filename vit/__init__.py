@@ -1,1 +1,3 @@
-"""A Vision Transformer written from torch primitives, its training module, checkpoint and explanations."""
+"""A Vision Transformer written from torch primitives, its training module, checkpoint and
+explanations.
+"""

@@ -1,6 +1,8 @@
-"""What a checkpoint's file holds, checked by the standard library alone: nothing here imports torch.
+"""What a checkpoint's file holds, checked by the standard library alone: nothing here imports
+torch.
 
-So a hostile file is refused within a moment and in little memory, before the program that it was made for is there.
+So a hostile file is refused within a moment and in little memory, before the program that it was
+made for is there.
 """
 
 import io
@@ -9,12 +11,34 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-BYTES = {"Float": 4, "Double": 8, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1,
-         "Bool": 1}  # fmt: skip
+BYTES = {
+    "Float": 4,
+    "Double": 8,
+    "Half": 2,
+    "BFloat16": 2,
+    "Long": 8,
+    "Int": 4,
+    "Short": 2,
+    "Char": 1,
+    "Byte": 1,
+    "Bool": 1,
+}
 STORAGES = {f"torch {kind}Storage": size for kind, size in BYTES.items()}
-TENSOR, ORDERED = "torch._utils _rebuild_tensor_v2", "collections OrderedDict"
-MOST_DIMENSIONS, MOST_TENSORS = 8, 100_000
-VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "NONE", "NEWTRUE", "NEWFALSE"}
+TENSOR = "torch._utils _rebuild_tensor_v2"
+ORDERED = "collections OrderedDict"
+MOST_DIMENSIONS = 8
+MOST_TENSORS = 100_000
+VALUES = {
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "NONE",
+    "NEWTRUE",
+    "NEWFALSE",
+}
 FILLED = object()  # stands for a list or a tensor
 
 
@@ -23,7 +47,9 @@ class _Nested(tuple[Any, ...]):
 
 
 class _Ordered(set[Any]):
-    """The keys of an ordered dictionary, which may bring its ``_metadata`` once; a plain one's are in a set."""
+    """The keys of an ordered dictionary, which may bring its ``_metadata`` once; a plain one's are
+    in a set.
+    """
 
     built = False
 
@@ -33,26 +59,35 @@ class CheckpointError(ValueError):
 
 
 def screened(path: Path) -> io.BytesIO:
-    """A copy of the archive in memory whose parts are whole and whose plan holds plain types and tensors alone.
+    """A copy of the archive in memory whose parts are whole and whose plan holds plain types and
+    tensors alone.
 
-    zipfile reads each part and checks its sum; the plan is followed step by step, and none of its names is looked up.
+    zipfile reads each part and checks its sum; the plan is followed step by step, and none of its
+    names is looked up.
 
     Raises:
         CheckpointError: missing, damaged, no checkpoint, or holding more than that.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; python train.py --Config config.yml makes one")
+        raise CheckpointError(
+            f"{path}: no such file; python train.py --Config config.yml makes one"
+        )
     checked = io.BytesIO()
     try:
         with zipfile.ZipFile(path) as archive, zipfile.ZipFile(checked, "w") as copy:
-            parts, names = archive.infolist(), archive.namelist()
-            folders, spellings = {name.partition("/")[0] for name in names}, {name.lower() for name in names}
+            parts = archive.infolist()
+            names = archive.namelist()
+            folders = {name.partition("/")[0] for name in names}
+            spellings = {name.lower() for name in names}
             if len(folders) != 1 or len(spellings) < len(names):
                 raise ValueError("no folder or several, or a part that is there twice")
             sizes = {part.filename.partition("/")[2]: part.file_size for part in parts}
             if not {"data.pkl", "version"} <= sizes.keys() or "constants.pkl" in sizes:
                 raise ValueError("other parts than torch.save writes")
-            if any(part.compress_type for part in parts) or sum(part.file_size for part in parts) > path.stat().st_size:
+            if (
+                any(part.compress_type for part in parts)
+                or sum(part.file_size for part in parts) > path.stat().st_size
+            ):
                 raise ValueError("packed parts, or such that are larger than the file")
             for part in parts:
                 content = archive.read(part)  # raises if its checksum differs
@@ -70,13 +105,18 @@ def screened(path: Path) -> io.BytesIO:
 
 
 def _follow(plan: bytes, sizes: dict[str, int]) -> None:
-    """Go through a pickle as far as its tensors and the keys of its dictionaries can be told; ``sizes`` in bytes.
+    """Go through a pickle as far as its tensors and the keys of its dictionaries can be told;
+    ``sizes`` in bytes.
 
     Raises:
-        ValueError, LookupError, TypeError, AttributeError: it does anything that ``torch.save`` does not do with plain
-            types, or it says that a tensor, or its storage, is larger than what is there.
+        ValueError, LookupError, TypeError, AttributeError: it does anything that ``torch.save``
+            does not do with plain types, or it says that a tensor, or its storage, is larger than
+            what is there.
     """
-    stack, marks, memo, tensors = list[Any](), list[int](), dict[Any, Any](), 0
+    stack = list[Any]()
+    marks = list[int]()
+    memo = dict[Any, Any]()
+    tensors = 0
 
     def taken(count: int) -> tuple[Any, ...]:
         items = tuple(stack[len(stack) - count :])
@@ -94,17 +134,29 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
         elif name in ("EMPTY_DICT", "EMPTY_LIST"):
             stack.append(set() if name == "EMPTY_DICT" else FILLED)
         elif name in ("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"):
-            items = taken(len(stack) - marks.pop() if name == "TUPLE" else int(name[-1]) if name[-1].isdigit() else 0)
+            items = taken(
+                len(stack) - marks.pop()
+                if name == "TUPLE"
+                else int(name[-1])
+                if name[-1].isdigit()
+                else 0
+            )
             if any(isinstance(item, _Nested) for item in items):
                 raise ValueError("tuples so deep that hashing them may end the process")
-            stack.append(_Nested(items) if any(isinstance(item, tuple) for item in items) else items)
+            stack.append(
+                _Nested(items) if any(isinstance(item, tuple) for item in items) else items
+            )
         elif name in ("BINPUT", "LONG_BINPUT") and said == len(memo):
             memo[said] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(memo[said])
         elif name == "BINPERSID":
             kind, storage, key, _, count = stack.pop()
-            if kind != "storage" or type(count) is not int or STORAGES[storage] * count != sizes[f"data/{key}"]:
+            if (
+                kind != "storage"
+                or type(count) is not int
+                or STORAGES[storage] * count != sizes[f"data/{key}"]
+            ):
                 raise ValueError("a storage of another size than its part")
             stack.append(count)
             tensors += 1
@@ -120,8 +172,13 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
                 raise ValueError("a call")
         elif name in ("SETITEM", "SETITEMS"):
             keys = taken(len(stack) - marks.pop() if name == "SETITEMS" else 2)[::2]
-            if not all(isinstance(key, str | None) or (isinstance(key, int) and abs(key) < 1 << 31) for key in keys):
-                raise ValueError("a key that is no plain value, or one of many that could be made to collide")
+            if not all(
+                isinstance(key, str | None) or (isinstance(key, int) and abs(key) < 1 << 31)
+                for key in keys
+            ):
+                raise ValueError(
+                    "a key that is no plain value, or one of many that could be made to collide"
+                )
             stack[-1].update(keys)
         elif name == "BUILD":
             (state,) = taken(1)
@@ -136,7 +193,9 @@ def _follow(plan: bytes, sizes: dict[str, int]) -> None:
             raise ValueError("tensors without end")
 
 
-def _within(count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any) -> None:
+def _within(
+    count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+) -> None:
     """Raise ValueError if a tensor does not lie within the ``count`` numbers of its storage."""
     if len(shape) > MOST_DIMENSIONS:
         raise ValueError("a tensor of many dimensions")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 @contextmanager
 def explicit_attention(module: nn.Module) -> Iterator[None]:
-    """Inside this context every SelfAttention of ``module`` works out its probabilities, where a hook can read them.
+    """Inside this context every SelfAttention of ``module`` works out its probabilities, where a
+    hook can read them.
 
     The fused kernel never holds them. Same weights, same logits: only memory and time differ.
     """
@@ -25,7 +26,8 @@ def explicit_attention(module: nn.Module) -> Iterator[None]:
 
 
 class SelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V in each head (Vaswani et al. 2017, eq. 1), heads joined and projected.
+    """softmax(Q K^T / sqrt(d)) V in each head (Vaswani et al. 2017, eq. 1), heads joined and
+    projected.
 
     Args:
         embedding_size: width of a token, D.
@@ -48,18 +50,25 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         if embedding_size % num_heads:
-            raise ValueError(f"embedding_size {embedding_size} is not divisible by num_heads {num_heads}")
-        self.num_heads, self.fused = num_heads, True
+            raise ValueError(
+                f"embedding_size {embedding_size} is not divisible by num_heads {num_heads}"
+            )
+        self.num_heads = num_heads
+        self.fused = True
         self.query = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
         self.key = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
         self.value = nn.Linear(embedding_size, embedding_size, bias=qkv_bias)
-        self.probabilities = nn.Identity()  # a place for hooks; only the explicit path passes through
+        self.probabilities = (
+            nn.Identity()
+        )  # a place for hooks; only the explicit path passes through
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Linear(embedding_size, embedding_size)
         self.projection_dropout = nn.Dropout(projection_dropout)
 
     def forward(self, x: Tensor, num_outputs: int | None = None) -> Tensor:
-        """(B, N, D) tokens to (B, M, D) tokens: the first M = ``num_outputs`` of them, by default all N."""
+        """(B, N, D) tokens to (B, M, D) tokens: the first M = ``num_outputs`` of them, by default
+        all N.
+        """
         query = self._split_heads(self.query(x[:, :num_outputs]))  # (B, heads, M, d)
         key = self._split_heads(self.key(x))  # (B, heads, N, d)
         value = self._split_heads(self.value(x))  # (B, heads, N, d)
@@ -70,7 +79,11 @@ class SelfAttention(nn.Module):
             scores = (query * query.shape[-1] ** -0.5) @ key.transpose(2, 3)  # (B, heads, M, N)
             probabilities = self.probabilities(scores.softmax(dim=-1))
             heads = self.dropout(probabilities) @ value
-        return self.projection_dropout(self.projection(heads.transpose(1, 2).flatten(2)))  # (B, M, D)
+        return self.projection_dropout(
+            self.projection(heads.transpose(1, 2).flatten(2))
+        )  # (B, M, D)
 
     def _split_heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.num_heads, -1).transpose(1, 2)  # (B, N, D) -> (B, heads, N, d)
+        return x.view(*x.shape[:2], self.num_heads, -1).transpose(
+            1, 2
+        )  # (B, N, D) -> (B, heads, N, d)

@@ -24,7 +24,9 @@ def accelerator(device: str) -> str:
         )
     if device == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("--device mps: this machine has none; use --device cpu or --device auto")
-    return {"auto": "gpu" if torch.cuda.is_available() else "cpu", "cuda": "gpu"}.get(device, device)
+    return {"auto": "gpu" if torch.cuda.is_available() else "cpu", "cuda": "gpu"}.get(
+        device, device
+    )
 
 
 def torch_device(device: str) -> torch.device:
@@ -41,10 +43,14 @@ def precision(wanted: str, accelerator: str) -> str:
 
 @contextmanager
 def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
-    """Leave with one line and a status where the machine or the device has no room for what the block does."""
+    """Leave with one line and a status where the machine or the device has no room for what the
+    block does.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not isinstance(
+            error, MemoryError | torch.OutOfMemoryError
+        ) and "can't allocate memory" not in str(error):
             raise
         sys.exit(f"out of memory: {advice}")

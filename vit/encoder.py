@@ -34,12 +34,16 @@ class EncoderBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embedding_size, eps=eps)
-        self.attention = SelfAttention(embedding_size, num_heads, qkv_bias, attention_dropout, dropout)
+        self.attention = SelfAttention(
+            embedding_size, num_heads, qkv_bias, attention_dropout, dropout
+        )
         self.norm2 = nn.LayerNorm(embedding_size, eps=eps)
         self.mlp = MLP(embedding_size, int(embedding_size * mlp_ratio), dropout)
 
     def forward(self, x: Tensor, num_outputs: int | None = None) -> Tensor:
-        """(B, N, D) tokens to (B, M, D) tokens: the first M = ``num_outputs`` of them, by default all N."""
+        """(B, N, D) tokens to (B, M, D) tokens: the first M = ``num_outputs`` of them, by default
+        all N.
+        """
         x = x[:, :num_outputs] + self.attention(self.norm1(x), num_outputs)
         x = x + self.mlp(self.norm2(x))
         return x

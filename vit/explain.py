@@ -1,7 +1,8 @@
 """Where the model looked, by methods that stand outside the model.
 
-Every method gives the evidence for one class in each patch, from the tokens' own computation: CLS and registers are
-left out, what speaks against the class counts as none, and a map is scaled so that 1 is an even share.
+Every method gives the evidence for one class in each patch, from the tokens' own computation: CLS
+and registers are left out, what speaks against the class counts as none, and a map is scaled so
+that 1 is an even share.
 """
 
 import math
@@ -35,7 +36,9 @@ Answer = tuple[Tensor, Tensor]  # (B, classes) logits; (B, 1 + R + K) evidence o
 
 
 def log_odds(logits: Tensor, target: Tensor) -> Tensor:
-    """(B, K) logits to (B,) log odds of the target class against all others: what its probability stands on."""
+    """(B, K) logits to (B,) log odds of the target class against all others: what its probability
+    stands on.
+    """
     others = logits.masked_fill(nn.functional.one_hot(target, logits.shape[1]).bool(), -math.inf)
     return logits.gather(1, target[:, None])[:, 0] - others.logsumexp(dim=1)
 
@@ -43,8 +46,8 @@ def log_odds(logits: Tensor, target: Tensor) -> Tensor:
 def _cls_attention(asked: _Asked) -> Answer:
     """Attention of the CLS token in one block, the last by default, mean over heads.
 
-    Dosovitskiy et al. 2021, section 4.5; Caron et al. 2021, "Emerging Properties in Self-Supervised Vision
-    Transformers". The published kind of picture; it knows no class.
+    Dosovitskiy et al. 2021, section 4.5; Caron et al. 2021, "Emerging Properties in Self-Supervised
+    Vision Transformers". The published kind of picture; it knows no class.
     """
     number = (asked.blocks.stop or len(asked.model.blocks)) - 1
     with torch.no_grad(), attention_maps(asked.model, number - len(asked.model.blocks)) as maps:
@@ -53,7 +56,8 @@ def _cls_attention(asked: _Asked) -> Answer:
 
 
 def _rollout(asked: _Asked) -> Answer:
-    """Attention multiplied through the blocks, half of each token staying where it is; it knows no class.
+    """Attention multiplied through the blocks, half of each token staying where it is; it knows no
+    class.
 
     Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
     """
@@ -64,7 +68,8 @@ def _rollout(asked: _Asked) -> Answer:
 
 
 def _gradient_rollout(asked: _Asked) -> Answer:
-    """Rollout of the positive part of attention times the gradient of the class in it, rows summing to 1.
+    """Rollout of the positive part of attention times the gradient of the class in it, rows summing
+    to 1.
 
     Rollout as in Abnar and Zuidema 2020 with the weights of Chefer et al. 2021b, equation 5.
     """
@@ -75,25 +80,30 @@ def _gradient_rollout(asked: _Asked) -> Answer:
 def _relevance(asked: _Asked) -> Answer:
     """Relevance handed down through the blocks by attention times the gradient of the class in it.
 
-    Chefer, Gur and Wolf 2021b, "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder
-    Transformers", equations 5 and 6.
+    Chefer, Gur and Wolf 2021b, "Generic Attention-model Explainability for Interpreting Bi-Modal
+    and Encoder-Decoder Transformers", equations 5 and 6.
     """
     logits, fused = _weighted(asked)
     return logits, _down(fused, _step)
 
 
 def _legrad(asked: _Asked) -> Answer:
-    """Gradient, in each block's attention, of the class as the head would judge that block's CLS token; summed.
+    """Gradient, in each block's attention, of the class as the head would judge that block's CLS
+    token; summed.
 
-    Bousselham et al. 2024, "LeGrad: An Explainability Method for Vision Transformers via Feature Formation
-    Sensitivity", equations 5 to 9, for a CLS token.
+    Bousselham et al. 2024, "LeGrad: An Explainability Method for Vision Transformers via Feature
+    Formation Sensitivity", equations 5 to 9, for a CLS token.
     """
-    model, scores = asked.model, list[Tensor]()
+    model = asked.model
+    scores = list[Tensor]()
 
     def judge(_: nn.Module, __: tuple[Tensor, ...], tokens: Tensor) -> None:
         scores.append(log_odds(model.head(model.norm(tokens[:, 0])), asked.target))
 
-    hooks = [block.register_forward_pre_hook(lambda _, given: (given[0].detach(),)) for block in model.blocks]
+    hooks = [
+        block.register_forward_pre_hook(lambda _, given: (given[0].detach(),))
+        for block in model.blocks
+    ]
     try:
         hooks += [block.register_forward_hook(judge) for block in model.blocks]
         with still(model), attention_maps(model) as maps:
@@ -108,7 +118,8 @@ def _legrad(asked: _Asked) -> Answer:
 
 
 def _grad_cam(asked: _Asked) -> Answer:
-    """Tokens that enter one block, the last by default, weighted by the mean gradient of the class in each channel.
+    """Tokens that enter one block, the last by default, weighted by the mean gradient of the class
+    in each channel.
 
     Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, a token being a place. It has no heads.
     """
@@ -123,13 +134,15 @@ def _grad_cam(asked: _Asked) -> Answer:
 def _occlusion(asked: _Asked) -> Answer:
     """Fall of the log odds when a patch is painted in the mean grey; a forward pass for each patch.
 
-    Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2. Blocks and heads
-    do not matter to it.
+    Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2.
+    Blocks and heads do not matter to it.
     """
-    model, size = asked.model, asked.model.embeddings.patch_embedding.patch_size
+    model = asked.model
+    size = asked.model.embeddings.patch_embedding.patch_size
     with torch.no_grad():
         logits = model(asked.images)
-        before, falls = log_odds(logits, asked.target), []
+        before = log_odds(logits, asked.target)
+        falls = []
         for number in range(math.prod(model.grid)):
             row, column = divmod(number, model.grid[1])
             painted = asked.images.clone()
@@ -138,14 +151,24 @@ def _occlusion(asked: _Asked) -> Answer:
         evidence = torch.stack(falls, dim=1)  # (B, N)
         kept = model.embeddings.kept(asked.images)
         evidence = evidence if kept is None else evidence.gather(1, kept)
-    return logits, torch.cat([evidence.new_zeros(len(evidence), model.num_prefix_tokens), evidence], dim=1)
+    return logits, torch.cat(
+        [evidence.new_zeros(len(evidence), model.num_prefix_tokens), evidence], dim=1
+    )
 
 
 METHODS: dict[str, Callable[[_Asked], Answer]] = {
-    "attention": _cls_attention, "rollout": _rollout, "gradient-rollout": _gradient_rollout, "relevance": _relevance,
-    "legrad": _legrad, "grad-cam": _grad_cam, "occlusion": _occlusion,
-}  # fmt: skip
-WITHOUT = {"grad-cam": ("head",), "occlusion": ("layer", "head")}  # what a method does not tell apart
+    "attention": _cls_attention,
+    "rollout": _rollout,
+    "gradient-rollout": _gradient_rollout,
+    "relevance": _relevance,
+    "legrad": _legrad,
+    "grad-cam": _grad_cam,
+    "occlusion": _occlusion,
+}
+WITHOUT = {
+    "grad-cam": ("head",),
+    "occlusion": ("layer", "head"),
+}  # what a method does not tell apart
 
 
 def explain(
@@ -164,20 +187,25 @@ def explain(
         model: in eval mode.
         images: (B, C, H, W), standardised.
         target: class, or one for each image, (B,); by default the last, positive one.
-        layer: the block, from 0, that alone is asked; by default all, or the last where a method looks at one.
+        layer: the block, from 0, that alone is asked; by default all, or the last where a method
+            looks at one.
         head: the attention head, from 0, that alone is asked; by default all.
 
     Returns:
-        (B, K) logits and (B, grid height, grid width) maps, none negative, with a mean of 1 (all 0 where nothing speaks
+        (B, K) logits and (B, grid height, grid width) maps, none negative, with a mean of 1 (all 0
+            where nothing speaks
         for the class). Patches that the model leaves out are NaN: not seen.
 
     Raises:
-        ExplanationError: no such method, class, block or head, or one that the method does not tell apart.
+        ExplanationError: no such method, class, block or head, or one that the method does not tell
+            apart.
     """
     target = model.num_classes - 1 if target is None else target
     check(model, method, target, layer, head)
     wanted = torch.as_tensor(target, device=images.device).expand(len(images))
-    blocks, own = (slice(None) if number is None else slice(number, number + 1) for number in (layer, head))
+    blocks, own = (
+        slice(None) if number is None else slice(number, number + 1) for number in (layer, head)
+    )
     logits, evidence = METHODS[method](_Asked(model, images, wanted, blocks, own))
     return logits.detach(), _as_maps(model, images, evidence[:, None])[:, 0]
 
@@ -186,8 +214,10 @@ def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> di
     """What ``explain`` says by each method that rests on attention, all from one pass each way.
 
     Returns:
-        Under the name of a method (B, 1, grid height, grid width); under "heads of attention" and "heads of relevance"
-        (B, L * (1 + H), grid height, grid width): of each block first the mean over its heads, then each head.
+        Under the name of a method (B, 1, grid height, grid width); under "heads of attention" and
+            "heads of relevance"
+        (B, L * (1 + H), grid height, grid width): of each block first the mean over its heads, then
+            each head.
     """
     wanted = torch.full((len(images),), target, device=images.device)
     with still(model), attention_maps(model) as maps:
@@ -195,16 +225,26 @@ def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> di
     with torch.no_grad():
         weighted = [slope.mul_(each).relu_() for slope, each in zip(slopes, maps, strict=True)]
         plain, fused = ([each.mean(dim=1) for each in every] for every in (maps, weighted))
-        walks = {"relevance": (fused, _step), "rollout": (plain, _stay), "gradient-rollout": (fused, _share)}
+        walks = {
+            "relevance": (fused, _step),
+            "rollout": (plain, _stay),
+            "gradient-rollout": (fused, _share),
+        }
         evidence = {name: _down(*walk)[:, None] for name, walk in walks.items()}
         for name, every in (("heads of attention", maps), ("heads of relevance", weighted)):
-            heads = torch.stack([each[:, :, 0] for each in every], dim=1)  # (B, L, H, 1 + R + K), the CLS row
-            evidence[name] = torch.cat([heads.mean(dim=2, keepdim=True), heads], dim=2).flatten(1, 2)
+            heads = torch.stack(
+                [each[:, :, 0] for each in every], dim=1
+            )  # (B, L, H, 1 + R + K), the CLS row
+            evidence[name] = torch.cat([heads.mean(dim=2, keepdim=True), heads], dim=2).flatten(
+                1, 2
+            )
         return {name: _as_maps(model, images, each) for name, each in evidence.items()}
 
 
 def _as_maps(model: VisionTransformer, images: Tensor, evidence: Tensor) -> Tensor:
-    """(B, M, 1 + R + K) evidence of each token to (B, M, grid height, grid width) maps, as ``explain`` gives them."""
+    """(B, M, 1 + R + K) evidence of each token to (B, M, grid height, grid width) maps, as
+    ``explain`` gives them.
+    """
     evidence = evidence.detach()[..., model.num_prefix_tokens :].clamp_min(0)  # (B, M, K)
     maps = evidence / evidence.mean(dim=2, keepdim=True).clamp_min(1e-12)
     kept = model.embeddings.kept(images)
@@ -215,7 +255,11 @@ def _as_maps(model: VisionTransformer, images: Tensor, evidence: Tensor) -> Tens
 
 
 def check(
-    model: VisionTransformer, method: str, target: int | Tensor, layer: int | None = None, head: int | None = None
+    model: VisionTransformer,
+    method: str,
+    target: int | Tensor,
+    layer: int | None = None,
+    head: int | None = None,
 ) -> None:
     """Raise ExplanationError unless ``explain`` can answer this."""
     if method not in METHODS:
@@ -223,23 +267,30 @@ def check(
     classes = torch.as_tensor(target)
     for name, value, count in (
         *(("target", int(each), model.num_classes) for each in (classes.min(), classes.max())),
-        ("layer", layer, len(model.blocks)), ("head", head, model.num_heads)
-    ):  # fmt: skip
+        ("layer", layer, len(model.blocks)),
+        ("head", head, model.num_heads),
+    ):
         if value is not None and name in WITHOUT.get(method, ()):
-            raise ExplanationError(f"{name}: got {value}, but {method} has none to choose; leave --{name} out")
+            raise ExplanationError(
+                f"{name}: got {value}, but {method} has none to choose; leave --{name} out"
+            )
         if value is not None and not 0 <= value < count:
             raise ExplanationError(f"{name}: got {value}, wanted 0 to {count - 1}")
 
 
 def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
-    """Logits, and of each block the mean over heads of (gradient x attention)+ (Chefer et al. 2021b, equation 5)."""
+    """Logits, and of each block the mean over heads of (gradient x attention)+ (Chefer et al.
+    2021b, equation 5).
+    """
     with still(asked.model), attention_maps(asked.model) as maps:
         logits = asked.model(asked.images)
         wanted = maps[asked.blocks]
         gradients = torch.autograd.grad(log_odds(logits, asked.target).sum(), wanted)
         pairs = zip(gradients, wanted, strict=True)
         with torch.no_grad():
-            return logits, [slope.mul_(each)[:, asked.heads].relu_().mean(dim=1) for slope, each in pairs]
+            return logits, [
+                slope.mul_(each)[:, asked.heads].relu_().mean(dim=1) for slope, each in pairs
+            ]
 
 
 def _step(row: Tensor, mixing: Tensor) -> Tensor:
@@ -255,10 +306,14 @@ def _share(row: Tensor, mixing: Tensor) -> Tensor:
 
 
 def _down(fused: list[Tensor], step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The CLS row of the product of all blocks: (B, N), from their (B, N, N) or, of the last block, (B, 1, N)."""
+    """The CLS row of the product of all blocks: (B, N), from their (B, N, N) or, of the last block,
+    (B, 1, N).
+    """
     *body, last = fused
     count = last.shape[2]
-    row = nn.functional.one_hot(torch.zeros_like(last[:, :1, 0], dtype=torch.long), count).to(last)  # (B, 1, N): CLS
+    row = nn.functional.one_hot(torch.zeros_like(last[:, :1, 0], dtype=torch.long), count).to(
+        last
+    )  # (B, 1, N): CLS
     for mixing in [nn.functional.pad(last, (0, 0, 0, count - last.shape[1])), *reversed(body)]:
         row = step(row, mixing)
     return row[:, 0]

@@ -1,4 +1,6 @@
-"""How far an image lies from those that a model learned from: of one that is unlike them it may say anything."""
+"""How far an image lies from those that a model learned from: of one that is unlike them it may say
+anything.
+"""
 
 import math
 from collections.abc import Iterable
@@ -11,7 +13,9 @@ from vit.model import VisionTransformer
 
 EDGE = 4  # pixels along a cosine pattern
 QUANTILES = torch.linspace(0, 1, 21)
-FAINTEST, NARROWEST = 1e-4, 1e-2  # strength of a pattern, and spread of a figure, below which all counts as this
+# strength of a pattern, and spread of a figure, below which all counts as this
+FAINTEST = 1e-4
+NARROWEST = 1e-2
 SHRINKAGE = 0.3  # of the covariance towards none: few training images do not tell it
 INSIDE = 0.95  # share of held-out images within the limit
 
@@ -20,30 +24,37 @@ INSIDE = 0.95  # share of held-out images within the limit
 def describe(model: VisionTransformer, images: Tensor) -> Tensor:
     """(B, F) figures of (B, C, H, W) standardised images.
 
-    The mean patch token after the first block, and what the tokens of a classifier have already given up: quantiles of
-    the grey values, and the strength of each 4 x 4 cosine pattern (its mean, and the mean of its logarithm), which
-    tells sharpness, noise and texture. Those alone, later blocks, spreads of the tokens, the CLS token and distances
-    to the nearest neighbours told X-ray images, CT images and textures apart less well: docs/uncertainty.md.
+    The mean patch token after the first block, and what the tokens of a classifier have already
+    given up: quantiles of the grey values, and the strength of each 4 x 4 cosine pattern (its mean,
+    and the mean of its logarithm), which tells sharpness, noise and texture. Those alone, later
+    blocks, spreads of the tokens, the CLS token and distances to the nearest neighbours told X-ray
+    images, CT images and textures apart less well: docs/uncertainty.md.
     """
     tokens = model.embeddings(images, model.embeddings.kept(images))
     patches = model.blocks[0](tokens)[:, model.num_prefix_tokens :]
     grey = images.mean(dim=1, keepdim=True)
     quantiles = grey.flatten(1).quantile(QUANTILES.to(grey), dim=1).T
-    strength = conv2d(grey, _patterns().to(grey), stride=EDGE // 2).flatten(2).abs() + FAINTEST  # (B, 16, places)
-    return torch.cat([patches.mean(1), quantiles, strength.mean(2).log(), strength.log().mean(2)], dim=1).float()
+    strength = (
+        conv2d(grey, _patterns().to(grey), stride=EDGE // 2).flatten(2).abs() + FAINTEST
+    )  # (B, 16, places)
+    return torch.cat(
+        [patches.mean(1), quantiles, strength.mean(2).log(), strength.log().mean(2)], dim=1
+    ).float()
 
 
 def _patterns() -> Tensor:
     """(16, 1, 4, 4) products of two cosines, of orthonormal rows (Ahmed, Natarajan and Rao 1974)."""
-    order, place = torch.arange(EDGE)[:, None], torch.arange(EDGE) + 0.5
+    order = torch.arange(EDGE)[:, None]
+    place = torch.arange(EDGE) + 0.5
     waves = torch.cos(math.pi / EDGE * order * place) * (2 / EDGE) ** 0.5
     waves[0] /= 2**0.5
     return torch.einsum("ay,bx->abyx", waves, waves).flatten(0, 1)[:, None]
 
 
 class Familiarity(nn.Module):
-    """Mahalanobis distance from the training images (Lee et al. 2018, "A Simple Unified Framework for Detecting
-    Out-of-Distribution Samples", equation 2, with all classes as one), divided by that of the farthest usual image.
+    """Mahalanobis distance from the training images (Lee et al. 2018, "A Simple Unified Framework
+    for Detecting Out-of-Distribution Samples", equation 2, with all classes as one), divided by
+    that of the farthest usual image.
 
     Its state, less than 0.5 MB for tokens of 256, is part of ViT.ckpt.
 
@@ -62,29 +73,43 @@ class Familiarity(nn.Module):
         self.register_buffer("limit", torch.ones(()))
 
     def forward(self, model: VisionTransformer, images: Tensor) -> Tensor:
-        """(B, C, H, W) standardised images to (B,) distances; above 1 an image is unlike the training images."""
+        """(B, C, H, W) standardised images to (B,) distances; above 1 an image is unlike the
+        training images.
+        """
         return ((describe(model, images) - self.mean) @ self.whitening).norm(dim=1) / self.limit
 
 
-def fit(model: VisionTransformer, training: Iterable[Tensor], held_out: Iterable[Tensor]) -> Familiarity:
-    """Learn the usual from batches of training images as they are, and the limit from images of other patients."""
+def fit(
+    model: VisionTransformer, training: Iterable[Tensor], held_out: Iterable[Tensor]
+) -> Familiarity:
+    """Learn the usual from batches of training images as they are, and the limit from images of
+    other patients.
+    """
     known = torch.cat([describe(model, images) for images in training]).double()
     spread = known.std(dim=0, correction=0).clamp_min(NARROWEST)
     scaled = (known - known.mean(dim=0)) / spread
-    covariance = (1 - SHRINKAGE) * scaled.T @ scaled / len(scaled) + SHRINKAGE * torch.eye(scaled.shape[1])
+    covariance = (1 - SHRINKAGE) * scaled.T @ scaled / len(scaled) + SHRINKAGE * torch.eye(
+        scaled.shape[1]
+    )
     result = Familiarity(model)
     result.mean.copy_(known.mean(dim=0))
     result.whitening.copy_(torch.linalg.cholesky(covariance.inverse()) / spread[:, None])
     distances = torch.cat([result(model, images) for images in held_out])
-    rank = min(len(distances), math.ceil((len(distances) + 1) * INSIDE))  # as for a conformal set of one class
+    rank = min(
+        len(distances), math.ceil((len(distances) + 1) * INSIDE)
+    )  # as for a conformal set of one class
     result.limit.copy_(distances.kthvalue(rank).values.clamp_min(NARROWEST))
     return result
 
 
 def restore(model: VisionTransformer, state: dict[str, Tensor]) -> Familiarity:
-    """That of a checkpoint. Raises RuntimeError or ValueError if the state is not that of this model's."""
+    """That of a checkpoint. Raises RuntimeError or ValueError if the state is not that of this
+    model's.
+    """
     result = Familiarity(model)
-    result.load_state_dict(dict(state))  # without what an ordered one may say of how it is to be taken
+    result.load_state_dict(
+        dict(state)
+    )  # without what an ordered one may say of how it is to be taken
     if not (result.limit > 0 and all(part.isfinite().all() for part in state.values())):
         raise ValueError("familiarity: wanted finite numbers and a limit above 0")
     return result

@@ -14,23 +14,29 @@ OUTLIER = 3.0  # times the median norm of an image's patch tokens: from there on
 
 @contextmanager
 def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with one map for each block, ``first`` block first.
+    """Inside this context each forward pass fills the list with one map for each block, ``first``
+    block first.
 
-    A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has one row,
-    (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` = -1 gives that map alone,
-    while all blocks before it stay fused: nothing of size N x N is held. With gradients enabled, one can be asked of
-    every map, even if no weight has any.
+    A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has
+    one row, (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` =
+    -1 gives that map alone, while all blocks before it stay fused: nothing of size N x N is held.
+    With gradients enabled, one can be asked of every map, even if no weight has any.
     """
     blocks = model.blocks[first:]
     attentions = [part for part in blocks.modules() if isinstance(part, SelfAttention)]
     assert len(attentions) == len(blocks), "a block without SelfAttention"
-    with explicit_attention(blocks), outputs_of(model, [each.probabilities for each in attentions]) as maps:
+    with (
+        explicit_attention(blocks),
+        outputs_of(model, [each.probabilities for each in attentions]) as maps,
+    ):
         yield maps
 
 
 @contextmanager
 def outputs_of(model: VisionTransformer, modules: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with what the modules give, in that order."""
+    """Inside this context each forward pass fills the list with what the modules give, in that
+    order.
+    """
     outputs: list[Tensor] = []
 
     def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
@@ -63,11 +69,13 @@ def still(model: VisionTransformer) -> Iterator[None]:
 
 @contextmanager
 def token_outliers(model: VisionTransformer) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass adds (B,): how far the longest patch token is from an image's usual one.
+    """Inside this context each forward pass adds (B,): how far the longest patch token is from an
+    image's usual one.
 
-    Norms of the tokens that enter the last block, the largest divided by the median. From OUTLIER on the model keeps
-    notes in a patch that has no need of its place, and attention lies there whatever the picture shows
-    (Darcet et al. 2024, "Vision Transformers Need Registers", section 2.1).
+    Norms of the tokens that enter the last block, the largest divided by the median. From OUTLIER
+    on the model keeps notes in a patch that has no need of its place, and attention lies there
+    whatever the picture shows (Darcet et al. 2024, "Vision Transformers Need Registers", section
+    2.1).
     """
     ratios: list[Tensor] = []
 

@@ -10,7 +10,8 @@ POSITIONS = 0.3  # size of the waves that position embeddings begin as
 
 
 class VisionTransformer(nn.Module):
-    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token. By default of the published size.
+    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token. By default of the
+    published size.
 
     Args:
         image_size: edge in pixels, or (height, width).
@@ -26,8 +27,8 @@ class VisionTransformer(nn.Module):
         attention_dropout: dropout of attention probabilities.
         eps: added to the variance in every layer norm.
         num_registers: learned tokens beside CLS and patches.
-        representation_size: hidden width of the head, linear-tanh-linear as in the paper's pre-training;
-            0 gives the linear head of its fine-tuning.
+        representation_size: hidden width of the head, linear-tanh-linear as in the paper's
+            pre-training; 0 gives the linear head of its fine-tuning.
         initializer_range: standard deviation of the truncated normal that starts the weights.
         stem: "patch" cuts and projects, "convolution" lets 3 x 3 convolutions make the tokens.
         kept_tokens: share of the patches that are looked at, those with the most contrast.
@@ -59,14 +60,34 @@ class VisionTransformer(nn.Module):
         patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.num_heads, self.num_classes = num_heads, num_classes
-        size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+        self.num_heads = num_heads
+        self.num_classes = num_classes
+        size = (
+            (image_size, image_size)
+            if isinstance(image_size, int)
+            else (image_size[0], image_size[1])
+        )
         self.embeddings = Embeddings(
-            size, patch_size, num_channels, embedding_size, num_registers, hidden_dropout_prob, stem,
-            kept_tokens, patch_dropout,
-        )  # fmt: skip
+            size,
+            patch_size,
+            num_channels,
+            embedding_size,
+            num_registers,
+            hidden_dropout_prob,
+            stem,
+            kept_tokens,
+            patch_dropout,
+        )
         self.blocks = nn.ModuleList(
-            EncoderBlock(embedding_size, num_heads, mlp_ratio, qkv_bias, hidden_dropout_prob, attention_dropout, eps)
+            EncoderBlock(
+                embedding_size,
+                num_heads,
+                mlp_ratio,
+                qkv_bias,
+                hidden_dropout_prob,
+                attention_dropout,
+                eps,
+            )
             for _ in range(num_hidden_layers)
         )
         self.norm = nn.LayerNorm(embedding_size, eps=eps)
@@ -88,7 +109,8 @@ class VisionTransformer(nn.Module):
         return 1 + self.embeddings.registers.shape[1]
 
     def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(B, C, H, W) images to the (B, num_classes) logits, the (B, K, D) normed patch tokens and their numbers.
+        """(B, C, H, W) images to the (B, num_classes) logits, the (B, K, D) normed patch tokens and
+        their numbers.
 
         The numbers are (B, K), or None where all patches are kept.
         """
@@ -105,7 +127,9 @@ class VisionTransformer(nn.Module):
         *body, last = self.blocks
         for block in body:
             tokens = block(tokens)
-        cls = last(tokens, num_outputs=1)[:, 0]  # (B, D); the head reads no other token, so none is worked out
+        cls = last(tokens, num_outputs=1)[
+            :, 0
+        ]  # (B, D); the head reads no other token, so none is worked out
         return self.head(self.norm(cls))
 
     def _initialise(self, std: float) -> None:
@@ -115,7 +139,11 @@ class VisionTransformer(nn.Module):
                 if module.bias is not None:
                     zeros_(module.bias)
         embeddings = self.embeddings
-        for parameter in (embeddings.cls_token, embeddings.registers, embeddings.position_embedding):
+        for parameter in (
+            embeddings.cls_token,
+            embeddings.registers,
+            embeddings.position_embedding,
+        ):
             trunc_normal_(parameter, std=std)
         waves = sine_positions(self.grid, embeddings.position_embedding.shape[2])
         embeddings.position_embedding.data[0, 1:] = POSITIONS * waves

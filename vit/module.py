@@ -10,8 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images (B, C, H, W), labels (B,), indices (B,), patch targets (B, N, 2)
-PRESENT = (10.0, 2.0)  # weight of a patch with lesion, and with vessel, in the loss: such patches are few
+Batch = tuple[
+    Tensor, Tensor, Tensor, Tensor
+]  # images (B, C, H, W), labels (B,), indices (B,), patch targets (B, N, 2)
+PRESENT = (
+    10.0,
+    2.0,
+)  # weight of a patch with lesion, and with vessel, in the loss: such patches are few
 
 
 class Classifier(pl.LightningModule):
@@ -25,8 +30,9 @@ class Classifier(pl.LightningModule):
         label_smoothing: share of each label that is spread over the classes.
         class_weights: factor of each class in the loss, averaging to 1 over the training images.
         contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
-        patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to (B, N, 2)
-            logits of lesion and vessel; learns the patches' targets and is not used after. None: no such loss.
+        patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
+            (B, N, 2) logits of lesion and vessel; learns the patches' targets and is not used
+            after. None: no such loss.
         lesion_loss: weight of that loss.
         seed: of dropout, which depends on it, the epoch, the step and the process alone.
     """
@@ -45,22 +51,35 @@ class Classifier(pl.LightningModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self.model, self.lr, self.weight_decay, self.warmup_share = model, lr, weight_decay, warmup_share
-        self.label_smoothing, self.contents, self.seed = label_smoothing, contents, seed
+        self.model = model
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.warmup_share = warmup_share
+        self.label_smoothing = label_smoothing
+        self.contents = contents
+        self.seed = seed
         self.lesion_loss = lesion_loss
         self.patch_head = patch_head
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.seen: list[Tensor] = []  # one (B, 2 + K) block of index, label and logits a validation batch
-        self.predictions = torch.empty(0)  # (images, 2 + K) of the last whole validation, in order of index
+        self.seen: list[
+            Tensor
+        ] = []  # one (B, 2 + K) block of index, label and logits a validation batch
+        self.predictions = torch.empty(
+            0
+        )  # (images, 2 + K) of the last whole validation, in order of index
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted cross entropy, divided by the images and not by the weights that this process happens to hold."""
-        losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing)
+        """Weighted cross entropy, divided by the images and not by the weights that this process
+        happens to hold.
+        """
+        losses = F.cross_entropy(
+            logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing
+        )
         if self.class_weights is not None:
             losses = losses * self.class_weights[labels]
         return losses.mean()
@@ -77,40 +96,56 @@ class Classifier(pl.LightningModule):
             return {"loss": loss, "train_loss": loss.detach()}
         logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
         if kept is not None:
-            targets = targets.gather(1, kept[..., None].expand(-1, -1, targets.shape[2]))  # (B, K, 2)
-        lesion_loss, loss = self._lesion_loss(self.patch_head(patches), targets), self._loss(logits, labels)
+            targets = targets.gather(
+                1, kept[..., None].expand(-1, -1, targets.shape[2])
+            )  # (B, K, 2)
+        lesion_loss = self._lesion_loss(self.patch_head(patches), targets)
+        loss = self._loss(logits, labels)
         parts = {"train_lesion_loss": lesion_loss.detach(), "train_loss": loss.detach()}
         return {"loss": loss + self.lesion_loss * lesion_loss, **parts}
 
     @staticmethod
     def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:
-        """Binary cross entropy of (B, N, 2) patches; those of which nothing is known (NaN) count nothing."""
+        """Binary cross entropy of (B, N, 2) patches; those of which nothing is known (NaN) count
+        nothing.
+        """
         present = torch.tensor(PRESENT, device=logits.device)
         weights = torch.where(targets > 0, present, 1.0) * ~targets.isnan()
-        losses = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), weights, reduction="none")
+        losses = F.binary_cross_entropy_with_logits(
+            logits.float(), targets.nan_to_num(), weights, reduction="none"
+        )
         return losses.mean(dim=(0, 1)).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, indices, _ = batch
-        with torch.autocast(images.device.type, enabled=False):  # as predict.py, whatever the training's precision
+        with torch.autocast(
+            images.device.type, enabled=False
+        ):  # as predict.py, whatever the training's precision
             logits = self(images.float()).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics over every image once, worked out alike on each process from the gathered logits."""
-        self.predictions = self._gathered(torch.cat(self.seen) if self.seen else torch.empty(0, 0, device=self.device))
+        self.predictions = self._gathered(
+            torch.cat(self.seen) if self.seen else torch.empty(0, 0, device=self.device)
+        )
         self.seen.clear()
-        labels, logits = self.predictions[:, 1].long(), self.predictions[:, 2:]
+        labels = self.predictions[:, 1].long()
+        logits = self.predictions[:, 2:]
         values = {"val_loss": self._loss(logits, labels), **classification_metrics(logits, labels)}
         bar = ("val_loss", "val_auroc")
         for name, value in values.items():
             self.log(name, value, prog_bar=name in bar)
 
     def _gathered(self, own: Tensor) -> Tensor:
-        """Rows of all processes in order of index; parts of unequal length are filled with rows of index -1."""
+        """Rows of all processes in order of index; parts of unequal length are filled with rows of
+        index -1.
+        """
         if self.trainer.world_size == 1:
             return own
-        shapes = torch.as_tensor(self.all_gather(torch.tensor(own.shape, device=self.device)))  # (processes, 2)
+        shapes = torch.as_tensor(
+            self.all_gather(torch.tensor(own.shape, device=self.device))
+        )  # (processes, 2)
         largest = [int(size) for size in shapes.amax(dim=0)]
         filled = own.new_full(largest, -1.0)
         filled[: len(own), : own.shape[1]] = own
@@ -123,7 +158,11 @@ class Classifier(pl.LightningModule):
         matrices = [p for name, p in named if p.ndim > 1 and name.endswith("weight")]
         others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
         optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}], self.lr
+            [
+                {"params": matrices, "weight_decay": self.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            self.lr,
         )
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         warmup = max(1, round(steps * self.warmup_share))
@@ -131,26 +170,34 @@ class Classifier(pl.LightningModule):
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+            return 0.5 * (
+                1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup)))
+            )
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        metrics = {name: float(v) for name, v in self.trainer.callback_metrics.items() if name.startswith("val_")}
+        metrics = {
+            name: float(v)
+            for name, v in self.trainer.callback_metrics.items()
+            if name.startswith("val_")
+        }
         checkpoint.update(self.contents, validation={"epoch": self.current_epoch + 1, **metrics})
 
 
 def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """AUROC, accuracy, sensitivity, specificity and F1 of (N, K) logits, at probability 0.5.
 
-    Two classes: of the positive, last one. More: each class against the rest, averaged with equal weight.
+    Two classes: of the positive, last one. More: each class against the rest, averaged with equal
+    weight.
     """
     classes = logits.shape[1]
     scores = logits.softmax(dim=1)  # (N, K)
     how: dict[str, Any] = {"task": "multiclass", "num_classes": classes, "average": "macro"}
     if classes == 2:
-        scores, how = scores[:, 1], {"task": "binary"}
+        scores = scores[:, 1]
+        how = {"task": "binary"}
     area = auroc(scores, labels, **how)
     assert area is not None, "torchmetrics gives None for its lists alone"
     return {

@@ -31,7 +31,8 @@ class Explained:
     Args:
         name: shown above the image.
         image: (H, W) grey from 0 to 1.
-        map: (grid height, grid width) evidence, 1 is an even share, NaN a patch that the model left out.
+        map: (grid height, grid width) evidence, 1 is an even share, NaN a patch that the model left
+            out.
         method: how the map was made, and for which class.
         truth: class name, or empty where unknown.
         predicted: class name.
@@ -52,23 +53,32 @@ class Explained:
 
 
 def shared_scale(maps: list[NDArray]) -> float:
-    """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at least 2."""
+    """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at
+    least 2.
+    """
     return max(2.0, float(np.nanpercentile(maps, 99.5)))
 
 
 def upsampled(map_: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """A map, (grid height, grid width), as it is drawn over a picture of this shape: smooth; what was not seen is 0."""
-    smooth = cv2.resize(np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    """A map, (grid height, grid width), as it is drawn over a picture of this shape: smooth; what
+    was not seen is 0.
+    """
+    smooth = cv2.resize(
+        np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC
+    )
     return np.clip(smooth, 0, None)
 
 
 def blend(grey: NDArray, strength: NDArray) -> NDArray:
-    """(...) grey and strength from 0 to 1 to (..., 3) colours: at each grey the lighter, the stronger.
+    """(...) grey and strength from 0 to 1 to (..., 3) colours: at each grey the lighter, the
+    stronger.
 
-    The share of each is the same everywhere, so that the vessel keeps its contrast under the strongest evidence, and
-    a picture without colours still shows where that is.
+    The share of each is the same everywhere, so that the vessel keeps its contrast under the
+    strongest evidence, and a picture without colours still shows where that is.
     """
-    return (1 - COVER) * grey[..., None] + COVER * matplotlib.colormaps["inferno"](strength)[..., :3]
+    return (1 - COVER) * grey[..., None] + COVER * matplotlib.colormaps["inferno"](strength)[
+        ..., :3
+    ]
 
 
 def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 10) -> None:
@@ -81,7 +91,8 @@ def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 
 
 
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
-    """A row for each image: the image, the map over it with its colour bar and its peak, truth and prediction.
+    """A row for each image: the image, the map over it with its colour bar and its peak, truth and
+    prediction.
 
     Args:
         items: the images in the order of the rows.
@@ -97,34 +108,56 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        left.set_title(Path(item.name).stem[-40:], fontsize=7, parse_math=False)  # a name may hold a $
+        left.set_title(
+            Path(item.name).stem[-40:], fontsize=7, parse_math=False
+        )  # a name may hold a $
         right.set_title(item.method, fontsize=7, parse_math=False)
-        evidence, unseen = upsampled(item.map, item.image.shape), np.isnan(item.map)
+        evidence = upsampled(item.map, item.image.shape)
+        unseen = np.isnan(item.map)
         right.imshow(blend(np.clip(item.image, 0, 1), np.clip(evidence / top, 0, 1)))
         peak = np.unravel_index(int(evidence.argmax()), evidence.shape)
         found = bool(evidence[peak] > 0)
         if found:
-            right.plot(peak[1], peak[0], "+", color="white", markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
+            right.plot(
+                peak[1],
+                peak[0],
+                "+",
+                color="white",
+                markersize=9,
+                markeredgewidth=1.1,
+                path_effects=OUTLINE,
+            )
         colour_bar(figure, right, top, "evidence (1 = even share)", 6)
         for axis in (left, right):
             axis.axis("off")
         if unseen.any():
-            covered = cv2.resize(unseen.astype(np.uint8), item.image.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            right.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"]).set(edgecolor="0.55", lw=0)
+            covered = cv2.resize(
+                unseen.astype(np.uint8), item.image.shape[::-1], interpolation=cv2.INTER_NEAREST
+            )
+            right.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"]).set(
+                edgecolor="0.55", lw=0
+            )
             words.text(0, 0.02, "hatched: not seen", **SMALL)
         if item.lesion is not None and item.lesion.any():
             right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
             off = cv2.distanceTransform((item.lesion == 0).astype(np.uint8), cv2.DIST_L2, 5)[peak]
-            where = "on the lesion" if off == 0 else f"{off:.0f} of {len(item.image)} px off the lesion"
+            where = (
+                "on the lesion" if off == 0 else f"{off:.0f} of {len(item.image)} px off the lesion"
+            )
             words.text(0, 0.18, f"peak {where}" if found else "no evidence anywhere", **SMALL)
         words.axis("off")
         wrong = bool(item.truth) and item.truth != item.predicted
         lines = [
             f"truth: {item.truth or 'not known'}",
             f"predicted: {item.predicted}",
-            *(f"P({name}) = {p:.2f}" for name, p in zip(item.class_names, item.probabilities, strict=True)),
+            *(
+                f"P({name}) = {p:.2f}"
+                for name, p in zip(item.class_names, item.probabilities, strict=True)
+            ),
         ]
-        words.text(0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5, parse_math=False)
+        words.text(
+            0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5, parse_math=False
+        )
         if wrong:
             words.text(0, 0.28, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
         if item.lesion is not None and item.lesion.any():
@@ -141,12 +174,28 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for name, style in (("train_loss", "--"), ("val_loss", "-")):
         left.plot(
-            epochs, [row.get(name, np.nan) for row in history], style, color="black", label=name.replace("_", " ")
+            epochs,
+            [row.get(name, np.nan) for row in history],
+            style,
+            color="black",
+            label=name.replace("_", " "),
         )
-    colours = {"auroc": "C0", "accuracy": "C1", "sensitivity": "C2", "specificity": "C3", "f1": "C4"}
+    colours = {
+        "auroc": "C0",
+        "accuracy": "C1",
+        "sensitivity": "C2",
+        "specificity": "C3",
+        "f1": "C4",
+    }
     for name, colour in colours.items():
         width = 2.0 if name == "auroc" else 0.9
-        right.plot(epochs, [row[f"val_{name}"] for row in history], color=colour, linewidth=width, label=name)
+        right.plot(
+            epochs,
+            [row[f"val_{name}"] for row in history],
+            color=colour,
+            linewidth=width,
+            label=name,
+        )
     right.set_ylim(0, 1)
     right.axhline(0.5, color="lightgray", linewidth=0.8)
     for axis in (left, right):
@@ -155,7 +204,10 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(fontsize=7, frameon=False)
     left.set_title("loss of the class labels", fontsize=9)
-    right.set_title(f"validation; best AUROC {history[best]['val_auroc']:.3f} at epoch {epochs[best]:.0f}", fontsize=9)
+    right.set_title(
+        f"validation; best AUROC {history[best]['val_auroc']:.3f} at epoch {epochs[best]:.0f}",
+        fontsize=9,
+    )
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=110)
     plt.close(figure)

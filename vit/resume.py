@@ -19,7 +19,9 @@ from vit import checkpoint
 from vit.device import out_of_memory_in_one_line
 
 # the last is what SLURM can send before the time is up: sbatch --signal=USR1@60
-STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+STOPPING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
 
 
 class Stopped(Exception):
@@ -38,18 +40,23 @@ def is_first_process() -> bool:
 class WholeCheckpoints(TorchCheckpointIO):
     """Lightning's checkpoints, each written beside and renamed."""
 
-    def save_checkpoint(self, contents: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, contents: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         checkpoint.save(contents, Path(path))
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
         return dict(checkpoint.read(Path(path)))
 
 
 class Keeper(pl.Callback):
-    """Keeps last.ckpt, from which the same command goes on to the same result, and stops the run where it must.
+    """Keeps last.ckpt, from which the same command goes on to the same result, and stops the run
+    where it must.
 
-    It is kept when enough seconds have passed after a step, before each validation, and after the step in which a
-    signal came; never with weights or after a loss that are no numbers.
+    It is kept when enough seconds have passed after a step, before each validation, and after the
+    step in which a signal came; never with weights or after a loss that are no numbers.
 
     Args:
         folder: of the run.
@@ -58,9 +65,15 @@ class Keeper(pl.Callback):
     """
 
     def __init__(self, folder: Path, seconds: float, names: list[str]) -> None:
-        self.folder, self.seconds, self.names = folder, seconds, names
-        self.sums = dict[str, float]()  # of each loss over the steps of this epoch, all processes alike
-        self.signal, self.stopping, self.kept = 0, False, time.monotonic()
+        self.folder = folder
+        self.seconds = seconds
+        self.names = names
+        self.sums = dict[
+            str, float
+        ]()  # of each loss over the steps of this epoch, all processes alike
+        self.signal = 0
+        self.stopping = False
+        self.kept = time.monotonic()
         self.listening = False  # from the first step or validation on
 
     def state_dict(self) -> dict[str, Any]:
@@ -73,7 +86,9 @@ class Keeper(pl.Callback):
         self._listen()
 
     def _listen(self) -> None:
-        """In place of Lightning, whose own answer to SIGTERM can leave processes waiting for each other."""
+        """In place of Lightning, whose own answer to SIGTERM can leave processes waiting for each
+        other.
+        """
         self.listening = True
         for number in STOPPING:
             signal.signal(number, self._hear)
@@ -85,19 +100,31 @@ class Keeper(pl.Callback):
         self.sums = {}
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self.images = [self.names[i] for i in batch[2].tolist()]
         parts = [name for name in outputs if name != "loss"]
         due = trainer.is_global_zero and time.monotonic() - self.kept >= self.seconds
-        own = torch.tensor([*(float(outputs[name]) for name in parts), bool(self.signal), due], device=pl_module.device)
-        *losses, told, due = trainer.strategy.reduce(own, reduce_op="sum").tolist()  # so that all processes agree
+        own = torch.tensor(
+            [*(float(outputs[name]) for name in parts), bool(self.signal), due],
+            device=pl_module.device,
+        )
+        *losses, told, due = trainer.strategy.reduce(
+            own, reduce_op="sum"
+        ).tolist()  # so that all processes agree
         for name, loss in zip(parts, losses, strict=True):
             if not math.isfinite(loss):
                 raise self._no_number(trainer, f"{name} is {loss}")
             self.sums[name] = self.sums.get(name, 0.0) + loss / trainer.world_size
         self.stopping = told > 0
-        if (told or due) and not trainer.is_last_batch:  # else validation comes at once, and keeps it
+        if (
+            told or due
+        ) and not trainer.is_last_batch:  # else validation comes at once, and keeps it
             self._keep(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -113,17 +140,24 @@ class Keeper(pl.Callback):
         for name, total in self.sums.items() if trainer.state.fn == "fit" else ():
             pl_module.log(name, total / trainer.num_training_batches, prog_bar=name == "train_loss")
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        trainer.fit_loop.teardown()  # Lightning ends the loader workers of training or of validation, not of both
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        # Lightning ends the loader workers of training or of validation, not of both
+        trainer.fit_loop.teardown()
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.validating:  # Lightning skips a validation unless it was left with a batch begun
-            checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"].update(ready=1, started=1)
+            checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]["total"].update(
+                ready=1, started=1
+            )
 
     def _keep(self, trainer: pl.Trainer) -> None:
-        if not all(bool(weights.isfinite().all()) for weights in trainer.lightning_module.parameters()):
+        if not all(
+            bool(weights.isfinite().all()) for weights in trainer.lightning_module.parameters()
+        ):
             raise self._no_number(trainer, "a weight is no finite number after it")
         trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
         self.kept = time.monotonic()
@@ -133,8 +167,10 @@ class Keeper(pl.Callback):
     def stopped(self) -> Stopped:
         """What to end with after a signal, of this process or of another."""
         number = self.signal or signal.SIGTERM
-        return Stopped(f"stopped by {signal.Signals(number).name}; the same command goes on with {self.folder}",
-                       128 + number)  # fmt: skip
+        return Stopped(
+            f"stopped by {signal.Signals(number).name}; the same command goes on with {self.folder}",
+            128 + number,
+        )
 
     def _no_number(self, trainer: pl.Trainer, what: str) -> Stopped:
         step = f"epoch {trainer.current_epoch + 1}, step {trainer.fit_loop.batch_idx + 1}"
@@ -142,19 +178,27 @@ class Keeper(pl.Callback):
         with written_whole(path) as beside:
             beside.write_text("\n".join([f"{step}: {what}", *self.images, ""]), encoding="utf-8")
         some = ", ".join(self.images[:3])
-        return Stopped(f"{step}: {what}; its images, as {some}, are listed in {self.folder}/not_finite_*.txt; "
-                       "last.ckpt is of before it; mend or leave out such images, or lower lr", 1)  # fmt: skip
+        return Stopped(
+            f"{step}: {what}; its images, as {some}, are listed in {self.folder}/not_finite_*.txt; "
+            "last.ckpt is of before it; mend or leave out such images, or lower lr",
+            1,
+        )
 
 
 @contextmanager
 def ending_in_one_line(batch_size: int) -> Iterator[None]:
     """Leave with one line and a status where the run must stop, or the machine has no room for it."""
     try:
-        with out_of_memory_in_one_line(f"lower batch_size, which is {batch_size}, or image_size; the runs so far stay"):
+        with out_of_memory_in_one_line(
+            f"lower batch_size, which is {batch_size}, or image_size; the runs so far stay"
+        ):
             yield
     except Stopped as stopped:
         if not is_first_process():
-            sys.exit(0)  # Lightning would kill the first process, which may still be writing, if another failed
+            sys.exit(
+                0
+                # Lightning would kill the first process, which may still be writing, if another failed
+            )
         print(f"\n{stopped}", file=sys.stderr)
         sys.exit(stopped.status)
     except KeyboardInterrupt:
@@ -163,4 +207,6 @@ def ending_in_one_line(batch_size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise
-        sys.exit(f"{error.filename}: {error.strerror}; what was kept before is whole, and the same command goes on")
+        sys.exit(
+            f"{error.filename}: {error.strerror}; what was kept before is whole, and the same command goes on"
+        )
