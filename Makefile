@@ -21,7 +21,7 @@ test: $(VENV)/.installed-dev lint
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy *.py vit data report benchmarks
+	$(VENV)/bin/mypy *.py metrics data phantoms vit training report benchmarks
 
 test-gpu: $(VENV)/.installed-dev
 	$(RUN) -m pytest -m gpu
@@ -37,7 +37,7 @@ demo: $(VENV)/.installed $(DEMO)/ProcessedFolder/manifest.csv config.yml
 	$(RUN) -m report.evaluate --predictions predictions.csv --manifest $(DEMO)/ProcessedFolder/manifest.csv --column lesion_type
 
 $(DEMO)/phantoms/manifest.csv: $(VENV)/.installed
-	$(RUN) -m data.phantom_ct --OUTPUT $(DEMO)/phantoms --patients 3200 --views 2 --image_size 128
+	$(RUN) -m phantoms.ct --OUTPUT $(DEMO)/phantoms --patients 3200 --views 2 --image_size 128
 
 $(DEMO)/ProcessedFolder/manifest.csv: $(DEMO)/phantoms/manifest.csv
 	$(RUN) -m data.prepare --Path $(DEMO)/phantoms --OUTPUT $(DEMO)/ProcessedFolder --image_size 128 --val_share 0.1

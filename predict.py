@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from files import end_ctrl_c_in_one_line, keeping_former
 
 if TYPE_CHECKING:
-    from report.predictions import Prediction
-    from vit.plot import Explained
+    from report.plots import Explained
+    from vit.predictor import Prediction
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -86,7 +86,7 @@ def _joined(argv: list[str]) -> list[str]:
 
 def drawn(prediction: "Prediction", about: dict[str, Any], title: str) -> "Explained":
     """The prediction with its pixels, ready to be drawn."""
-    from vit.plot import Explained
+    from report.plots import Explained
 
     item = prediction.item
     how = about["preprocessing"]
@@ -138,10 +138,11 @@ def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
     from data.inputs import find, gather
     from data.readers import DataError
-    from report.predictions import judge, write
-    from vit import checkpoint, plot
+    from report import plots
+    from vit import checkpoint
     from vit.device import torch_device
     from vit.explain import check
+    from vit.predictor import judge, write
 
     output = Path(arguments.OUTPUT)
     suffix = (
@@ -187,9 +188,9 @@ def predict(arguments: argparse.Namespace) -> None:
         ]
     write(predictions, names, beside / "predictions.csv")
     if suffix == ".html":
-        from report import html
+        from report import page
 
-        html.write(
+        page.write(
             output,
             [(predictions, models)],
             about,
@@ -200,11 +201,11 @@ def predict(arguments: argparse.Namespace) -> None:
     elif suffix == ".png":
         limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
         with keeping_former(output):
-            plot.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
+            plots.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
     else:
-        top = plot.shared_scale([said.map for said in predictions if said.map is not None])
+        top = plots.shared_scale([said.map for said in predictions if said.map is not None])
         for said, picture in zip(predictions, pictures, strict=True):
-            plot.predictions(
+            plots.predictions(
                 [drawn(said, about, title)], picture, arguments.Path_Checkpoint.name, top
             )
     known = [said for said in predictions if said.item.truth]

@@ -15,8 +15,8 @@ import CONFIG
 from files import FolderInUse, end_ctrl_c_in_one_line, held, remove_leftovers, written_whole
 
 if TYPE_CHECKING:
-    from data.datamodule import CoronaryData
     from data.processed import Processed
+    from training.data_module import CoronaryData
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -136,13 +136,13 @@ def fit(
     from torch import nn
 
     from data.readers import DataError
-    from report.publish import write_familiarity, write_validation
+    from training.lightning_module import Classifier
+    from training.publish import write_familiarity, write_validation
+    from training.resume import Keeper
+    from training.trainer import History, trainer_for
     from vit import checkpoint
     from vit.archive import CheckpointError
     from vit.device import accelerator, precision
-    from vit.module import Classifier
-    from vit.progress import History, trainer_for
-    from vit.resume import Keeper
 
     if (folder / "validation.csv").exists():
         return
@@ -231,14 +231,14 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
     """Train, or go on with an unfinished run of the same configuration and data, and leave
     ViT.ckpt.
     """
-    from data.datamodule import CoronaryData
-    from data.phantom_stream import make
     from data.processed import load
-    from report import html
-    from report.publish import publish
+    from phantoms.stream import make
+    from report import page
+    from training.data_module import CoronaryData
+    from training.publish import publish
+    from training.resume import is_first_process
     from vit import checkpoint
     from vit.device import torch_device
-    from vit.resume import is_first_process
 
     quieten()
     device = torch_device(arguments.device)  # one that is not there is said before any work
@@ -272,7 +272,7 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
     if is_first_process():
         publish(runs, arguments.OUTPUT / "ViT.ckpt", config.sensitivity)
         if config.phantoms == "none":
-            html.of_validation(
+            page.of_validation(
                 arguments.OUTPUT / "ViT.ckpt", folder, arguments.cross_validate, device
             )
             print(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
@@ -291,8 +291,8 @@ def main(argv: list[str]) -> None:
     except (CONFIG.ConfigError, CheckpointError) as error:
         sys.exit(str(error))
     from data.readers import DataError
+    from training.resume import ending_in_one_line
     from vit.device import DeviceError
-    from vit.resume import ending_in_one_line
 
     try:
         with ending_in_one_line(config.batch_size), ExitStack() as lock:

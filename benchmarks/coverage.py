@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from report import evaluate
+from metrics import intervals
 
 Cell = tuple[int, int, float, float]  # patients, views of each, share of positives, AUROC
 PREVALENCE = 0.1
@@ -51,13 +51,13 @@ def study(cell: Cell, correlation: float, rng: np.random.Generator) -> tuple[NDA
 
 def bootstrap_kinds(
     y: NDArray[Any], s: NDArray[Any], groups: NDArray[Any]
-) -> dict[str, evaluate.Figure]:
+) -> dict[str, intervals.Estimate]:
     """The AUROC with intervals of percentiles of the resamples, plain and BCa."""
     (value,), *blocks = (
-        evaluate._areas(y, s, weights)[0] for weights in evaluate._resamples(y, groups)
+        intervals.areas(y, s, weights)[0] for weights in intervals.resamples(y, groups)
     )
     draws = np.concatenate(blocks)
-    without = evaluate._areas(y, s, (groups != np.unique(groups)[:, None]).astype(float))[
+    without = intervals.areas(y, s, (groups != np.unique(groups)[:, None]).astype(float))[
         0
     ]  # jackknife
     pull = without.mean() - without
@@ -65,13 +65,14 @@ def bootstrap_kinds(
     z0 = stats.norm.ppf(
         np.clip((draws < value).mean() + (draws == value).mean() / 2, 1e-3, 1 - 1e-3)
     )
-    z = z0 + stats.norm.ppf([evaluate.TAIL, 1 - evaluate.TAIL])
+    z = z0 + stats.norm.ppf([intervals.TAIL, 1 - intervals.TAIL])
     levels = {
-        "percentile": [evaluate.TAIL, 1 - evaluate.TAIL],
+        "percentile": [intervals.TAIL, 1 - intervals.TAIL],
         "BCa": stats.norm.cdf(z0 + z / (1 - skew * z)),
     }
     return {
-        kind: evaluate.Figure(value, *np.quantile(draws, level)) for kind, level in levels.items()
+        kind: intervals.Estimate(value, *np.quantile(draws, level))
+        for kind, level in levels.items()
     }
 
 
@@ -80,23 +81,23 @@ def run(job: tuple[Cell, argparse.Namespace]) -> tuple[Cell, dict[str, float], d
     holds the truth.
     """
     cell, options = job
-    evaluate.RESAMPLES = options.resamples
+    intervals.RESAMPLES = options.resamples
     rng = np.random.default_rng([options.seed, *(round(1000 * part) for part in cell)])
     y, s, _ = study((400_000, 1, *cell[2:]), 0.0, rng)
     truth = {
         name: v[0]
-        for name, v in evaluate._figures(y, s, 0.5, PREVALENCE, np.ones((1, len(y)))).items()
+        for name, v in intervals._figures(y, s, 0.5, PREVALENCE, np.ones((1, len(y)))).items()
     }
     truth["auroc"] = cell[3]
     kinds: dict[str, list[bool]] = {}
     figures: dict[str, list[bool]] = {}
     for _ in range(options.studies):
         y, s, patient = study(cell, options.correlation, rng)
-        found = evaluate.evaluate(y, s, patient, prevalence=PREVALENCE)
-        intervals = {"kept": found["auroc"], **bootstrap_kinds(y, s, patient)}
+        found = intervals.evaluate(y, s, patient, prevalence=PREVALENCE)
+        by_kind = {"kept": found["auroc"], **bootstrap_kinds(y, s, patient)}
         if cell[1] > 1:
-            intervals["per image"] = evaluate.evaluate(y, s)["auroc"]
-        for kind, interval in intervals.items():
+            by_kind["per image"] = intervals.evaluate(y, s)["auroc"]
+        for kind, interval in by_kind.items():
             kinds.setdefault(kind, []).append(interval.low <= cell[3] <= interval.high)
         for name, figure in found.items():
             if not np.isnan(figure.low):

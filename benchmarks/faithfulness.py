@@ -18,15 +18,15 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from report.evaluate import RESAMPLES, TAIL, Figure
+from metrics.intervals import RESAMPLES, TAIL, Estimate
+from report.plots import upsampled
 from vit.checkpoint import build_model
 from vit.explain import explain
 from vit.model import VisionTransformer
-from vit.plot import upsampled
 
 Array = NDArray[Any]
 Probability = Callable[[Tensor], Array]  # (B, C, H, W) images to (B,)
-Rows = dict[str, dict[str, Figure]]  # figures by method and name
+Rows = dict[str, dict[str, Estimate]]  # figures by method and name
 Explainer = Callable[
     [list[VisionTransformer], Tensor], Array
 ]  # members, (B, C, H, W) images to (B, h, w) maps
@@ -74,7 +74,7 @@ def positive(models: list[VisionTransformer], temperature: float) -> Probability
     return probability
 
 
-def interval(values: Array, groups: Sequence[str]) -> Figure:
+def interval(values: Array, groups: Sequence[str]) -> Estimate:
     """Mean of (n,) values of images with its percentile interval; images of a group are drawn
     together.
     """
@@ -82,12 +82,12 @@ def interval(values: Array, groups: Sequence[str]) -> Figure:
     sums = np.bincount(number, values)
     counts = np.bincount(number)
     if len(counts) < 2:
-        return Figure(float(values.mean()), np.nan, np.nan)
+        return Estimate(float(values.mean()), np.nan, np.nan)
     drawn = np.random.default_rng(0).multinomial(
         len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES
     )
     low, high = np.quantile(drawn @ sums / (drawn @ counts), [TAIL, 1 - TAIL])
-    return Figure(float(values.mean()), float(low), float(high))
+    return Estimate(float(values.mean()), float(low), float(high))
 
 
 def curves(probability: Probability, image: Tensor, map_: Array, rng: np.random.Generator) -> Array:
@@ -224,8 +224,8 @@ def sanity(
         return [(each - each.min()) / max(float(np.ptp(each)), 1e-12) for each in big]
 
     def alike(one: Array, two: Array) -> float:
-        # type: ignore[no-untyped-call]
-        return float(structural_similarity(one, two, data_range=1.0))
+        same = structural_similarity(one, two, data_range=1.0)  # type: ignore[no-untyped-call]
+        return float(same)
 
     before = pictures(models)
     copies = copy.deepcopy(models)

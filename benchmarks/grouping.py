@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 
 import CONFIG
-from data.phantom_ct import phantom
 from data.prepare import prepare
+from phantoms.ct import phantom
 
 JPEG_QUALITY = 90
 

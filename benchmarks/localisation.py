@@ -38,11 +38,11 @@ from benchmarks.faithfulness import Array, Probability, Rows, Sanity, interval
 from data import processed
 from data.dataset import CoronaryDataset, as_float
 from data.readers import DataError
+from report.plots import upsampled
 from vit import checkpoint
 from vit.archive import CheckpointError
 from vit.device import DeviceError, torch_device
 from vit.explain import METHODS
-from vit.plot import upsampled
 
 METRICS = {"hit": "hits", "energy": "energy in the lesion", "ap": "average precision of pixels"}
 REFERENCES = ("centre", "vesselness", "attention")
@@ -109,8 +109,8 @@ def baselines(images: Tensor, grid: tuple[int, int], vessels: str, seed: int) ->
     bump = np.exp(-(squared[:, None] + squared) / (2 * (size / BUMP) ** 2))
     widths = [size / width for width in WIDTHS]
     dark = vessels == "dark"
-    # type: ignore[no-untyped-call]
-    ridges = [sato(grey, widths, dark) for grey in images.mean(dim=1).numpy()]
+    greys = images.mean(dim=1).numpy()
+    ridges = [sato(grey, widths, dark) for grey in greys]  # type: ignore[no-untyped-call]
     noise = np.random.default_rng(seed).random((len(images), *grid))
     return {
         "centre": np.repeat(bump[None], len(images), axis=0),

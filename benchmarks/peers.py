@@ -26,7 +26,7 @@ from data import processed
 from data.dataset import CoronaryDataset
 from data.readers import DataError
 from presets import PRESETS
-from report.publish import write_validation
+from training.publish import write_validation
 
 SIDES = ("train", "val")
 

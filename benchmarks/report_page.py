@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 import predict
 from CONFIG import Config
-from data import phantom_ct
+from phantoms import ct
 from vit import checkpoint
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        phantom_ct.write(folder / "ct", given.count // 2, 2, config["image_size"], 0)
+        ct.write(folder / "ct", given.count // 2, 2, config["image_size"], 0)
         checkpoint.save(about, folder / "ViT.ckpt")
         started = time.perf_counter()
         where = [

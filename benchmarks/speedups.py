@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from statistics import median
 
 import cv2
@@ -151,10 +152,9 @@ def main() -> None:
         torch.set_num_threads(1)
         compare(
             {
-                # type: ignore[misc]
-                "one by one, in a worker": lambda p=pictures, a=augment: one_by_one(p, a),
-                "a batch on the device": lambda p=pictures, a=augment: together(p, a, device),
-            },  # type: ignore[misc]
+                "one by one, in a worker": partial(one_by_one, pictures, augment),
+                "a batch on the device": partial(together, pictures, augment, device),
+            },
             len(pictures),
             time.process_time if device.type == "cpu" else now,
         )

@@ -30,13 +30,14 @@ from torch import nn
 from torchvision.models import resnet18
 
 import CONFIG
-from data import phantom_stream, processed
+from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler
 from files import written_whole
+from phantoms import stream
+from training.lightning_module import Classifier
 from vit import checkpoint
 from vit.model import VisionTransformer
-from vit.module import Classifier
 
 # learning rate and weight decay for AdamW: of ours as configured, of the others near their authors'
 # at this batch size
@@ -235,7 +236,7 @@ def after_phantoms(name: str, given: argparse.Namespace) -> dict[str, torch.Tens
         before = CONFIG.load(given.phantoms)
         torch.manual_seed(0)
         net = network(name, before)
-        learn(net, phantom_stream.make(before), before, PEERS[name], given.phantom_minutes)
+        learn(net, stream.make(before), before, PEERS[name], given.phantom_minutes)
         with written_whole(weights) as beside:
             torch.save(net.state_dict(), beside)
     return dict(torch.load(weights, weights_only=True))

@@ -28,9 +28,9 @@ from data.dataset import CoronaryDataset, to_tensor
 from data.inputs import find, gather
 from data.processed import load
 from data.readers import DataError
-from report.fit import fit_temperature
-from report.publish import MOST
-from report.uncertainty import conformal_scores, conformal_set, limits
+from metrics.calibration import fit_temperature
+from metrics.conformal import conformal_scores, conformal_set, limits
+from training.publish import MOST
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
 from vit.model import VisionTransformer

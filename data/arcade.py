@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from data.duplicates import describe, near_duplicates
 from data.geometry import Box, format_boxes
-from data.processed import write_table
 from data.readers import DataError, read_grey
 from data.sources import SPLIT_NAMES
-from data.splits import join
+from data.tables import write_table
 from files import end_ctrl_c_in_one_line, folder_written_whole
+from metrics.groups import join
 
 STENOSIS = "stenosis"
 VESSEL_WIDTH = 21  # pixels, of the widest vessel that the search for normal windows sees

@@ -25,6 +25,7 @@ from data.geometry import Placement, read_mask
 from data.processed import Sample
 from data.readers import SUFFIXES, DataError, full_scale, kind_of, read_grey, wrong_suffix
 from files import end_ctrl_c_in_one_line, written_whole
+from metrics.groups import join, shared
 
 # pictures are compared as data.prepare stores them
 SIZE = Config().image_size
@@ -46,8 +47,6 @@ def audit(
     """What audit.json holds; the worst finds are drawn to ``picture``. Raises DataError if no image
     can be read.
     """
-    from data import splits  # scikit-learn, which reading does without
-
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
@@ -60,7 +59,7 @@ def audit(
             f"{root}: none of {len(found)} images can be read; the first: {findings[0].how}"
         )
     pairs = duplicates.near_duplicates(np.stack([look.descriptor for look in looks]))
-    groups = splits.join([(look.sample.group, look.sha256) for look in looks], pairs)
+    groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
     counts = Counter((sample.split, sample.label) for sample in found)
     present = sorted({sample.split for sample in found}, key=ORDER.index)
     balance = {split or "all": {name: counts[split, name] for name in names} for split in present}
@@ -175,13 +174,13 @@ def _repeated(looks: list[Look], pairs: NDArray) -> Iterator[Finding]:
     own = [look.sample for look in looks]
     side = [ORDER.index(sample.split) for sample in own].__getitem__
     links = {(int(i), int(j)) for i, j in pairs}
-    for tied in processed.shared([(sample.group,) for sample in own]):
+    for tied in shared([(sample.group,) for sample in own]):
         if len(set(map(side, tied))) > 1:
             files = [own[i].path for i in sorted(tied, key=side)]
             yield Finding(
                 "group_across_splits", files, f"group {own[tied[0]].group}: {len(tied)} images"
             )
-    for tied in processed.shared([(look.sha256,) for look in looks]):
+    for tied in shared([(look.sha256,) for look in looks]):
         tied.sort(key=side)
         links |= {(min(tied[0], i), max(tied[0], i)) for i in tied[1:]}
         alike = len({own[i].label for i in tied}) == 1

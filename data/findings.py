@@ -74,7 +74,7 @@ def probe(
     from sklearn.svm import SVC
 
     from data.splits import folds
-    from report.evaluate import evaluate
+    from metrics.intervals import evaluate
 
     rank = np.random.default_rng(0).permutation(groups.max() + 1)[groups]
     chosen = np.flatnonzero(np.cumsum(np.bincount(rank))[rank] <= PROBED)  # whole groups

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from data.dataset import as_float
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
-from data.processed import NORMAL_NAMES, POSITIVE_NAMES, read_table
+from data.processed import NORMAL_NAMES, POSITIVE_NAMES
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.sources import is_image
+from data.tables import read_table
 
 
 @dataclass(frozen=True)

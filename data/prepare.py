@@ -22,6 +22,7 @@ from data.geometry import Placement, format_boxes, read_mask
 from data.processed import Sample
 from data.readers import DataError, about_dicom, read_grey
 from files import end_ctrl_c_in_one_line, folder_written_whole
+from metrics.groups import join
 
 KEYS = (
     "image_size",
@@ -98,7 +99,7 @@ def prepare(
         (image.sample.group, image.patient if named else "", image.sample.sha256)
         for image in images
     ]
-    groups = splits.join(keys, pairs)
+    groups = join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
     labels = np.array([image.sample.label for image in images])
     sides = _split(np.array([image.sample.split for image in images]), labels, groups, config)

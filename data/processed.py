@@ -1,10 +1,8 @@
 """The ProcessedFolder: grey .npy images under split/class/, manifest.csv and dataset.json."""
 
-import csv
 import hashlib
 import json
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.geometry import Box, parse_boxes, rasterise
 from data.readers import DataError, check_size, fault_of
+from data.tables import read_table, write_table
 from files import written_whole
 
 SPLITS = ("train", "val", "test")
@@ -186,17 +185,6 @@ def write(folder: Path, samples: list[Sample], info: dict[str, Any]) -> None:
     write_table(folder / "manifest.csv", rows, [*COLUMNS, *more])
 
 
-def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Indices of the images that share a key (its position counts; an empty one ties nothing), two
-    or more each.
-    """
-    members = defaultdict(list)
-    for i, own in enumerate(keys):
-        for place, key in enumerate(own):
-            members[place, key].append(i)
-    return [tied for (_, key), tied in members.items() if key and len(tied) > 1]
-
-
 def statistics(images: list[NDArray]) -> tuple[float, float]:
     """Mean and standard deviation of all pixels of stored images of one size, grey range 0 to 1."""
     scales = [255.0 if image.dtype == np.uint8 else 1.0 for image in images]
@@ -209,28 +197,6 @@ def statistics(images: list[NDArray]) -> tuple[float, float]:
     ]
     mean = float(np.mean(means))
     return mean, math.sqrt(max(float(np.mean(squares)) - mean**2, 1e-6))
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file. Raises DataError if it is unreadable or has no rows."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, restval=""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not readable as CSV: {error}") from None
-    if not rows:
-        raise DataError(f"{path}: no rows")
-    return [{name: value or "" for name, value in row.items() if name is not None} for row in rows]
-
-
-def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first
-    row.
-    """
-    with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
 
 
 def load(folder: Path) -> Processed:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.processed import NORMAL_NAMES, POSITIVE_NAMES, Sample, read_table
+from data.processed import NORMAL_NAMES, POSITIVE_NAMES, Sample
 from data.readers import SUFFIXES, DataError, fault_of
+from data.tables import read_table
 from data.workers import on_all_cores
 
 SPLIT_NAMES = {

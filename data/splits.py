@@ -6,34 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
-from data.processed import shared
 from data.readers import DataError
 
 # what an image off the share weighs, where all groups off the share of their kind weigh 1
 ROUNDING = 100.0
 NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
 ADVICE = "add images, or bring a split of your own"
-
-
-def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
-    """Number the groups of images that share a key (its position counts; an empty one ties nothing)
-    or are a pair.
-
-    Args:
-        keys: for each image its keys, such as (patient, sha256).
-        pairs: (pairs, 2) indices of further images that belong together.
-
-    Returns:
-        (n,) for each image the number of its group.
-    """
-    links = [(tied[0], i) for tied in shared(keys) for i in tied]
-    a, b = np.concatenate([np.array(links, int).reshape(-1, 2), pairs]).T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(keys), len(keys)))
-    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def folds(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
-from report.evaluate import BINS
+from metrics.intervals import BINS
 
 COLOURS = ("#3b6ea5", "#c0392b")  # of what is negative and positive
 

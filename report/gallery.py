@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.dataset import to_tensor
-from report.predictions import LEVEL, Prediction
+from report.plots import COVER, shared_scale
 from vit.explain import DEFAULT, explain, explain_at_once
 from vit.model import VisionTransformer
-from vit.plot import COVER, shared_scale
+from vit.predictor import LEVEL, Prediction
 
 WHOLE = (
     DEFAULT,

@@ -21,9 +21,9 @@ import numpy as np
 
 import CONFIG
 import train
-from data.datamodule import CoronaryData
-from data.processed import Processed, load, read_table, write_table
+from data.processed import Processed, load
 from data.readers import DataError
+from data.tables import read_table, write_table
 from files import (
     FolderInUse,
     end_ctrl_c_in_one_line,
@@ -32,11 +32,13 @@ from files import (
     remove_leftovers,
     written_whole,
 )
-from report.evaluate import Figure, compare, evaluate, judged
+from metrics.comparison import compare
+from metrics.intervals import Estimate, evaluate, judged
+from training.data_module import CoronaryData
+from training.resume import ending_in_one_line
 from vit import checkpoint
 from vit.archive import CheckpointError
 from vit.device import DeviceError, accelerator
-from vit.resume import ending_in_one_line
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Point:
     epochs: int
     times: int  # that each image is seen in an epoch
     run: Path  # its folder
-    auroc: Figure  # of the validation images
+    auroc: Estimate  # of the validation images
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -192,11 +194,11 @@ def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> tuple[list[
     ], positive
 
 
-def mean(figures: list[Figure]) -> Figure:
+def mean(figures: list[Estimate]) -> Estimate:
     """Of several seeds. Their errors go together, for the images are the same: the mean's interval
     is no wider.
     """
-    return Figure(
+    return Estimate(
         *np.mean([(figure.value, figure.low, figure.high) for figure in figures], axis=0).tolist()
     )
 

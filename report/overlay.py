@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from report.plots import blend
 from vit.model import VisionTransformer
-from vit.plot import blend
 
 TILE = 240  # px of the longer edge, or a little more
 STRIPE = 0.5

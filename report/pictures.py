@@ -23,13 +23,13 @@ from PIL import Image
 
 from data.dataset import as_float, to_tensor
 from data.inputs import find, gather
-from data.phantom_ct import SMALLEST, phantom
 from files import end_ctrl_c_in_one_line, written_whole
+from phantoms.ct import SMALLEST, phantom
 from report.overlay import STRIPE, Subject, striped, tile
+from report.plots import colour_bar, shared_scale
 from report.structure import diagram, filters, mosaic, numbered, positions
 from vit import checkpoint
 from vit.explain import METHODS, explain
-from vit.plot import colour_bar, shared_scale
 
 SEED = 2021  # of the phantom; make demo trains on seed 0
 GAP = 12  # px between images

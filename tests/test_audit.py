@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data import audit, processed
+from data import audit
 from data.readers import DataError
+from metrics.groups import shared
 from tests.conftest import SHARED
 
 Pictures = Callable[..., Path]
@@ -215,7 +216,7 @@ def test_no_readable_image_and_no_folder_are_one_line_and_exit_status_1(tmp_path
 
 
 def test_shared_names_images_of_one_key_by_its_place() -> None:
-    assert processed.shared([("a", "1"), ("b", "1"), ("1", ""), ("a", "")]) == [[0, 3], [0, 1]]
+    assert shared([("a", "1"), ("b", "1"), ("1", ""), ("a", "")]) == [[0, 3], [0, 1]]
 
 
 @pytest.mark.skipif(

@@ -11,9 +11,9 @@ import torch
 import CONFIG
 from data import processed
 from data.augment import Augment
-from data.datamodule import CoronaryData
 from data.dataset import CoronaryDataset, SeededSampler, to_tensor
 from data.readers import DataError
+from training.data_module import CoronaryData
 
 
 def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from data.duplicates import OUTSIDE, SIZE, describe, near_duplicates
-from data.phantom_ct import phantom
-from data.splits import join
+from metrics.groups import join
+from phantoms.ct import phantom
 from tests.conftest import SHARED
 
 

@@ -9,8 +9,9 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from report import evaluate as module
-from report.evaluate import Figure, compare, evaluate
+from metrics import intervals as module
+from metrics.comparison import compare
+from metrics.intervals import Estimate, evaluate
 
 # DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837: albumin, total protein, K-G score and
 # benefit of surgery of
@@ -120,7 +121,7 @@ def test_views_of_one_patient_widen_the_interval_as_if_they_were_one_image() -> 
 def test_the_bootstrap_error_of_the_auroc_is_delongs() -> None:
     y, s = made(342)
     draws = np.concatenate(
-        [module._areas(y > 0, s, w)[0] for w in module._resamples(y > 0, np.arange(342))][1:]
+        [module.areas(y > 0, s, w)[0] for w in module.resamples(y > 0, np.arange(342))][1:]
     )
     assert len(draws) == module.RESAMPLES
     covariance = structural_components(y, np.stack([s, 1 - s]))[1]
@@ -130,7 +131,7 @@ def test_the_bootstrap_error_of_the_auroc_is_delongs() -> None:
 def test_resamples_hold_both_classes_and_whole_groups() -> None:
     y = np.arange(12) < 2
     groups = np.arange(12) // 2
-    weights = np.concatenate(list(module._resamples(y, groups))[1:])
+    weights = np.concatenate(list(module.resamples(y, groups))[1:])
     assert (weights[:, y].sum(axis=1) > 0).all() and (weights[:, ~y].sum(axis=1) > 0).all()
     assert (weights[:, ::2] == weights[:, 1::2]).all()
 
@@ -138,7 +139,7 @@ def test_resamples_hold_both_classes_and_whole_groups() -> None:
 def test_a_perfect_result_of_few_images_is_not_certain() -> None:
     figures = evaluate([0] * 10 + [1] * 20, [0.1] * 10 + [0.9] * 20, prevalence=0.1)
     for name, groups in (("auroc", 10), ("sensitivity", 20), ("specificity", 10), ("ppv", 20)):
-        assert figures[name] == Figure(1.0, pytest.approx(0.025 ** (1 / groups)), 1.0)
+        assert figures[name] == Estimate(1.0, pytest.approx(0.025 ** (1 / groups)), 1.0)
     low = stats.binomtest(10, 10).proportion_ci(method="exact").low
     assert figures["specificity"].low == pytest.approx(low)
     assert figures["ppv_at_prevalence"].low < 0.25
@@ -232,12 +233,12 @@ def test_views_of_one_patient_are_not_taken_for_more_evidence_in_a_comparison() 
 
 def test_a_model_compared_with_itself_differs_by_nothing() -> None:
     y, s = made()
-    assert compare(y, s, s) == (Figure(0.0, 0.0, 0.0), 1.0)
+    assert compare(y, s, s) == (Estimate(0.0, 0.0, 0.0), 1.0)
 
 
 def test_a_rescaled_model_is_the_same_model() -> None:
     y, s = made()
-    assert compare(y, s, s**3) == (Figure(0.0, 0.0, 0.0), 1.0)
+    assert compare(y, s, s**3) == (Estimate(0.0, 0.0, 0.0), 1.0)
 
 
 def test_two_faultless_models_of_few_images_may_differ() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from report.evaluate import evaluate, main
+from metrics.intervals import evaluate
+from report.evaluate import main
 from tests.test_evaluate import made
 
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from data.inputs import find, gather
-from report.predictions import judge
 from tests.conftest import contents
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
 from vit.model import VisionTransformer
+from vit.predictor import judge
 
 
 def model(**changes: Any) -> VisionTransformer:

@@ -23,8 +23,8 @@ from files import (
     written_whole,
 )
 from tests.test_train import PROJECT
+from training.resume import ending_in_one_line
 from vit import checkpoint
-from vit.resume import ending_in_one_line
 
 LARGEST = 100_000  # bytes of a file while the disk is "full"
 
@@ -156,7 +156,7 @@ def test_ctrl_c_ends_a_command_and_its_processes_in_one_line(tmp_path: Path, tim
     command = [
         sys.executable,
         "-m",
-        "data.phantom_ct",
+        "phantoms.ct",
         "--OUTPUT",
         str(tmp_path / "new"),
         "--patients",
@@ -181,7 +181,7 @@ def test_the_processes_of_a_killed_command_end_too(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "data.phantom_ct",
+        "phantoms.ct",
         "--OUTPUT",
         str(tmp_path / "new"),
         "--patients",

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from report.fit import fit_temperature, fit_threshold
+from metrics.calibration import fit_temperature, fit_threshold
 
 
 @st.composite

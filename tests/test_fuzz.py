@@ -10,10 +10,10 @@ import pytest
 
 import CONFIG
 from benchmarks.fuzz import YAML, fuzz
-from data.processed import write_table
+from data.tables import write_table
+from report.plots import curves
 from tests.conftest import contents
 from vit import checkpoint
-from vit.plot import curves
 
 MEASURES = (
     "train_loss",

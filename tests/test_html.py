@@ -22,7 +22,7 @@ import CONFIG
 import predict
 import train
 from data import processed
-from report.claim import ITEMS, filled
+from report.claim_checklist import ITEMS, filled
 from tests.conftest import contents, table
 from tests.made_report import HOSTILE, report
 from vit import checkpoint

@@ -18,10 +18,10 @@ import torch
 import predict
 from data import processed
 from data.inputs import gather
-from report.claim import filled
-from report.evaluate import Figure, evaluate
-from report.html import of_validation
-from report.levels import levels
+from metrics.intervals import Estimate, evaluate
+from metrics.levels import levels
+from report.claim_checklist import filled
+from report.page import of_validation
 from tests.conftest import contents, table
 from tests.made_report import report
 from tests.test_html import figures, inside
@@ -72,7 +72,7 @@ def rows_of(page: Path) -> list[dict[str, str]]:
     ]
 
 
-def judged(page: Path, threshold: float = 0.5) -> dict[str, Figure]:
+def judged(page: Path, threshold: float = 0.5) -> dict[str, Estimate]:
     rows = rows_of(page)
     y = [row["truth"] == "abnormal" for row in rows]
     s = [float(row["probability_abnormal"]) for row in rows]

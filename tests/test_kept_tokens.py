@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vit import plot
+from report import plots
+from training.lightning_module import Classifier
 from vit.embeddings import contrast
 from vit.explain import explain
 from vit.model import VisionTransformer
-from vit.module import Classifier
 
 
 def vit(**changes: Any) -> VisionTransformer:
@@ -155,7 +155,7 @@ def test_what_was_not_seen_is_hatched(tmp_path: Path, monkeypatch: pytest.Monkey
     attention[0, 0] = np.nan
     drawn = []
     monkeypatch.setattr(plt, "close", drawn.append)
-    item = plot.Explained(
+    item = plots.Explained(
         "a.png",
         np.full((24, 40), 0.5),
         attention,
@@ -165,7 +165,7 @@ def test_what_was_not_seen_is_hatched(tmp_path: Path, monkeypatch: pytest.Monkey
         ["a", "b"],
         [0.4, 0.6],
     )
-    plot.predictions([item], tmp_path / "x.png", "title")
+    plots.predictions([item], tmp_path / "x.png", "title")
     hatched = [
         part
         for axis in drawn[0].axes

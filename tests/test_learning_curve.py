@@ -13,14 +13,14 @@ import pytest
 
 import CONFIG
 import train
-from data.datamodule import CoronaryData
 from data.prepare import prepare
 from data.processed import Processed, Sample
 from data.readers import DataError
+from metrics.intervals import Estimate
 from report import learning_curve
-from report.evaluate import Figure
 from report.learning_curve import Point, part, verdict
 from tests.conftest import CONFIGURATION
+from training.data_module import CoronaryData
 from vit import checkpoint
 
 NAMES = ["normal", "abnormal"]
@@ -234,7 +234,7 @@ def points(folder: Path, *spreads: float) -> list[list[Point]]:
         (folder / f"{number}").mkdir()
         text = "\n".join(["path,truth,probability_abnormal,group", *lines])
         (folder / f"{number}" / "validation.csv").write_text(text, encoding="utf-8")
-    area = Figure(0.5, 0.4, 0.6)
+    area = Estimate(0.5, 0.4, 0.6)
     return [
         [Point(0.5, 0, 100 * (i + 1), 50, 2, 1, folder / f"{i}", area)] for i in range(len(spreads))
     ]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from report.evaluate import evaluate
-from report.levels import Level, levels, subgroup_columns, subgroups, with_manifest
+from data.processed import COLUMNS
+from metrics.intervals import evaluate
+from metrics.levels import Level, levels, subgroup_columns, subgroups
+from report.evaluate import with_manifest
 
 
 def row(path: str, sick: int, probability: float, **more: str) -> dict[str, str]:
@@ -155,11 +157,11 @@ def test_columns_for_subgroups_have_few_values_and_name_no_patient() -> None:
         grade=[f"{i / 40}" for i in range(40)],
         lesion_type=["soft;hard", "hard", ""],
     )
-    assert subgroup_columns(rows) == ["scanner", "lesion_type"]
+    assert subgroup_columns(rows, COLUMNS) == ["scanner", "lesion_type"]
 
 
 def test_a_column_with_a_value_for_each_group_is_an_identifier() -> None:
-    assert subgroup_columns(made(6, hospital_number=list("abcdef"))) == []
+    assert subgroup_columns(made(6, hospital_number=list("abcdef")), COLUMNS) == []
 
 
 def test_subgroups_are_compared_with_the_negatives_of_their_own() -> None:

@@ -18,10 +18,10 @@ from benchmarks.localisation import figures, localised
 from data import processed
 from data.dataset import CoronaryDataset
 from data.processed import Sample
+from report.plots import upsampled
 from vit import checkpoint
 from vit.explain import METHODS, explain
 from vit.model import VisionTransformer
-from vit.plot import upsampled
 
 SIZE = 32
 PATCH = 8

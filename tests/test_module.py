@@ -14,8 +14,8 @@ import CONFIG
 import train
 from data.prepare import prepare
 from tests.test_train import command
+from training.lightning_module import PRESENT, Classifier, classification_metrics
 from vit import checkpoint
-from vit.module import PRESENT, Classifier, classification_metrics
 
 
 def classifier(class_weights: list[float] | None) -> Classifier:

@@ -16,6 +16,7 @@ from data import processed, sources
 from data.inputs import find, gather
 from data.prepare import prepare
 from data.readers import DataError
+from data.tables import read_table, write_table
 from tests.conftest import CONFIGURATION
 
 LONG = "n" * 300 + ".png"
@@ -64,7 +65,7 @@ def raw(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
 @pytest.mark.parametrize("column", ["path", "mask"])
 def test_a_manifest_names_nothing_outside(raw: Path, name: str, column: str) -> None:
     row = {"path": "normal/p00.png", "label": "normal", "mask": ""} | {column: name}
-    processed.write_table(raw / "manifest.csv", [row])
+    write_table(raw / "manifest.csv", [row])
     with pytest.raises(DataError) as error:
         sources.find(raw, None, [])
     assert "manifest.csv, line 2: " in str(error.value)
@@ -79,9 +80,9 @@ def test_a_manifest_names_nothing_outside(raw: Path, name: str, column: str) -> 
 def test_nor_does_that_of_a_processed_folder(folder: Path, name: str, column: str) -> None:
     (folder / "link.png").symlink_to(image(folder.parent / "out.png"))
     (folder / "circle").symlink_to(folder / "circle")
-    rows = processed.read_table(folder / "manifest.csv")
+    rows = read_table(folder / "manifest.csv")
     rows[0][column] = name
-    processed.write_table(folder / "manifest.csv", rows)
+    write_table(folder / "manifest.csv", rows)
     with pytest.raises(DataError, match=r"outside|no such file|no usable name"):
         processed.load(folder)
 
@@ -142,13 +143,13 @@ def test_a_strange_dataset_json_is_one_line(folder: Path, text: str) -> None:
 
 
 def test_a_mask_of_another_shape_or_kind_is_a_fault(folder: Path) -> None:
-    rows = processed.read_table(folder / "manifest.csv")
+    rows = read_table(folder / "manifest.csv")
     (folder / "masks").mkdir(exist_ok=True)
     np.save(folder / "masks" / "small.npy", np.zeros((3, 3), np.uint8))
     np.savez(folder / "masks" / "zip.npz", np.zeros((32, 32), np.uint8))
     (folder / "masks" / "zip.npz").rename(folder / "masks" / "zip.npy")
     rows[0]["mask"], rows[1]["mask"] = "masks/small.npy", "masks/zip.npy"
-    processed.write_table(folder / "manifest.csv", rows)
+    write_table(folder / "manifest.csv", rows)
     with pytest.raises(DataError, match="2 faults"):
         processed.load(folder)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.phantom_ct import Phantom, _render, phantom, write
+from phantoms.ct import Phantom, _render, phantom, write
 
 SIZE = 96
 
@@ -102,8 +102,8 @@ def test_a_lesion_lies_on_the_vessel(
     its wall.
     """
     for painter in ("_paint_surroundings", "_paint_veins", "_paint_side_branches", "_scan"):
-        monkeypatch.setattr(f"data.phantom_ct.{painter}", lambda cut, *_: cut.hu.copy())
-    monkeypatch.setattr("data.phantom_ct._paint_great_vessels", lambda cut, _: np.ones_like(cut.s))
+        monkeypatch.setattr(f"phantoms.ct.{painter}", lambda cut, *_: cut.hu.copy())
+    monkeypatch.setattr("phantoms.ct._paint_great_vessels", lambda cut, _: np.ones_like(cut.s))
     for index in range(0, 60, 3):
         bare = phantom(3, index, SIZE, views=3)
         vessel = (bare.image > 0).astype(np.uint8)
@@ -182,7 +182,7 @@ def test_wrong_numbers_write_nothing(tmp_path: Path) -> None:
 
 
 def test_the_command_refuses_in_one_line(folder: Path) -> None:
-    command = [sys.executable, "-m", "data.phantom_ct", "--output", str(folder)]
+    command = [sys.executable, "-m", "phantoms.ct", "--output", str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1 and "is not an empty folder" in ended.stderr

@@ -1,4 +1,4 @@
-"""Training on made-up images, and going on from it: data.phantom_stream, --phantoms and --init."""
+"""Training on made-up images, and going on from it: phantoms.stream, --phantoms and --init."""
 
 import csv
 from collections.abc import Callable
@@ -9,16 +9,16 @@ import pytest
 
 import CONFIG
 import train
-from data import phantom_stream
 from data.dataset import CoronaryDataset
 from data.prepare import prepare
+from phantoms import stream
 from tests.test_train import SMALL
 from vit import checkpoint
 
 
 @pytest.fixture(autouse=True)
 def few_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phantom_stream, "VALIDATION", 30)
+    monkeypatch.setattr(stream, "VALIDATION", 30)
 
 
 def config(**changes: float | str) -> CONFIG.Config:
@@ -28,14 +28,14 @@ def config(**changes: float | str) -> CONFIG.Config:
 
 
 def test_the_stream_is_the_same_again_and_another_with_another_seed() -> None:
-    one, again, other = (phantom_stream.make(config(seed=seed)) for seed in (0, 0, 1))
+    one, again, other = (stream.make(config(seed=seed)) for seed in (0, 0, 1))
     assert np.array_equal(one.pixels, again.pixels)
     assert one.split_hash() == again.split_hash() != other.split_hash()
     assert (len(one.of("train")), len(one.of("val"))) == (100, 30)
 
 
 def test_masks_go_with_the_label_and_become_targets() -> None:
-    made = phantom_stream.make(config())
+    made = stream.make(config())
     for sample in made.samples:
         assert made.lesion(sample).any() == (sample.label == "abnormal")
     dataset = CoronaryDataset(made, "train", 32, 0.5, 0.3, patch_size=8)
@@ -47,8 +47,8 @@ def test_masks_go_with_the_label_and_become_targets() -> None:
 
 def test_half_are_hard_and_some_normal_ones_show_hardly_a_vessel() -> None:
     settings = config(phantom_count=600)
-    made = phantom_stream.make(settings)
-    hard = np.array([phantom_stream.view_of(number, settings)[1] == 1 for number in range(630)])
+    made = stream.make(settings)
+    hard = np.array([stream.view_of(number, settings)[1] == 1 for number in range(630)])
     assert 0.4 < hard[:600].mean() < 0.6
     assert hard[600:].all()
     # type: ignore[union-attr]
@@ -67,7 +67,7 @@ def test_a_field_that_no_phantom_can_have_is_said(tmp_path: Path) -> None:
 
 
 def test_vessels_of_made_up_ct_are_not_known() -> None:
-    made = phantom_stream.make(config(phantoms="ct"))
+    made = stream.make(config(phantoms="ct"))
     assert made.vessel(made.samples[0]) is None
     assert made.lesion(made.samples[0]).shape == (32, 32)
 

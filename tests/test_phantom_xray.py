@@ -11,9 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from data import xray_vessels
-from data.phantom_xray import XrayPhantom, _render, phantom, write
-from data.xray_vessels import Vessel
+from phantoms.vessels import Vessel
+from phantoms.xray import XrayPhantom, _render, phantom, write
 
 SIZE = 48
 
@@ -122,7 +121,7 @@ def cast(*vessels: Vessel) -> np.ndarray:
     total = np.zeros((200, 200), np.float32)
     sick = np.zeros((200, 200), np.uint8)
     for vessel in vessels:
-        xray_vessels.cast(vessel, total, sick, 10.0)
+        vessels.cast(vessel, total, sick, 10.0)
     return total
 
 
@@ -215,7 +214,7 @@ def test_wrong_numbers_write_nothing(tmp_path: Path) -> None:
 
 def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
-    command = [sys.executable, "-m", "data.phantom_xray", "--output", str(tmp_path), "--count", "1"]
+    command = [sys.executable, "-m", "phantoms.xray", "--output", str(tmp_path), "--count", "1"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1 and "is not an empty folder" in ended.stderr

@@ -13,10 +13,10 @@ import torch
 
 import predict
 from data.inputs import Input, gather
-from report.predictions import Prediction, judge
 from tests.conftest import contents, table
 from vit import checkpoint
 from vit.model import VisionTransformer
+from vit.predictor import Prediction, judge
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -13,8 +13,9 @@ import torch
 
 import predict
 from data.inputs import gather
+from report import plots
 from tests.conftest import CONFIGURATION, contents, table
-from vit import checkpoint, plot
+from vit import checkpoint
 from vit.explain import DEFAULT, METHODS, explain
 
 
@@ -41,8 +42,8 @@ def test_known_lesions_reach_the_picture(
 def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     tmp_path: Path, folder: Path, ckpt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[plot.Explained] = []
-    monkeypatch.setattr(plot, "predictions", lambda items, *_: shown.extend(items))
+    shown: list[plots.Explained] = []
+    monkeypatch.setattr(plots, "predictions", lambda items, *_: shown.extend(items))
     file = str(next((folder / "val").rglob("*.npy")))
     predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
     asked = ["--method", "rollout", "--target", "normal", "--layer", "1", "--head", "0"]
@@ -111,8 +112,8 @@ def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
         model = checkpoint.build_model(asdict(CONFIGURATION))
         states.append({f"model.{name}": 3 * value for name, value in model.state_dict().items()})
     checkpoint.save(contents(state_dict=states[0], members=[states[1]]), tmp_path / "two.ckpt")
-    shown: list[plot.Explained] = []
-    monkeypatch.setattr(plot, "predictions", lambda items, *_: shown.extend(items))
+    shown: list[plots.Explained] = []
+    monkeypatch.setattr(plots, "predictions", lambda items, *_: shown.extend(items))
     file = str(next((folder / "val").rglob("*.npy")))
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
     members, _ = checkpoint.load(tmp_path / "two.ckpt")
@@ -140,7 +141,7 @@ def test_tokens_that_stand_out_are_told_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("report.predictions.OUTLIER", limit)
+    monkeypatch.setattr("vit.predictor.OUTLIER", limit)
     where = [
         "-p",
         str(folder / "val"),

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.processed import write_table
-from report.publish import publish
+from data.tables import write_table
 from tests.conftest import contents
+from training.publish import publish
 from vit import checkpoint
 
 

@@ -21,9 +21,9 @@ import train
 from data.dataset import SeededSampler
 from files import UNFINISHED
 from tests.test_train import PROJECT, command, metrics
-from vit.module import Classifier
-from vit.progress import History
-from vit.resume import Keeper
+from training.lightning_module import Classifier
+from training.resume import Keeper
+from training.trainer import History
 
 RECIPE = (
     "--epochs",

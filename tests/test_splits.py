@@ -6,7 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data.readers import DataError
-from data.splits import folds, grouped_split, join
+from data.splits import folds, grouped_split
+from metrics.groups import join
 
 
 @st.composite

@@ -15,12 +15,12 @@ import CONFIG
 import train
 from data import processed
 from data.augment import Augment
-from data.datamodule import CoronaryData
 from data.dataset import CoronaryDataset
 from data.prepare import prepare
 from data.readers import DataError
+from training.data_module import CoronaryData
+from training.trainer import History
 from vit import checkpoint
-from vit.progress import History
 
 PROJECT = Path(__file__).resolve().parents[1]
 SMALL = [

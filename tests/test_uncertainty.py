@@ -14,7 +14,7 @@ import predict
 import train
 from data.inputs import gather
 from data.prepare import prepare
-from report.uncertainty import conformal_scores, conformal_set, limits
+from metrics.conformal import conformal_scores, conformal_set, limits
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
@@ -175,7 +175,7 @@ def test_a_run_leaves_all_that_predict_needs(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "report.html.of_validation", lambda *_: None
+        "report.page.of_validation", lambda *_: None
     )  # takes its time, and is not asked here
     CONFIG.write(CONFIGURATION, tmp_path / "config.yml")
     train.main(

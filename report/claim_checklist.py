@@ -9,7 +9,8 @@ import dataclasses
 from typing import Any
 
 from CONFIG import Config
-from data.processed import Processed, shared
+from data.processed import Processed
+from metrics.groups import shared
 
 ITEMS = (
     "Title: says that it is artificial intelligence, and which kind",

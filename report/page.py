@@ -22,14 +22,14 @@ from data.audit import audit, table
 from data.inputs import gather
 from data.readers import DataError
 from files import keeping_former, written_whole
+from metrics.intervals import Estimate, evaluate
+from metrics.levels import levels, subgroup_columns, subgroups
 from report import charts
-from report.claim import filled
-from report.evaluate import Figure, evaluate
+from report.claim_checklist import filled
 from report.gallery import Parts, gallery
-from report.levels import levels, subgroup_columns, subgroups
-from report.predictions import Prediction, judge
 from vit.checkpoint import load
 from vit.explain import DEFAULT
+from vit.predictor import Prediction, judge
 
 MOST_AUDITED = 10_000  # images: a minute
 AT_ONCE = 16  # images, after training
@@ -167,12 +167,12 @@ def _figures(said: list[Prediction], about: dict[str, Any]) -> dict[str, Any]:
     context["charts"] = charts.of_predictions(labels == 1, scores[:, 1], threshold, names)
     above = [(level, _named(level.figures(threshold))) for level in levels(rows, names[1])[1:]]
     context["levels"] = [(level, values) for level, values in above if values]
-    for column in subgroup_columns(rows):
+    for column in subgroup_columns(rows, processed.COLUMNS):
         context["subgroups"].append((column, list(subgroups(rows, names[1], column, threshold))))
     return context
 
 
-def _named(figures: dict[str, Figure]) -> list[tuple[str, Figure]]:
+def _named(figures: dict[str, Estimate]) -> list[tuple[str, Estimate]]:
     short = ("auroc", "ppv", "npv", "f1")
     return [
         (name.upper() if name in short else name.replace("_", " "), figure)

@@ -89,7 +89,7 @@ class Classifier(pl.LightningModule):
         torch.manual_seed(int(own.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss to lessen, and its parts, of which vit.resume keeps the means over the epoch."""
+        """The loss to lessen, and its parts, of which training.resume keeps the means over the epoch."""
         images, labels, _, targets = batch
         if self.patch_head is None:
             loss = self._loss(self(images), labels)

@@ -12,9 +12,9 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from files import written_whole
-from vit import plot
+from report import plots
+from training.resume import Keeper, WholeCheckpoints
 from vit.device import DeviceError
-from vit.resume import Keeper, WholeCheckpoints
 
 SECONDS_BETWEEN_PICTURES = 30
 
@@ -51,7 +51,7 @@ class History(pl.Callback):
             table = csv.DictWriter(file, fieldnames=list(self.rows[-1]))
             table.writeheader()
             table.writerows(self.rows)
-        plot.curves(self.rows, self.folder / "curves.png")
+        plots.curves(self.rows, self.folder / "curves.png")
         self.drawn = time.monotonic()
 
 

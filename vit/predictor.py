@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from data.dataset import to_tensor
 from data.inputs import Input
-from data.processed import write_table
 from data.readers import DataError
+from data.tables import write_table
 from files import keeping_former
-from report.uncertainty import conformal_set, limits
+from metrics.conformal import conformal_set, limits
 from vit.explain import explain
 from vit.hooks import OUTLIER, token_outliers
 

@@ -14,6 +14,7 @@ from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.readers import DataError
+from metrics.groups import shared
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
 
@@ -64,7 +65,7 @@ class CoronaryData(pl.LightningDataModule):
     def _check_leaks(self, folder: processed.Processed) -> None:
         """The cheap part of data.audit: what the manifest alone tells."""
         samples = folder.of("train") + folder.of("val")
-        tied = processed.shared([(sample.group, sample.sha256) for sample in samples])
+        tied = shared([(sample.group, sample.sha256) for sample in samples])
         leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
         if leaks and not self.config.allow_leaks:
             files = ", ".join(samples[i].path for i in leaks[0][:4])
@@ -73,7 +74,7 @@ class CoronaryData(pl.LightningDataModule):
                 f"val, as {files}; validation would flatter the model. "
                 "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
             )
-        copies = processed.shared([(sample.sha256,) for sample in samples])
+        copies = shared([(sample.sha256,) for sample in samples])
         if doubtful := [images for images in copies if len({samples[i].label for i in images}) > 1]:
             files = ", ".join(samples[i].path for i in doubtful[0][:4])
             print(

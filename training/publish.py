@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from data.dataset import CoronaryDataset
-from data.processed import read_table, write_table
+from data.tables import read_table, write_table
 from files import keeping_former
-from report.evaluate import evaluate
-from report.fit import fit_temperature, fit_threshold
-from report.uncertainty import conformal_scores
+from metrics.calibration import fit_temperature, fit_threshold
+from metrics.conformal import conformal_scores
+from metrics.intervals import evaluate
 from vit import checkpoint, familiarity
 from vit.model import VisionTransformer
 

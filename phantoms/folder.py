@@ -66,11 +66,11 @@ def write_folder(
 
 
 def command(write: Callable[..., Path], name: str, what: str, **defaults: float) -> None:
-    """The command line `python -m data.<name>`: `--OUTPUT` and a number for each of `defaults`,
+    """The command line `python -m phantoms.<name>`: `--OUTPUT` and a number for each of `defaults`,
     given to `write`.
     """
     end_ctrl_c_in_one_line()
-    parser = argparse.ArgumentParser(f"python -m data.{name}", description=f"Write {what}.")
+    parser = argparse.ArgumentParser(f"python -m phantoms.{name}", description=f"Write {what}.")
     parser.add_argument(
         "--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder"
     )

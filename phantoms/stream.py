@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import CONFIG
-from data import phantom_ct, phantom_xray, processed
+from data import processed
+from phantoms import ct, xray
 from data.readers import DataError
 from data.workers import on_all_cores
 
@@ -80,7 +81,7 @@ def make(config: CONFIG.Config) -> Phantoms:
         "notes": [],
     }
     return Phantoms(
-        Path(f"{config.phantoms} phantoms"), samples, list(phantom_ct.LABELS), info, pixels
+        Path(f"{config.phantoms} phantoms"), samples, list(ct.LABELS), info, pixels
     )
 
 
@@ -89,14 +90,14 @@ def _draw(number: int, config: CONFIG.Config) -> tuple[str, str, NDArray]:
     size = config.image_size
     seed = config.seed
     if config.phantoms == "ct":
-        patient = phantom_ct.phantom(seed, number, size, 1)
+        patient = ct.phantom(seed, number, size, 1)
         return (
             patient.label,
             str(number),
             np.stack([patient.image, patient.mask, np.zeros_like(patient.mask)]),
         )
     field, difficulty = view_of(number, config)
-    scene = phantom_xray.phantom(seed, number, size, field, difficulty)
+    scene = xray.phantom(seed, number, size, field, difficulty)
     return scene.label, str(number), np.stack([scene.image, scene.lesion, scene.vessel])
 
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 from sklearn.metrics import roc_curve
 
-from report.evaluate import TAIL, checked
+from metrics.intervals import TAIL, checked
 
 
 def fit_threshold(labels: ArrayLike, scores: ArrayLike, sensitivity: float | None = None) -> float:

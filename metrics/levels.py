@@ -1,15 +1,13 @@
 """Figures above the image and beside it: of vessels and patients, and of subgroups of images."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.processed import COLUMNS, read_table
-from data.splits import join
-from report.evaluate import Figure, evaluate, judged
+from metrics.groups import join
+from metrics.intervals import Estimate, evaluate, judged
 
 Rows = list[
     dict[str, str]
@@ -35,7 +33,7 @@ class Level:
         """How many there are."""
         return len(self.names)
 
-    def figures(self, threshold: float, prevalence: float = 0) -> dict[str, Figure]:
+    def figures(self, threshold: float, prevalence: float = 0) -> dict[str, Estimate]:
         """As of report.evaluate.evaluate; none if all are of one class."""
         if len(set(self.labels)) < 2:
             return {}
@@ -51,18 +49,9 @@ class Subgroup:
     value: str
     positives: int
     negatives: int
-    auroc: Figure
-    sensitivity: Figure
-    specificity: Figure | None  # None: no negative image has that value
-
-
-def with_manifest(rows: Rows, manifest: Path) -> Rows:
-    """The rows whose image the manifest.csv lists, by the last three parts of the path, with its
-    columns.
-    """
-    about = {row.get("path", ""): row for row in read_table(manifest)}
-    found = [(about.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
-    return [own | row for own, row in found if own]
+    auroc: Estimate
+    sensitivity: Estimate
+    specificity: Estimate | None  # None: no negative image has that value
 
 
 def levels(rows: Rows, positive: str) -> list[Level]:
@@ -127,12 +116,12 @@ def _merged(name: str, below: Level, units: list[str]) -> Level:
     return Level(name, rule, positive > 0, scores, groups, names.tolist())
 
 
-def subgroup_columns(rows: Rows) -> list[str]:
+def subgroup_columns(rows: Rows, fixed: Collection[str]) -> list[str]:
     """The further columns of the manifest that suit ``subgroups``: a few values, which are no names
     of patients.
     """
     groups = len({row.get("group") or row["path"] for row in rows})
-    known = {*COLUMNS, *IDENTIFIERS, *PREDICTED}
+    known = {*fixed, *IDENTIFIERS, *PREDICTED}
     columns = [
         name for name in rows[0] if name not in known and not name.startswith("probability_")
     ]

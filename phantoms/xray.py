@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from data.geometry import Box, format_boxes
-from data.phantom_files import Made, boxes_of, command, write_folder
-from data.xray_vessels import Array, Mask, Scene, cast, fall
+from phantoms.folder import Made, boxes_of, command, write_folder
+from phantoms.vessels import Array, Mask, Scene, cast, fall
 
 LABELS = ("normal", "abnormal")
 COLUMNS = (
@@ -228,4 +228,4 @@ def write(
 
 if __name__ == "__main__":
     numbers = {"count": 2000, "image_size": 64, "field": 36.0, "difficulty": 1.0, "seed": 0}
-    command(write, "phantom_xray", "made-up X-ray coronary angiograms", **numbers)
+    command(write, "xray", "made-up X-ray coronary angiograms", **numbers)

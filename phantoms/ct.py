@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.geometry import Box, format_boxes
-from data.phantom_files import Made, boxes_of, command, write_folder
+from phantoms.folder import Made, boxes_of, command, write_folder
 
 Array = npt.NDArray[np.floating[Any]]
 LABELS = ("normal", "abnormal")
@@ -386,7 +386,7 @@ def write(
 if __name__ == "__main__":
     command(
         write,
-        "phantom_ct",
+        "ct",
         "made-up coronary CT images",
         patients=200,
         views=4,

@@ -1,0 +1,1 @@
+"""Estimates and their intervals, calibration, conformal sets; nothing here reads a file."""
