@@ -22,6 +22,7 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy *.py metrics data phantoms vit training report benchmarks
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 test-gpu: $(VENV)/.installed-dev
 	$(RUN) -m pytest -m gpu

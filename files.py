@@ -1,31 +1,32 @@
-"""Writing files so that a reader meets the old one or the new one, never half of one; and Ctrl-C in
-one line.
+"""Files and folders: written whole or not at all, kept where they were, locked while in use.
+
+A reader meets the old file or the new one, never half of one.
 """
 
 import os
 import shutil
-import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
-# begins the name of what is being written; a process follows
+from filelock import FileLock, Timeout
+
+from errors import UserError
+
+# begins the name of a file that is being written; the number of the process follows
 UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"
+WAIT_FOR_WORKERS = 20.0  # seconds that loader workers of a killed process may hold its lock
 
 
-class FolderInUse(ValueError):
-    """Another process writes to a folder, with who it is in one line."""
+class FolderInUse(UserError):
+    """Another process writes to a folder; the message says which one."""
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; it is synced and renamed to ``path`` if the block
-    succeeds.
+    """Yield a name beside ``path`` to write to; it becomes ``path`` if the block succeeds.
 
     Missing parent folders are made. If the block raises, ``path`` is as it was and the other name
     is gone.
@@ -49,10 +50,9 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(output: Path) -> Iterator[Path]:
-    """Yield the name of a folder beside ``output`` to make; it takes that name if the block
-    succeeds, or is gone.
+    """Yield the name of a folder beside ``output`` to make; it becomes ``output`` on success.
 
-    ``output`` must not exist when the block ends.
+    ``output`` must not exist when the block ends. If the block raises, the other folder is gone.
     """
     beside = output.with_name(f".{output.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
@@ -64,65 +64,76 @@ def folder_written_whole(output: Path) -> Iterator[Path]:
     beside.rename(output)
 
 
-def end_ctrl_c_in_one_line() -> None:
-    """Whatever this process does from now on, Ctrl-C ends it without a traceback; its status is
-    that of the signal.
+@contextmanager
+def keeping_former(path: Path) -> Iterator[None]:
+    """Keep the file at ``path`` under a dated name, and say so.
 
-    Only the first is heard: a second would interrupt what the first leaves to be done, such as
-    removing half a folder.
+    Nothing is kept where the block leaves the same file there.
     """
-    usual = sys.excepthook
-
-    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if issubclass(kind, KeyboardInterrupt):
-            print("\nstopped by Ctrl-C", file=sys.stderr)
-        else:
-            usual(kind, error, trace)
-
-    def first(*_: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    sys.excepthook = say
-    signal.signal(signal.SIGINT, first)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    if not path.exists():
+        yield
+        return
+    former = _free_dated_name(path)
+    with written_whole(former) as beside:
+        shutil.copy2(path, beside)
     try:
-        os.fsync(number)
+        yield
     finally:
-        os.close(number)
+        if former.read_bytes() == path.read_bytes():
+            former.unlink()
+        else:
+            print(f"kept the former {path} as {former}")
+
+
+def _free_dated_name(path: Path) -> Path:
+    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(path.stat().st_mtime))
+    tails = ("", *(f"_{number}" for number in range(2, 99)))
+    names = (path.with_name(f"{path.stem}_{date}{tail}{path.suffix}") for tail in tails)
+    return next(name for name in names if not name.exists())
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep every other process that asks for it out of a folder.
 
-    The lock is the kernel's, of this process alone: it goes with the process however that ends, and
-    loader workers that outlive it for a moment do not hold it.
+    The lock is the system's: it goes with the process, however that ends. Loader workers can
+    outlive a killed process by seconds and hold its lock, so that one is waited for.
 
     Raises:
         FolderInUse: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":  # has no such lock
+    lock = FileLock(folder / "lock")
+    holder = folder / "lock_holder"
+    try:
+        _acquire(lock, holder)
+    except Timeout:
+        raise FolderInUse(
+            f"{folder}: is in use by {_told(holder)}; wait for it, or stop it"
+        ) from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
         yield
-        return
-    import fcntl
+    finally:
+        lock.release()
 
-    with open(folder / "lock", "a+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            file.seek(0)
-            raise FolderInUse(
-                f"{folder}: is in use by {file.read().strip()}; wait for it, or stop it"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield
+
+def _acquire(lock: FileLock, holder: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        words = _told(holder).split()
+        here = len(words) == 4 and words[3] == socket.gethostname() and words[1].isdigit()
+        if not here or _runs(int(words[1])):
+            raise
+        lock.acquire(timeout=WAIT_FOR_WORKERS)
+
+
+def _told(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "another process"
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -145,24 +156,9 @@ def _runs(process: int) -> bool:
     return True
 
 
-@contextmanager
-def keeping_former(path: Path) -> Iterator[None]:
-    """Keep the file at ``path`` under a dated name, and say so, unless the block leaves the same
-    file there.
-    """
-    if not path.exists():
-        yield
-        return
-    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(path.stat().st_mtime))
-    tails = ("", *(f"_{number}" for number in range(2, 99)))
-    names = [path.with_name(f"{path.stem}_{date}{tail}{path.suffix}") for tail in tails]
-    former = next(name for name in names if not name.exists())
-    with written_whole(former) as beside:
-        shutil.copy2(path, beside)
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        yield
+        os.fsync(number)
     finally:
-        if former.read_bytes() == path.read_bytes():
-            former.unlink()
-        else:
-            print(f"kept the former {path} as {former}")
+        os.close(number)

@@ -1,18 +1,20 @@
-"""Predictions and why: python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT
-predictions.png
+"""Predictions, and where the evidence for them lies:
+python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT predictions.png
 """
 
 import argparse
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from files import end_ctrl_c_in_one_line, keeping_former
+import errors
+from files import keeping_former
 
 if TYPE_CHECKING:
-    from report.plots import Explained
-    from vit.predictor import Prediction
+    from data.inputs import Input
+    from vit.predictions import Prediction, Predictions
+    from vit.predictor import MapRequest, Predictor
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -32,8 +34,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=Path("ViT.ckpt"),
         help="ViT.ckpt",
     )
-    about = "x.png: a figure; x.html: the report; folder/: a PNG of each image. predictions.csv lies beside it or in it"
-    parser.add_argument("--OUTPUT", "--output", "-o", default="predictions.png", help=about)
+    parser.add_argument(
+        "--OUTPUT",
+        "--output",
+        "-o",
+        default="predictions.png",
+        help="x.png: a figure; x.html: the report; folder/: a PNG of each image. predictions.csv "
+        "lies beside it or in it",
+    )
     parser.add_argument(
         "--num_images", type=int, default=12, help="images at most in one figure (default 12)"
     )
@@ -42,25 +50,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--level",
         type=float,
         default=0.9,
-        help="share of the images of each class whose set of classes shall hold it (default 0.9)",
+        help="share of the images of each class whose prediction set shall hold it (default 0.9)",
     )
-    parser.add_argument(
-        "--method",
-        default="relevance",
-        help="how the map is made (default relevance): attention, "
-        "rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion",
-    )
-    parser.add_argument(
-        "--target", help="class whose evidence the map shows (default: the positive one)"
-    )
-    parser.add_argument(
-        "--layer",
-        type=int,
-        help="encoder block that alone is asked, from 0 (default: as the method)",
-    )
-    parser.add_argument(
-        "--head", type=int, help="attention head that alone is asked, from 0 (default: all)"
-    )
+    _add_map_options(parser)
     parser.add_argument(
         "--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps")
     )
@@ -73,9 +65,28 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
+def _add_map_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        default="relevance",
+        help="how the map is made (default relevance): attention, rollout, gradient-rollout, "
+        "relevance, legrad, grad-cam, occlusion",
+    )
+    parser.add_argument(
+        "--target", help="class whose evidence the map shows (default: the positive one)"
+    )
+    parser.add_argument(
+        "--layer", type=int, help="encoder block that alone is asked, from 0 (default: all)"
+    )
+    parser.add_argument(
+        "--head", type=int, help="attention head that alone is asked, from 0 (default: all)"
+    )
+
+
 def _joined(argv: list[str]) -> list[str]:
-    """The published command line prints '-- Path_Checkpoint': a dash pair that stands alone joins
-    the next word.
+    """The words with each dash pair that stands alone joined to the next word.
+
+    The published command line prints '-- Path_Checkpoint'.
     """
     words = []
     rest = iter(argv)
@@ -84,164 +95,182 @@ def _joined(argv: list[str]) -> list[str]:
     return words
 
 
-def drawn(prediction: "Prediction", about: dict[str, Any], title: str) -> "Explained":
-    """The prediction with its pixels, ready to be drawn."""
-    from report.plots import Explained
+def spread(predictions: "Predictions", count: int, positive: str) -> "tuple[list[Prediction], str]":
+    """At most ``count`` images, and words that say how they were chosen.
 
-    item = prediction.item
-    how = about["preprocessing"]
-    said = (item.truth, prediction.predicted, about["class_names"], prediction.probabilities)
-    assert prediction.map is not None, "only what was explained is drawn"
-    return Explained(item.name, item.image(how), prediction.map, title, *said, item.lesion(how))
-
-
-def spread(
-    predictions: "list[Prediction]", count: int, positive: str
-) -> "tuple[list[Prediction], str]":
-    """At most ``count`` images, positive probability falling, and words that say how they were
-    chosen.
-
-    Evenly spaced in that order, and where the truth is known among the images of each class alike.
+    They are evenly spaced in the order of falling positive probability, and where the truth is
+    known among the images of each class.
     """
-    ordered = sorted(predictions, key=lambda said: -said.probabilities[-1])
+    ordered = sorted(predictions, key=lambda each: -each.positive_probability)
     if len(ordered) <= count:
         return ordered, f"all {len(ordered)} images, in the order of P({positive})"
-    truths = sorted({said.item.truth for said in ordered})[:count]
-    chosen = []
+    truths = sorted({each.truth for each in ordered})[:count]
+    chosen: list[Prediction] = []
     for number, truth in enumerate(truths):
-        own = [said for said in ordered if said.item.truth == truth]
-        wanted = min(len(own), count // len(truths) + (number < count % len(truths)))
-        chosen += [own[round(i * (len(own) - 1) / max(1, wanted - 1))] for i in range(wanted)]
+        of_class = [each for each in ordered if each.truth == truth]
+        share = count // len(truths) + (number < count % len(truths))
+        wanted = min(len(of_class), share)
+        step = (len(of_class) - 1) / max(1, wanted - 1)
+        chosen += [of_class[round(i * step)] for i in range(wanted)]
     among = " among each true class" if len(truths) > 1 else ""
-    words = f"{len(chosen)} of {len(ordered)} images, evenly spaced{among} in the order of P({positive})"
-    return sorted(chosen, key=lambda said: -said.probabilities[-1]), words
+    words = f"{len(chosen)} of {len(ordered)} images, evenly spaced{among}"
+    falling = sorted(chosen, key=lambda each: -each.positive_probability)
+    return falling, f"{words} in the order of P({positive})"
 
 
 def picture_names(paths: list[Path], root: Path) -> list[str]:
-    """A file name for the picture of each image: its path below ``root``, the suffix only where two
-    would be alike.
+    """A file name for the picture of each image.
+
+    It is the path below ``root``, with the suffix only where two names would be the same.
     """
     root = root.parent if root.is_file() else root
-    stems = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
-    short = [
-        "__".join([part for part in path.with_suffix("").parts if part != path.anchor][-4:])
-        for path in stems
-    ]
-    many = {name for name, count in Counter(short).items() if count > 1}
-    return [
-        f"{f'{name}_{path.suffix[1:]}_{i}' if name in many else name}.png"
-        for i, (name, path) in enumerate(zip(short, stems, strict=True))
-    ]
+    below = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
+    short = []
+    for path in below:
+        parts = [part for part in path.with_suffix("").parts if part != path.anchor]
+        short.append("__".join(parts[-4:]))
+    counts = Counter(short)
+    names = []
+    for i, (name, path) in enumerate(zip(short, below, strict=True)):
+        unique = name if counts[name] == 1 else f"{name}_{path.suffix[1:]}_{i}"
+        names.append(f"{unique}.png")
+    return names
+
+
+def kind_of_output(name: str) -> str:
+    """.png, .html, or nothing for a folder of pictures.
+
+    Raises:
+        DataError: another kind.
+    """
+    from data.readers import DataError
+
+    output = Path(name)
+    is_folder = name.endswith(("/", "\\")) or output.is_dir()
+    suffix = "" if is_folder else output.suffix.lower()
+    if suffix not in ("", ".png", ".html"):
+        wanted = "wanted a name that ends in .png or .html, or a folder that ends in /"
+        raise DataError(f"--OUTPUT: got {name}, {wanted}")
+    return suffix
+
+
+def pictures_of(
+    inputs: "list[Input]", output: Path, kind: str, given: str, root: Path
+) -> list[Path]:
+    """The files that will be drawn.
+
+    Raises:
+        DataError: one of them is an image that is to be predicted.
+    """
+    from data.readers import DataError
+
+    paths = [item.path for item in inputs]
+    pictures = [output] if kind else [output / name for name in picture_names(paths, root)]
+    lost = {path.resolve() for path in paths} & {path.resolve() for path in pictures}
+    if lost:
+        raise DataError(
+            f"--OUTPUT: got {given}, which would overwrite the image {min(lost)}; name another"
+        )
+    return pictures
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
     from data.inputs import find, gather
-    from data.readers import DataError
-    from report import plots
     from vit import checkpoint
     from vit.device import torch_device
-    from vit.explain import check
-    from vit.predictor import judge, write
+    from vit.predictor import Predictor
 
+    kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
-    suffix = (
-        "" if arguments.OUTPUT.endswith(("/", "\\")) or output.is_dir() else output.suffix.lower()
-    )
-    if suffix not in ("", ".png", ".html"):
-        raise DataError(
-            f"--OUTPUT: got {arguments.OUTPUT}, wanted a name that ends in .png or .html, or a folder that ends in /"
-        )
     device = torch_device(arguments.device)
-    models, about = checkpoint.load(arguments.Path_Checkpoint)
-    names = about["class_names"]
-    about["level"] = arguments.level
-    inputs = gather(find(arguments.Path), names)
-    paths = [item.path for item in inputs]
-    pictures = (
-        [output]
-        if suffix
-        else [output / name for name in picture_names(paths, Path(arguments.Path))]
-    )
-    if lost := {path.resolve() for path in paths} & {path.resolve() for path in pictures}:
-        raise DataError(
-            f"--OUTPUT: got {arguments.OUTPUT}, which would overwrite the image {min(lost)}; name another"
-        )
-    how = (models, about, device, arguments.batch_size)
-    if arguments.target not in (None, *names):
-        raise DataError(f"--target: got {arguments.target}, wanted one of {', '.join(names)}")
-    asked = {name: getattr(arguments, name) for name in ("method", "layer", "head")}
-    asked["target"] = names.index(arguments.target or names[-1])
-    check(models[0], **asked)
-    parts = [f"{name} {asked[name]}" for name in ("layer", "head") if asked[name] is not None]
-    title = f"{', '.join([arguments.method, *parts])}, for {names[asked['target']]}"
-    predictions = judge(inputs, *how, None if suffix else asked)
-    size = about["preprocessing"]["image_size"]
+    source = checkpoint.load(arguments.Path_Checkpoint)
+    predictor = Predictor(source, device, arguments.batch_size, arguments.level)
+    inputs = gather(find(arguments.Path), predictor.class_names)
+    pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
+    request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
+    predictions = predictor.answer(inputs, request if kind == "" else None)
+    for note in predictions.notes():
+        print(f"note: {note}", file=sys.stderr)
+    size = source.preprocessing.image_size
     if resized := sum(item.resized(size) for item in inputs):
         print(f"note: {resized} images are resized to the model's {size} px", file=sys.stderr)
-    beside = output if suffix == "" else output.parent
-    if suffix == ".png":
-        chosen, words = spread(predictions, arguments.num_images, names[-1])
-        items = [
-            drawn(said, about, title)
-            for said in judge([said.item for said in chosen], *how, asked, False)
-        ]
-    write(predictions, names, beside / "predictions.csv")
-    if suffix == ".html":
+    table = (output.parent if kind else output) / "predictions.csv"
+    if kind == ".png":
+        draw_figure(arguments, predictor, predictions, request, table)
+    elif kind == ".html":
         from report import page
 
-        page.write(
-            output,
-            [(predictions, models)],
-            about,
-            device,
-            arguments.batch_size,
-            arguments.Path_Checkpoint,
-        )
-    elif suffix == ".png":
-        limit = f"; {names[1]} from P = {about['threshold']:.2f} on" if len(names) == 2 else ""
-        with keeping_former(output):
-            plots.predictions(items, output, f"{arguments.Path_Checkpoint.name}: {words}{limit}")
+        predictions.write(table)
+        page.write(output, [(predictions, predictor)], arguments.Path_Checkpoint)
     else:
-        top = plots.shared_scale([said.map for said in predictions if said.map is not None])
-        for said, picture in zip(predictions, pictures, strict=True):
-            plots.predictions(
-                [drawn(said, about, title)], picture, arguments.Path_Checkpoint.name, top
-            )
-    known = [said for said in predictions if said.item.truth]
-    right = sum(said.item.truth == said.predicted for said in known)
-    print(
-        f"{len(predictions)} images"
-        + (f", {right} of {len(known)} with known truth right" if known else "")
-    )
-    print(f"wrote {beside / 'predictions.csv'} and {output}")
+        predictions.write(table)
+        draw_each(arguments, predictor, predictions, request, pictures)
+    print(counted(predictions))
+    print(f"wrote {table} and {output}")
+
+
+def draw_figure(
+    arguments: argparse.Namespace,
+    predictor: "Predictor",
+    predictions: "Predictions",
+    request: "MapRequest",
+    table: Path,
+) -> None:
+    """Write predictions.csv, and one figure of some of the images."""
+    from report import plots
+
+    source = predictor.checkpoint
+    chosen, words = spread(predictions, arguments.num_images, source.positive)
+    explained = predictor.answer([each.item for each in chosen], request)
+    predictions.write(table)
+    title = f"{arguments.Path_Checkpoint.name}: {words}"
+    if len(source.class_names) == 2:
+        title += f"; {source.positive} from P = {source.threshold:.2f} on"
+    items = [plots.explained(each, source, request) for each in explained]
+    output = Path(arguments.OUTPUT)
+    with keeping_former(output):
+        plots.predictions(items, output, title)
+
+
+def draw_each(
+    arguments: argparse.Namespace,
+    predictor: "Predictor",
+    predictions: "Predictions",
+    request: "MapRequest",
+    pictures: list[Path],
+) -> None:
+    """Write a picture of each image, all on one colour scale."""
+    from report import plots
+    from vit.heatmap import shared_scale
+
+    top = shared_scale([each.map for each in predictions if each.map is not None])
+    for each, picture in zip(predictions, pictures, strict=True):
+        item = plots.explained(each, predictor.checkpoint, request)
+        plots.predictions([item], picture, arguments.Path_Checkpoint.name, top)
+
+
+def counted(predictions: "Predictions") -> str:
+    """How many images there are, and of how many of known truth the prediction is right."""
+    known = [each for each in predictions if each.truth]
+    words = f"{len(predictions)} images"
+    if not known:
+        return words
+    right = sum(each.truth == each.label for each in known)
+    return f"{words}, {right} of {len(known)} with known truth right"
 
 
 def main(argv: list[str]) -> None:
+    """Predict as the command line says; a user's mistake ends in one line."""
     arguments = parse(argv)
-    from vit.archive import CheckpointError, screened
+    memory = f"lower --batch_size, which is {arguments.batch_size}"
+    disk = "--OUTPUT is a .png, or a folder, where you may write"
+    with errors.ending_in_one_line(memory, disk):
+        from vit.archive import screened
 
-    try:
-        screened(
-            arguments.Path_Checkpoint
-        )  # before torch, for which it may have been made, is there
-    except CheckpointError as error:
-        sys.exit(str(error))
-    from data.readers import DataError
-    from vit.device import DeviceError, out_of_memory_in_one_line
-    from vit.explain import ExplanationError
-
-    try:
-        with out_of_memory_in_one_line(f"lower --batch_size, which is {arguments.batch_size}"):
-            predict(arguments)
-    except (DataError, CheckpointError, DeviceError, ExplanationError) as error:
-        sys.exit(str(error))
-    except OSError as error:
-        sys.exit(
-            f"{error.filename}: {error.strerror}; --OUTPUT is a .png, or a folder, where you may write"
-        )
+        screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
+        predict(arguments)
 
 
 if __name__ == "__main__":
-    end_ctrl_c_in_one_line()
-    main(sys.argv[1:])
+    errors.run(main)

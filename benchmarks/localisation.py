@@ -1,108 +1,115 @@
-"""Whether the maps show the lesion, and what the model goes by: every method against known boxes or
-masks.
+"""Whether the maps show the lesion, and what the model goes by: against known boxes or masks.
 
 python -m benchmarks.localisation --Path ProcessedFolder --split val --Path_Checkpoint ViT.ckpt
 --OUTPUT folder leaves localisation.csv, localisation_images.csv and localisation.png.
 
-On the diseased images that the model finds and whose lesion is known: hits, the share of maps whose
-peak lies in the lesion or within --tolerance of it (pointing game: Zhang et al. 2018, Int J Comput
-Vis 126:1084); energy, the share of a map inside the lesion (Wang et al. 2020, "Score-CAM", section
-4.3); average precision of its pixels. A map without any evidence counts as an even one. Then
-deletion, insertion and the sanity check of benchmarks.faithfulness. Baselines know no model: a bump
-in the centre, the vessels, noise. Intervals are of 95 %, each by itself: percentiles of 2,000 draws
-of whole groups.
+Every method is judged on the diseased images that the model finds and whose lesion is known: hits,
+the share of maps whose peak lies in the lesion or within --tolerance of it (pointing game: Zhang et
+al. 2018, Int J Comput Vis 126:1084); energy, the share of a map inside the lesion (Wang et al.
+2020, "Score-CAM", section 4.3); average precision of its pixels. A map without any evidence counts
+as an even one. Then deletion, insertion and the sanity check of benchmarks.faithfulness. Baselines
+know no model: a bump in the centre, the vessels, noise. Intervals are of 95 %, each by itself:
+percentiles of 2,000 draws of whole groups.
 """
 
 import argparse
-import csv
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.filters import sato
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 from tqdm import tqdm
 
+import errors
 from benchmarks import faithfulness
-from benchmarks.faithfulness import Array, Probability, Rows, Sanity, interval
+from benchmarks.faithfulness import Estimates, Probability, interval
+from benchmarks.localisation_tables import METRICS, REFERENCES, Results, write_images
 from data import processed
-from data.dataset import CoronaryDataset, as_float
+from data.dataset import CoronaryDataset
+from data.preprocessing import as_float
+from data.processed import Processed, Sample
 from data.readers import DataError
-from report.plots import upsampled
 from vit import checkpoint
-from vit.archive import CheckpointError
-from vit.device import DeviceError, torch_device
+from vit.checkpoint import Checkpoint
+from vit.device import torch_device
 from vit.explain import METHODS
+from vit.heatmap import upsampled
 
-METRICS = {"hit": "hits", "energy": "energy in the lesion", "ap": "average precision of pixels"}
-REFERENCES = ("centre", "vesselness", "attention")
 SANE = 30  # images of the sanity check
 WIDTHS = (64, 32, 16)  # image edge / standard deviation of the ridges that are vessels
 BUMP = 8  # image edge / standard deviation of the bump in the centre
 
 
-def gather(
-    folder: processed.Processed, split: str, about: dict[str, Any], probability: Probability
-) -> tuple[list[processed.Sample], Tensor, Array]:
-    """Samples, (n, C, H, W) images and (n, H, W) lesions of the images that are diseased, known and
-    found.
+@dataclass(frozen=True)
+class Found:
+    """The images that are diseased, whose lesion is known, and that the model finds."""
+
+    samples: list[Sample]
+    images: Tensor  # (n, C, H, W)
+    lesions: NDArray  # (n, H, W) bool
+
+    @property
+    def groups(self) -> list[str]:
+        """The group of each image; one without a group stands alone."""
+        return [sample.group or sample.path for sample in self.samples]
+
+
+def gather(folder: Processed, split: str, source: Checkpoint, probability: Probability) -> Found:
+    """The images that are judged.
+
+    Raises:
+        DataError: there is none, or the classes are not those of the checkpoint.
     """
-    name = folder.class_names[-1]
-    size = about["config"]["image_size"]
-    how = about["preprocessing"]
-    if folder.class_names != about["class_names"]:
+    name = source.positive
+    if folder.class_names != source.class_names:
         raise DataError(
             f"{folder.folder}: got classes {', '.join(folder.class_names)}, "
-            f"the checkpoint knows {', '.join(about['class_names'])}"
+            f"the checkpoint knows {', '.join(source.class_names)}"
         )
-    data = CoronaryDataset(
-        folder, split, size, how["mean"], how["std"], about["config"]["num_channels"]
-    )
+    data = CoronaryDataset(folder, split, source.preprocessing)
     diseased = [i for i, sample in enumerate(data.samples) if sample.label == name]
-    masks = {
-        i: mask
-        for i in diseased
-        if (mask := folder.lesion(data.samples[i])) is not None and mask.any()
-    }
+    known = {i: folder.lesion(data.samples[i]) for i in diseased}
+    masks = {i: mask for i, mask in known.items() if mask is not None and mask.any()}
     if not masks:
         raise DataError(
-            f"{folder.folder}: no {name} image of {split} has a known lesion; wanted lesion_boxes_xyxy or "
-            "mask in its manifest.csv, which data.prepare takes from that of the raw images"
+            f"{folder.folder}: no {name} image of {split} has a known lesion; wanted "
+            "lesion_boxes_xyxy or mask in its manifest.csv, which data.prepare takes from that of "
+            "the raw images"
         )
     images = torch.stack([data[0, i][0] for i in masks])
-    found = probability(images) >= about["threshold"]
+    found = probability(images) >= source.threshold
     print(
-        f"{folder.folder}, {split}: {len(diseased)} {name} images, {len(masks)} with a known lesion, {found.sum()} "
-        f"found at the threshold {about['threshold']:.3g}"
+        f"{folder.folder}, {split}: {len(diseased)} {name} images, {len(masks)} with a known "
+        f"lesion, {found.sum()} found at the threshold {source.threshold:.3g}"
     )
     if not found.any():
         raise DataError(
-            f"{folder.folder}: the model finds none of them; maps of wrong answers are not judged here"
+            f"{folder.folder}: the model finds none of them; "
+            "maps of wrong answers are not judged here"
         )
-    shares = [as_float((mask != 0).astype(np.float16), size) for mask in masks.values()]
-    lesions = np.array(
-        [share > min(0.5, share.max() / 2) for share in shares]
-    )  # none is too small to be left
-    return (
-        [data.samples[i] for i, hit in zip(masks, found, strict=True) if hit],
-        images[found],
-        lesions[found],
-    )
+    samples = [data.samples[i] for i, hit in zip(masks, found, strict=True) if hit]
+    size = source.preprocessing.image_size
+    lesions = np.array([_lesion(mask, size) for mask in masks.values()])
+    return Found(samples, images[found], lesions[found])
 
 
-def baselines(images: Tensor, grid: tuple[int, int], vessels: str, seed: int) -> dict[str, Array]:
-    """(n, h, w) maps that know no model: centre, vesselness (Sato et al. 1998, Med Image Anal
-    2:143), random.
+def _lesion(mask: NDArray, size: int) -> NDArray:
+    """(S, S) bool; no lesion is too small to be left."""
+    share = as_float((mask != 0).astype(np.float16), size)
+    return np.asarray(share > min(0.5, share.max() / 2))
+
+
+def baselines(images: Tensor, grid: tuple[int, int], vessels: str, seed: int) -> dict[str, NDArray]:
+    """(n, h, w) maps that know no model: centre, vesselness, random.
+
+    Vesselness is that of Sato et al. 1998, Med Image Anal 2:143.
     """
     size = images.shape[-1]
     squared = (np.arange(size) - (size - 1) / 2) ** 2
@@ -111,15 +118,14 @@ def baselines(images: Tensor, grid: tuple[int, int], vessels: str, seed: int) ->
     dark = vessels == "dark"
     greys = images.mean(dim=1).numpy()
     ridges = [sato(grey, widths, dark) for grey in greys]  # type: ignore[no-untyped-call]
-    noise = np.random.default_rng(seed).random((len(images), *grid))
     return {
         "centre": np.repeat(bump[None], len(images), axis=0),
         "vesselness": np.array(ridges),
-        "random": noise,
+        "random": np.random.default_rng(seed).random((len(images), *grid)),
     }
 
 
-def localised(map_: Array, lesion: Array, tolerance: float) -> tuple[float, float, float]:
+def localised(map_: NDArray, lesion: NDArray, tolerance: float) -> tuple[float, float, float]:
     """Hit, energy and average precision of one map, (h, w), over a lesion, (H, H) bool.
 
     tolerance: how far from the lesion a peak may lie, a share of the edge. Of several equal peaks a
@@ -128,26 +134,31 @@ def localised(map_: Array, lesion: Array, tolerance: float) -> tuple[float, floa
     big = upsampled(map_, lesion.shape)
     big = big if big.any() else np.ones_like(big)
     near = distance_transform_edt(~lesion) <= tolerance * len(lesion)
-    precision = average_precision_score(lesion.ravel(), big.ravel())
-    return (
-        float(near[big == big.max()].mean()),
-        float(big[lesion].sum() / big.sum()),
-        float(precision),
-    )
+    hit = float(near[big == big.max()].mean())
+    energy = float(big[lesion].sum() / big.sum())
+    return hit, energy, float(average_precision_score(lesion.ravel(), big.ravel()))
 
 
-def figures(judged: dict[str, Array], groups: Sequence[str]) -> Rows:
+def judge(maps: dict[str, NDArray], lesions: NDArray, tolerance: float) -> dict[str, NDArray]:
+    """(n, 3) metrics by method."""
+    return {
+        name: np.array([localised(*pair, tolerance) for pair in zip(own, lesions, strict=True)])
+        for name, own in tqdm(maps.items(), "lesions", leave=False)
+    }
+
+
+def estimates(judged: dict[str, NDArray], groups: Sequence[str]) -> Estimates:
     """Each metric of (n, 3) by method, and its paired differences from REFERENCES."""
-    rows: Rows = {}
+    result: Estimates = {}
     for name, own in judged.items():
-        rows[name] = {metric: interval(own[:, i], groups) for i, metric in enumerate(METRICS)}
-        for other in [other for other in REFERENCES if other in judged and other != name]:
-            change = own - judged[other]
-            rows[name] |= {
-                f"{each}_minus_{other}": interval(change[:, i], groups)
-                for i, each in enumerate(METRICS)
-            }
-    return rows
+        row = {metric: interval(own[:, i], groups) for i, metric in enumerate(METRICS)}
+        for other in REFERENCES:
+            if other in judged and other != name:
+                change = own - judged[other]
+                for i, metric in enumerate(METRICS):
+                    row[f"{metric}_minus_{other}"] = interval(change[:, i], groups)
+        result[name] = row
+    return result
 
 
 def evenly(count: int, wanted: int) -> list[int]:
@@ -155,122 +166,54 @@ def evenly(count: int, wanted: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()))
 
 
-def show(title: str, columns: Sequence[str], rows: dict[str, list[str]]) -> None:
-    widths = [max(map(len, column)) + 2 for column in zip(columns, *rows.values(), strict=True)]
-    print(
-        f"\n{title}\n{'':<18}"
-        + "".join(f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
-    )
-    for name, cells in rows.items():
-        print(
-            f"{name:<18}"
-            + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        )
-
-
-def tables(rows: Rows, sane: dict[str, Sanity], dead: dict[str, int]) -> None:
-    for metric, title in METRICS.items():
-        names = [metric, *(f"{metric}_minus_{other}" for other in REFERENCES)]
-        names = [name for name in names if any(name in row for row in rows.values())]
-        heads = [name.replace(f"{metric}_", "").replace("_", " ") for name in names]
-        own = {
-            method: [str(row.get(name, "")) for name in names]
-            for method, row in rows.items()
-            if metric in row
-        }
-        show(title, heads, own)
-    heads = ["deletion", "insertion", "deletion_gain", "insertion_gain"]
-    own = {
-        method: [str(row.get(name, "")) for name in heads]
-        for method, row in rows.items()
-        if heads[0] in row
+def localise(given: argparse.Namespace) -> None:
+    """Judge the maps of a checkpoint, and write what came of it."""
+    device = torch_device(given.device)
+    source = checkpoint.load(given.Path_Checkpoint)
+    models = [model.to(device) for model in source.models]
+    grid = models[0].grid
+    probability = faithfulness.positive(models, source.temperature)
+    found = gather(processed.load(given.Path), given.split, source, probability)
+    given.OUTPUT.mkdir(parents=True, exist_ok=True)
+    images = found.images
+    groups = found.groups
+    maps = {
+        name: faithfulness.explained(models, images, name)
+        for name in tqdm(given.methods, "maps", leave=False)
     }
-    if own:
-        show("faithfulness; gain: against random orders, positive is better for both", heads, own)
-    stages = list(next(iter(sane.values())).stages) if sane else []
-    own = {
-        name: [f"{value:.3f}" for value in (*each.stages.values(), each.unrelated)]
-        + [("FAIL", "pass")[each.passed]]
-        for name, each in sane.items()
+    maps.update(baselines(images, grid, given.vessels, given.seed))
+    judged = judge(maps, found.lesions, given.tolerance)
+    rows = estimates(judged, groups)
+    some = evenly(len(images), given.faithful)
+    if some:
+        own_maps = {name: own[some] for name, own in maps.items()}
+        scored = faithfulness.scores(probability, images[some], own_maps, grid, given.seed)
+        for name, row in faithfulness.faithful(scored, [groups[i] for i in some]).items():
+            rows[name] = rows.get(name, {}) | row
+    few = evenly(len(images), SANE)
+    which = (source.config, images[few], [groups[i] for i in few], given.seed)
+    sane = {
+        name: faithfulness.sanity(partial(faithfulness.explained, method=name), models, *which)
+        for name in tqdm(given.methods, "sanity", leave=False)
     }
-    show(
-        "sanity: SSIM with the original map after forgetting, and of two images",
-        [*stages, "two images", ""],
-        own,
-    )
-    print(
-        "\nimages without any evidence:",
-        ", ".join(f"{name} {count}" for name, count in dead.items() if count) or 0,
-    )
-
-
-def draw(rows: Rows, title: str, path: Path) -> None:
-    """A panel for each metric: the methods with their intervals, the baselines in grey below them."""
-    names = [name for name in rows if "hit" in rows[name]][::-1]
-    figure, panels = plt.subplots(
-        1, 3, figsize=(10, 1.2 + 0.32 * len(names)), sharey=True, layout="constrained"
-    )
-    figure.suptitle(
-        f"{title}\nbars: 95 % intervals; grey: what knows no model, dotted its best", fontsize=9
-    )
-    for panel, (metric, label) in zip(panels, METRICS.items(), strict=True):
-        for place, name in enumerate(names):
-            # Okabe and Ito's blue
-            own = rows[name][metric]
-            colour = "#0072b2" if name in METHODS else "0.55"
-            panel.plot(
-                [own.low, own.high],
-                [place, place],
-                color=colour,
-                linewidth=2,
-                solid_capstyle="butt",
-            )
-            panel.plot(own.value, place, "o", color=colour, markersize=6)
-        best = max(rows[name][metric].value for name in names if name not in METHODS)
-        panel.axvline(best, color="0.55", linestyle=":", linewidth=1, zorder=0)
-        panel.set_xlabel(label, fontsize=9)
-        panel.set_xlim(left=0)
-        panel.set_yticks(range(len(names)), names, fontsize=9)
-        panel.tick_params(axis="x", labelsize=8)
-        panel.grid(axis="x", color="0.92")
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
-def write(rows: Rows, sane: dict[str, Sanity], dead: dict[str, int], path: Path) -> None:
-    """A row for each method: every figure with its ends, maps without evidence, and the sanity
-    check.
-    """
-    table = []
-    for method, row in rows.items():
-        cells: dict[str, Any] = {"method": method, "images_without_evidence": dead.get(method, "")}
-        for name, figure in row.items():
-            cells |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-        if own := sane.get(method):
-            cells |= {
-                f"ssim_{stage.replace(' ', '_')}": value for stage, value in own.stages.items()
-            }
-            cells |= {"ssim_two_images": own.unrelated, "sanity": "pass" if own.passed else "fail"}
-        table.append(
-            {
-                name: f"{cell:.6g}" if isinstance(cell, float) else cell
-                for name, cell in cells.items()
-            }
-        )
-    with path.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.DictWriter(
-            file, list(dict.fromkeys(name for cells in table for name in cells)), restval=""
-        )
-        lines.writeheader()
-        lines.writerows(table)
+    peaks = {name: np.nan_to_num(own).max(axis=(1, 2)) for name, own in maps.items()}
+    results = Results(rows, sane, {name: int((top <= 0).sum()) for name, top in peaks.items()})
+    counts = f"{len(images)} images of {len(set(groups))} groups"
+    print(f"{counts}; {len(some)} for faithfulness, {len(few)} for sanity; 95 % intervals")
+    results.print()
+    results.write(given.OUTPUT / "localisation.csv")
+    write_images(found.samples, judged, given.OUTPUT / "localisation_images.csv")
+    title = f"{given.Path_Checkpoint}, {given.Path} {given.split}: {counts}"
+    results.draw(title, given.OUTPUT / "localisation.png")
+    print(f"wrote localisation.csv, localisation_images.csv and localisation.png to {given.OUTPUT}")
 
 
 def main(argv: list[str]) -> None:
-    """Raises ValueError for data, checkpoint or device that cannot be used."""
+    """Judge as the command line says; a user's mistake ends in one line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.localisation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--Path", type=Path, required=True, help="a ProcessedFolder with lesion boxes or masks"
@@ -292,63 +235,9 @@ def main(argv: list[str]) -> None:
         "--seed", type=int, default=0, help="of noise, random orders and new weights"
     )
     parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "gpu", "cuda", "mps"))
-    given = parser.parse_args(argv)
-    device = torch_device(given.device)
-    models, about = checkpoint.load(given.Path_Checkpoint)
-    models = [model.to(device) for model in models]
-    probability = faithfulness.positive(models, about["temperature"])
-    samples, images, lesions = gather(processed.load(given.Path), given.split, about, probability)
-    given.OUTPUT.mkdir(parents=True, exist_ok=True)
-    groups = [sample.group or sample.path for sample in samples]
-    maps = {
-        name: faithfulness.explained(models, images, name)
-        for name in tqdm(given.methods, "maps", leave=False)
-    }
-    maps |= baselines(images, models[0].grid, given.vessels, given.seed)
-    dead = {
-        name: int((np.nan_to_num(own).max(axis=(1, 2)) <= 0).sum()) for name, own in maps.items()
-    }
-    judged = {
-        name: np.array(
-            [
-                localised(map_, lesion, given.tolerance)
-                for map_, lesion in zip(own, lesions, strict=True)
-            ]
-        )
-        for name, own in tqdm(maps.items(), "lesions", leave=False)
-    }
-    rows = figures(judged, groups)
-    some = evenly(len(images), given.faithful)
-    few = evenly(len(images), SANE)
-    if some:
-        own_maps = {name: own[some] for name, own in maps.items()}
-        scored = faithfulness.scores(
-            probability, images[some], own_maps, models[0].grid, given.seed
-        )
-        for name, row in faithfulness.faithful(scored, [groups[i] for i in some]).items():
-            rows[name] = rows.get(name, {}) | row
-    which = about["config"], images[few], [groups[i] for i in few], given.seed
-    sane = {
-        name: faithfulness.sanity(partial(faithfulness.explained, method=name), models, *which)
-        for name in tqdm(given.methods, "sanity", leave=False)
-    }
-    counts = f"{len(images)} images of {len(set(groups))} groups"
-    print(f"{counts}; {len(some)} for faithfulness, {len(few)} for sanity; 95 % intervals")
-    tables(rows, sane, dead)
-    write(rows, sane, dead, given.OUTPUT / "localisation.csv")
-    with (given.OUTPUT / "localisation_images.csv").open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(["path", "method", *METRICS])
-        for name, own in judged.items():
-            for sample, row in zip(samples, own, strict=True):
-                lines.writerow([sample.path, name, *map("{:.6g}".format, row)])
-    title = f"{given.Path_Checkpoint}, {given.Path} {given.split}: {counts}"
-    draw(rows, title, given.OUTPUT / "localisation.png")
-    print(f"wrote localisation.csv, localisation_images.csv and localisation.png to {given.OUTPUT}")
+    with errors.ending_in_one_line():
+        localise(parser.parse_args(argv))
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (DataError, CheckpointError, DeviceError) as error:
-        sys.exit(str(error))
+    errors.run(main)

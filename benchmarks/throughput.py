@@ -1,7 +1,6 @@
-"""Images a second and memory of our Vision Transformer beside timm's, torchvision's and Hugging
-Face's.
+"""Images a second and memory of our model beside timm's, torchvision's and Hugging Face's.
 
-    python benchmarks/throughput.py --OUTPUT throughput.csv
+python -m benchmarks.throughput --OUTPUT throughput.csv
 
 All four have the published sizes (width 256, depth 4, 8 heads, 1 channel), random weights and the
 same batch; ours is there a second time with half of the patches kept. Each round runs every model
@@ -15,23 +14,21 @@ those of a large matrix product here.
 """
 
 import argparse
-import csv
-import ctypes
-import sys
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from statistics import geometric_mean, median
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from vit.attention import explicit_attention
+import errors
+from benchmarks.measuring import STEPS, memory, milliseconds, operations, peak
+from CONFIG import ModelConfig
+from data.tables import write_table
+from errors import UserError
 from vit.model import VisionTransformer
 
 WIDTH = 256
@@ -42,32 +39,36 @@ CLASSES = 2
 CHANNELS = 1
 CELLS = ((32, 4), (128, 16), (256, 16))  # image size and patch size
 BATCHES = (1, 16, 64)
-# rounds that do not count, that a cell has at least, and its time
-WARM_UPS = 3
-LEAST = 5
-SECONDS = 25.0
-COLUMNS = (
-    "image size",
-    "batch",
-    "mode",
-    "network",
-    "images per second",
-    "peer / ours",
-    "memory MB",
-    "share of peak",
-)
+WARM_UPS = 3  # rounds that do not count
+LEAST = 5  # rounds that a cell has
+SECONDS = 25.0  # that it takes, or more
+ROW = "{:>4}{:>6} {:<10}{:<14}{:>10}{:>10}{:>9}{:>8}"
+TITLES = ("px", "batch", "mode", "network", "images/s", "peer/ours", "MB", "of peak")
 
 
 def ours(image_size: int, patch_size: int, depth: int = DEPTH, kept: float = 1.0) -> nn.Module:
-    sizes = (image_size, patch_size, CHANNELS, CLASSES, WIDTH, depth, HEADS, MLP_WIDTH / WIDTH)
-    return VisionTransformer(*sizes, kept_tokens=kept)
+    """This project's model."""
+    shape = ModelConfig(
+        image_size=image_size,
+        patch_size=patch_size,
+        num_channels=CHANNELS,
+        num_classes=CLASSES,
+        embedding_size=WIDTH,
+        num_hidden_layers=depth,
+        num_heads=HEADS,
+        mlp_ratio=MLP_WIDTH / WIDTH,
+        kept_tokens=kept,
+    )
+    return VisionTransformer(shape)
 
 
 def half(image_size: int, patch_size: int) -> nn.Module:
+    """The same, which looks at half of the patches."""
     return ours(image_size, patch_size, kept=0.5)
 
 
 def timm(image_size: int, patch_size: int) -> nn.Module:
+    """timm's, optional here as those below: one that is not installed is left out."""
     from timm.models.vision_transformer import VisionTransformer as Timm
 
     model: nn.Module = Timm(
@@ -77,31 +78,31 @@ def timm(image_size: int, patch_size: int) -> nn.Module:
 
 
 def torchvision(image_size: int, patch_size: int) -> nn.Module:
-    from torchvision.models import VisionTransformer as Torchvision
+    """torchvision's, with another first layer: it takes three channels only."""
+    from torchvision.models import VisionTransformer as Torchvision  # optional
 
     model: nn.Module = Torchvision(
         image_size, patch_size, DEPTH, HEADS, WIDTH, MLP_WIDTH, num_classes=CLASSES
     )
-    model.conv_proj = nn.Conv2d(
-        CHANNELS, WIDTH, patch_size, patch_size
-    )  # it comes for three channels only
+    model.conv_proj = nn.Conv2d(CHANNELS, WIDTH, patch_size, patch_size)
     return model
 
 
 def transformers(image_size: int, patch_size: int) -> nn.Module:
-    from transformers import ViTConfig, ViTForImageClassification
+    """Hugging Face's."""
+    from transformers import ViTConfig, ViTForImageClassification  # optional
 
-    sizes: dict[str, Any] = {
-        "image_size": image_size,
-        "patch_size": patch_size,
-        "num_channels": CHANNELS,
-        "hidden_size": WIDTH,
-        "num_hidden_layers": DEPTH,
-        "num_attention_heads": HEADS,
-        "intermediate_size": MLP_WIDTH,
-        "num_labels": CLASSES,
-    }
-    return ViTForImageClassification(ViTConfig(**sizes))
+    shape = ViTConfig(  # type: ignore[call-arg]  # num_labels is of its parent class
+        image_size=image_size,
+        patch_size=patch_size,
+        num_channels=CHANNELS,
+        hidden_size=WIDTH,
+        num_hidden_layers=DEPTH,
+        num_attention_heads=HEADS,
+        intermediate_size=MLP_WIDTH,
+        num_labels=CLASSES,
+    )
+    return ViTForImageClassification(shape)
 
 
 BUILDERS = (ours, half, timm, torchvision, transformers)
@@ -119,44 +120,17 @@ def build(image_size: int, patch_size: int, device: torch.device) -> dict[str, n
             continue
         if builder not in (ours, half):
             print(f"{name} {version(name)}")
-        parameters = sum(parameter.numel() for parameter in models[name].parameters())
-        wanted = sum(parameter.numel() for parameter in models["ours"].parameters())
+        parameters = _size(models[name])
+        wanted = _size(models["ours"])
         if abs(parameters - wanted) > 0.01 * wanted:
-            raise SystemExit(
+            raise UserError(
                 f"{name} has another size than ours ({wanted:,} parameters): no fair comparison"
             )
     return models
 
 
-def training(model: nn.Module, images: Tensor, labels: Tensor) -> None:
-    output = model(images)
-    logits = output if isinstance(output, Tensor) else output.logits
-    torch.autograd.backward(F.cross_entropy(logits, labels))
-    model.zero_grad(set_to_none=True)
-
-
-def inference(model: nn.Module, images: Tensor, labels: Tensor) -> None:
-    with torch.inference_mode():
-        model(images)
-
-
-STEPS: dict[str, Callable[[nn.Module, Tensor, Tensor], None]] = {
-    "training": training,
-    "inference": inference,
-}
-
-
-def wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def milliseconds(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    wait_for(images.device)
-    start = time.perf_counter()
-    STEPS[mode](model, images, labels)
-    wait_for(images.device)
-    return 1e3 * (time.perf_counter() - start)
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def measure(
@@ -179,138 +153,101 @@ def measure(
     return times
 
 
-def memory(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Megabytes that a step adds at its peak."""
-    if images.is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        STEPS[mode](model, images, labels)
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    return added_memory(lambda: STEPS[mode](model, images, labels))
-
-
-def added_memory(step: Callable[[], object]) -> float:
-    """Megabytes that a step on the CPU adds at its peak to the resident process (Linux)."""
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = _resident("VmRSS")
-    step()
-    return (_resident("VmHWM") - before) / 1e3
-
-
-def _resident(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1])  # kB
-
-
-def operations(mode: str, model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Floating point operations of a step, by torch's counter, which knows the explicit attention."""
-    with FlopCounterMode(display=False) as counter, explicit_attention(model):
-        STEPS[mode](model, images, labels)
-    return float(counter.get_total_flops())
-
-
-def peak(device: torch.device, edge: int = 2048) -> float:
-    """Floating point operations a second of a large matrix product: the median of 15."""
-    matrix = torch.randn(edge, edge, device=device)
-    spent = []
-    for _ in range(15):
-        wait_for(device)
-        start = time.perf_counter()
-        matrix @ matrix
-        wait_for(device)
-        spent.append(time.perf_counter() - start)
-    return 2 * edge**3 / median(spent)
+def batch_of(batch: int, image_size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Random (B, C, S, S) images and (B,) labels."""
+    images = torch.randn(batch, CHANNELS, image_size, image_size, device=device)
+    return images, torch.arange(batch, device=device) % 2
 
 
 def cell(
     models: dict[str, nn.Module], mode: str, batch: int, size: int, top: float
-) -> list[dict[str, Any]]:
-    """One row for each network."""
+) -> list[dict[str, str]]:
+    """One row for each network; ``top`` is what ``peak`` gives."""
     device = next(models["ours"].parameters()).device
-    images = torch.randn(batch, CHANNELS, size, size, device=device)
-    labels = torch.arange(batch, device=device) % 2
+    images, labels = batch_of(batch, size, device)
     times = measure(models, mode, images, labels)
+    own = times["ours"]
     rows = []
     for name, spent in times.items():
-        rows.append(
-            dict.fromkeys(COLUMNS, "")
-            | {
-                "image size": size,
-                "batch": batch,
-                "mode": mode,
-                "network": name,
-                "images per second": f"{1e3 * batch / median(spent):.1f}",
-                "peer / ours": f"{median(p / o for p, o in zip(spent, times['ours'], strict=True)):.3f}",
-                "memory MB": f"{memory(mode, models[name], images, labels):.1f}",
-            }
-        )
+        ratio = median(theirs / mine for theirs, mine in zip(spent, own, strict=True))
+        row = {
+            "image size": str(size),
+            "batch": str(batch),
+            "mode": mode,
+            "network": name,
+            "images per second": f"{1e3 * batch / median(spent):.1f}",
+            "peer / ours": f"{ratio:.3f}",
+            "memory MB": f"{memory(mode, models[name], images, labels):.1f}",
+            "share of peak": "",
+        }
+        rows.append(row)
     work = operations(mode, models["ours"], images, labels)
-    rows[0]["share of peak"] = f"{1e3 * work / median(times['ours']) / top:.2f}"
+    rows[0]["share of peak"] = f"{1e3 * work / median(own) / top:.2f}"
     return rows
+
+
+def measured(given: argparse.Namespace, top: float) -> Iterator[dict[str, str]]:
+    """The rows of all cells that are asked for."""
+    for size, patch in CELLS:
+        models = build(size, patch, given.device) if size in given.sizes else {}
+        for mode, batch in itertools.product(STEPS, given.batches):
+            if models:
+                yield from cell(models, mode, batch, size, top)
 
 
 def growth(device: torch.device) -> None:
     """How the time of a training step of ours grows with image size, and with depth."""
-    for about, builds in (
-        ("image size, patches of 16 px", {size: (size, DEPTH) for size in (64, 128, 256, 512)}),
-        ("depth, 256 px", {depth: (256, depth) for depth in (2, 4, 8, 16)}),
+    by_size = {size: (size, DEPTH) for size in (64, 128, 256, 512)}
+    by_depth = {depth: (256, depth) for depth in (2, 4, 8, 16)}
+    for title, builds in (
+        ("image size, patches of 16 px", by_size),
+        ("depth, 256 px", by_depth),
     ):
-        print(f"\n{about:<32}{'ms':>10}{'times':>8}{'operations, times':>20}")
+        print(f"\n{title:<32}{'ms':>10}{'times':>8}{'operations, times':>20}")
         before: tuple[float, float] | None = None
         for key, (size, depth) in builds.items():
             model = ours(size, 16, depth).to(device)
-            images = torch.randn(4, CHANNELS, size, size, device=device)
-            labels = torch.arange(4, device=device) % 2
-            spent = median(
-                milliseconds("training", model, images, labels) for _ in range(WARM_UPS + 9)
-            )
+            images, labels = batch_of(4, size, device)
+            rounds = range(WARM_UPS + 9)
+            spent = median(milliseconds("training", model, images, labels) for _ in rounds)
             work = operations("training", model, images, labels)
             ratio = f"{spent / before[0]:>8.2f}{work / before[1]:>20.2f}" if before else ""
             print(f"{key:<32}{spent:>10.1f}{ratio}")
             before = (spent, work)
 
 
-def main() -> None:
+def main(argv: list[str]) -> None:
+    """Print a row for each cell and network, and write them as CSV."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.throughput",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--OUTPUT", type=Path, default=Path("throughput.csv"))
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     sizes = [size for size, _ in CELLS]
     parser.add_argument("--sizes", type=int, nargs="+", default=sizes, choices=sizes)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     torch.manual_seed(0)
     top = peak(given.device)
-    rows = list[dict[str, Any]]()
-    ratios = list[float]()
     print(
-        f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; a matrix product "
-        f"reaches {top / 1e9:.0f} GFLOP/s"
+        f"torch {torch.__version__}, {given.device}, {torch.get_num_threads()} threads, float32; "
+        f"a matrix product reaches {top / 1e9:.0f} GFLOP/s"
     )
-    print(
-        f"{'px':>4}{'batch':>6} {'mode':<10}{'network':<14}{'images/s':>10}{'peer/ours':>10}{'MB':>9}{'of peak':>8}"
-    )
-    for size, patch in CELLS:
-        models = build(size, patch, given.device) if size in given.sizes else {}
-        for mode, batch in ((mode, batch) for mode in STEPS for batch in given.batches if models):
-            for row in cell(models, mode, batch, size, top):
-                rows.append(row)
-                values = [row[name] for name in COLUMNS]
-                print("{:>4}{:>6} {:<10}{:<14}{:>10}{:>10}{:>9}{:>8}".format(*values), flush=True)
-                if row["network"] not in ("ours", "half"):
-                    ratios.append(float(row["peer / ours"]))
+    print(ROW.format(*TITLES))
+    rows = []
+    with errors.ending_in_one_line():
+        for row in measured(given, top):
+            rows.append(row)
+            print(ROW.format(*row.values()), flush=True)
+        write_table(given.OUTPUT, rows)
+    ratios = [float(row["peer / ours"]) for row in rows if row["network"] not in ("ours", "half")]
     if ratios:
-        print(
-            f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {geometric_mean(ratios):.3f}"
-        )
-    with given.OUTPUT.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows)
+        mean = geometric_mean(ratios)
+        print(f"{len(ratios)} cells of peers: least {min(ratios):.3f}, geometric mean {mean:.3f}")
     growth(given.device)
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -1,7 +1,7 @@
-"""Whether probabilities, conformal sets and the warning of unlike images keep what they promise.
+"""Whether probabilities, conformal sets and the warning of unlike images keep their promise.
 
-python -m benchmarks.uncertainty --Path ProcessedFolder --Path_Checkpoint ViT.ckpt --others
-'XRAY/**/*.png' ...
+python -m benchmarks.uncertainty --Path ProcessedFolder --Path_Checkpoint ViT.ckpt \\
+    --others 'XRAY/**/*.png' ...
 
 Over 200 random halvings of the held-out groups: temperature, conformal limits and the limit of the
 distance come from one half, and all is measured on the other. Held out are the validation images of
@@ -11,142 +11,110 @@ bring; none of them has a say in anything that is fitted.
 """
 
 import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import skimage.data
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.datasets import load_sample_images
+from torch import Tensor
 
-from data.dataset import CoronaryDataset, to_tensor
+import errors
+from benchmarks.photographs import crops
+from data.dataset import CoronaryDataset
 from data.inputs import find, gather
 from data.processed import load
-from data.readers import DataError
 from metrics.calibration import fit_temperature
 from metrics.conformal import conformal_scores, conformal_set, limits
-from training.publish import MOST
+from training.run import learn_familiarity
 from vit import checkpoint, familiarity
-from vit.archive import CheckpointError
-from vit.model import VisionTransformer
+from vit.checkpoint import Checkpoint
 
-# SMALLEST: edge of a crop in pixels of its picture
 SPLITS = 200
 BINS = 10
-TOGETHER = 64
-CROPS = 600
-SMALLEST = 48
-PICTURES = (
-    "astronaut",
-    "brick",
-    "camera",
-    "cell",
-    "chelsea",
-    "coffee",
-    "coins",
-    "grass",
-    "gravel",
-    "hubble_deep_field",
-    "immunohistochemistry",
-    "moon",
-    "page",
-    "retina",
-    "rocket",
-    "text",
-)
-
-Array = NDArray[Any]
+TOGETHER = 64  # images at a time
+Answer = Callable[[Tensor], Tensor]
 
 
-def crops(size: int) -> list[Array]:
-    """Square grey crops, size x size from 0 to 1, of each picture in turn; every other one at its
-    own resolution.
-    """
-    pictures = [getattr(skimage.data, name)() for name in PICTURES] + list(
-        load_sample_images().images
-    )
-    grey = [
-        (image.mean(axis=2) if image.ndim == 3 else image).astype(np.float32) / 255
-        for image in pictures
-    ]
-    rng = np.random.default_rng(0)
-    made = []
-    for number in range(CROPS):
-        image = grey[number % len(grey)]
-        most = min(image.shape)
-        edge = (
-            min(size, most)
-            if number // len(grey) % 2
-            else int(rng.integers(min(SMALLEST, most), most + 1))
-        )
-        y, x = (int(rng.integers(length - edge + 1)) for length in image.shape)
-        how = cv2.INTER_AREA if edge > size else cv2.INTER_LINEAR
-        made.append(cv2.resize(image[y : y + edge, x : x + edge], (size, size), interpolation=how))
-    return made
-
-
-def over(images: list[torch.Tensor], answer: Callable[[torch.Tensor], torch.Tensor]) -> Array:
+def over(images: list[Tensor], answer: Answer) -> NDArray:
     """What ``answer`` gives of (B, C, H, W) batches, joined."""
     with torch.inference_mode():
-        parts = [
-            answer(torch.stack(images[i : i + TOGETHER])) for i in range(0, len(images), TOGETHER)
-        ]
-    return torch.cat(parts).numpy()
+        return torch.cat(
+            [answer(part) for part in torch.split(torch.stack(images), TOGETHER)]
+        ).numpy()
 
 
-def halvings(groups: Array) -> list[Array]:
-    """(n,) masks of one half of the groups."""
-    number = np.unique(groups, return_inverse=True)[1]
-    count = int(number.max()) + 1
-    rng = np.random.default_rng(0)
-    return [np.isin(number, rng.permutation(count)[: count // 2]) for _ in range(SPLITS)]
+@dataclass(frozen=True)
+class HeldOut:
+    """Images that the model did not learn from.
 
+    Args:
+        names: of the classes.
+        labels: (n,) class indices.
+        logits: (n, K).
+        groups: (n,) images that are drawn together.
+    """
 
-def calibration_error(right: Array, said: Array) -> float:
-    """Expected one over bins of equally many images (Nixon et al. 2019, 3.2), as report.evaluate's."""
-    bins = np.array_split(np.argsort(said, kind="stable"), BINS)
-    return float(sum(abs((right[part] - said[part]).sum()) for part in bins) / len(said))
+    names: list[str]
+    labels: NDArray
+    logits: NDArray
+    groups: NDArray
+
+    @cached_property
+    def halvings(self) -> list[NDArray]:
+        """(n,) masks of one half of the groups."""
+        number = np.unique(self.groups, return_inverse=True)[1]
+        count = int(number.max()) + 1
+        rng = np.random.default_rng(0)
+        return [np.isin(number, rng.permutation(count)[: count // 2]) for _ in range(SPLITS)]
+
+    def temperature(self, half: NDArray) -> float:
+        """That which one half gives."""
+        return fit_temperature(self.labels[half], self.logits[half], self.groups[half])
+
+    def calibration_error(self, part: NDArray, temperature: float = 1.0) -> float:
+        """That of the positive class, over bins of equally many images, as report.evaluate's.
+
+        Source: Nixon et al. 2019, 3.2.
+        """
+        right = self.labels[part] == len(self.names) - 1
+        said = softmax(self.logits[part] / temperature, axis=1)[:, -1]
+        bins = np.array_split(np.argsort(said, kind="stable"), BINS)
+        return float(sum(abs((right[own] - said[own]).sum()) for own in bins) / len(said))
 
 
 def row(name: str, values: list[float], more: str = "") -> None:
+    """Print the mean of a figure, and its spread over the halvings."""
     low, high = np.quantile(values, [0.025, 0.975])
     print(f"  {name:<66}{np.mean(values):8.4f}   95 % of halvings {low:8.4f} to {high:8.4f}{more}")
 
 
-def calibration(labels: Array, logits: Array, groups: Array, halves: list[Array]) -> None:
+def calibration(held_out: HeldOut) -> None:
     """Calibration error of the positive class before and after temperature scaling."""
     before = []
     after = []
-    for half in halves:
-        temperature = fit_temperature(labels[half], logits[half], groups[half])
-        right = labels[~half] == logits.shape[1] - 1
-        before.append(calibration_error(right, softmax(logits[~half], axis=1)[:, -1]))
-        after.append(calibration_error(right, softmax(logits[~half] / temperature, axis=1)[:, -1]))
+    for half in held_out.halvings:
+        before.append(held_out.calibration_error(~half))
+        after.append(held_out.calibration_error(~half, held_out.temperature(half)))
     row("calibration error before temperature scaling", before)
     row("after", after)
-    row(
-        "change",
-        list(np.subtract(after, before)),
-        f"; raised in {np.mean(np.array(after) > before):.1%}",
-    )
+    raised = np.mean(np.array(after) > before)
+    row("change", list(np.subtract(after, before)), f"; raised in {raised:.1%}")
 
 
-def coverage(
-    labels: Array, logits: Array, groups: Array, halves: list[Array], names: list[str], level: float
-) -> None:
+def coverage(held_out: HeldOut, level: float) -> None:
     """How often the conformal set holds the true class."""
+    names = held_out.names
     covered: dict[str, list[float]] = {name: [] for name in ("all classes", *names)}
     sizes: dict[str, list[float]] = {"no class": [], "one": [], "more than one": []}
-    for half in halves:
-        shares = softmax(logits / fit_temperature(labels[half], logits[half], groups[half]), axis=1)
-        limit = limits(conformal_scores(labels[half], shares[half], names), level)
+    for half in held_out.halvings:
+        shares = softmax(held_out.logits / held_out.temperature(half), axis=1)
+        limit = limits(conformal_scores(held_out.labels[half], shares[half], names), level)
         sets = [conformal_set(each, limit) for each in shares[~half].tolist()]
-        truths = labels[~half]
+        truths = held_out.labels[~half]
         held = np.array([names[y] in own for y, own in zip(truths, sets, strict=True)])
         covered["all classes"].append(held.mean())
         for k, name in enumerate(names):
@@ -165,28 +133,89 @@ def coverage(
         row(f"sets that hold {name}", values)
 
 
+def by_its_own(source: Checkpoint, held_out: HeldOut, level: float) -> None:
+    """What the temperature and the limits of the checkpoint itself give."""
+    everything = np.ones(len(held_out.labels), bool)
+    before = held_out.calibration_error(everything)
+    after = held_out.calibration_error(everything, source.temperature)
+    shares = softmax(held_out.logits / source.temperature, axis=1).tolist()
+    limit = limits(source.conformal_scores, level)
+    pairs = zip(held_out.labels, shares, strict=True)
+    held = np.mean([held_out.names[y] in conformal_set(each, limit) for y, each in pairs])
+    print(
+        f"  by the checkpoint's own temperature {source.temperature:.3f} calibration error "
+        f"{before:.4f}, after {after:.4f}; by its own limits {held:.3f} of the sets hold the true "
+        "class"
+    )
+
+
 def warnings(
-    near: Callable[[list[torch.Tensor]], Array],
-    held_out: Array,
-    others: dict[str, list[torch.Tensor]],
-    halves: list[Array],
+    distance: Answer,
+    images: list[Tensor],
+    halvings: list[NDArray],
+    others: Iterator[tuple[str, list[Tensor]]],
 ) -> None:
     """Share flagged of the other half of the held-out images, and of images that are unlike."""
-    rank = [min(half.sum(), int(np.ceil((half.sum() + 1) * familiarity.INSIDE))) for half in halves]
-    limit = [np.sort(held_out[half])[k - 1] for half, k in zip(halves, rank, strict=True)]
-    own = [float((held_out[~half] > most).mean()) for half, most in zip(halves, limit, strict=True)]
+    held_out = over(images, distance)
+    rank = [
+        min(half.sum(), int(np.ceil((half.sum() + 1) * familiarity.INSIDE))) for half in halvings
+    ]
+    limit = [np.sort(held_out[half])[k - 1] for half, k in zip(halvings, rank, strict=True)]
+    pairs = zip(halvings, limit, strict=True)
+    own = [float((held_out[~half] > most).mean()) for half, most in pairs]
     row(f"flagged of the {len(held_out)} held-out images, the other half", own)
-    for name, images in others.items():
-        distances = near(images)
-        row(
-            f"flagged of {len(images)} {name}"[-64:],
-            [float((distances > most).mean()) for most in limit],
-        )
+    for name, unlike in others:
+        distances = over(unlike, distance)
+        flagged = [float((distances > most).mean()) for most in limit]
+        row(f"flagged of {len(unlike)} {name}"[-64:], flagged)
+
+
+def unlike_images(paths: list[str], source: Checkpoint) -> Iterator[tuple[str, list[Tensor]]]:
+    """Images that are unlike the training images, by where they come from."""
+    preprocessing = source.preprocessing
+    for path in paths:
+        inputs = gather(find(path), source.class_names)
+        yield path, [preprocessing.tensor(item.image(preprocessing)) for item in inputs]
+    greys = crops(preprocessing.image_size)
+    yield "crops of photographs and textures", [preprocessing.tensor(grey) for grey in greys]
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print all figures of a checkpoint."""
+    source = checkpoint.load(options.Path_Checkpoint)
+    nets = source.models
+    names = source.class_names
+    folder = load(options.held_out or options.Path)
+    splits = ("train", "val") if options.held_out else ("val",)
+    datasets = [CoronaryDataset(folder, split, source.preprocessing) for split in splits]
+    images = [dataset[0, i][0] for dataset in datasets for i in range(len(dataset))]
+    samples = [sample for dataset in datasets for sample in dataset.samples]
+    labels = np.array([names.index(sample.label) for sample in samples])
+    groups = np.array([sample.group for sample in samples])
+    print(
+        f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
+        f"{SPLITS} random halvings"
+    )
+    logits = over(images, lambda batch: torch.stack([net(batch) for net in nets]).mean(dim=0))
+    held_out = HeldOut(names, labels, logits.astype(float), groups)
+    if options.held_out and source.conformal_scores:  # not in older files
+        by_its_own(source, held_out, options.level)
+    calibration(held_out)
+    coverage(held_out, options.level)
+    training = CoronaryDataset(load(options.Path), "train", source.preprocessing)
+    # of the unit of the distance, which hangs on the limit, nothing here depends
+    usual = learn_familiarity(nets[0], training, datasets[0])
+    others = unlike_images(options.others, source)
+    warnings(lambda batch: usual(nets[0], batch), images, held_out.halvings, others)
 
 
 def main(argv: list[str]) -> None:
+    """Measure as the command line says; a user's mistake ends in one line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.uncertainty", description=__doc__, allow_abbrev=False
+        "python -m benchmarks.uncertainty",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--Path", type=Path, required=True, help="ProcessedFolder that the model learned from"
@@ -202,77 +231,9 @@ def main(argv: list[str]) -> None:
         help="folders or globs of images unlike the training images",
     )
     parser.add_argument("--level", type=float, default=0.9)
-    options = parser.parse_args(argv)
-    models, about = checkpoint.load(options.Path_Checkpoint)
-    names = about["class_names"]
-    how = about["preprocessing"]
-    common = (how["image_size"], how["mean"], how["std"], about["config"]["num_channels"])
-
-    def tensor(image: Array) -> torch.Tensor:
-        return to_tensor(image, *common[1:])
-
-    folder = load(options.held_out or options.Path)
-    splits = [
-        CoronaryDataset(folder, split, *common)
-        for split in (("train", "val") if options.held_out else ("val",))
-    ]
-    images = [dataset[0, i][0] for dataset in splits for i in range(len(dataset))]
-    samples = [sample for dataset in splits for sample in dataset.samples]
-    labels = np.array([names.index(s.label) for s in samples])
-    groups = np.array([s.group for s in samples])
-    halves = halvings(groups)
-    print(
-        f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
-        f"{SPLITS} random halvings"
-    )
-    logits = over(
-        images, lambda batch: torch.stack([each(batch) for each in models]).mean(dim=0)
-    ).astype(float)
-    if options.held_out and "conformal_scores" in about:  # not in older files
-        own = [
-            calibration_error(
-                labels == len(names) - 1, softmax(logits / temperature, axis=1)[:, -1]
-            )
-            for temperature in (1.0, about["temperature"])
-        ]
-        shares = softmax(logits / about["temperature"], axis=1)
-        limit = limits(about["conformal_scores"], options.level)
-        held = np.mean(
-            [
-                names[y] in conformal_set(each, limit)
-                for y, each in zip(labels, shares.tolist(), strict=True)
-            ]
-        )
-        print(
-            f"  by the checkpoint's own temperature {about['temperature']:.3f} calibration error {own[0]:.4f}, "
-            f"after {own[1]:.4f}; by its own limits {held:.3f} of the sets hold the true class"
-        )
-    calibration(labels, logits, groups, halves)
-    coverage(labels, logits, groups, halves, names, options.level)
-    near = _familiar(models[0], CoronaryDataset(load(options.Path), "train", *common), images)
-    others = {
-        path: [tensor(item.image(how)) for item in gather(find(path), names)]
-        for path in options.others
-    }
-    others["crops of photographs and textures"] = [
-        tensor(image) for image in crops(how["image_size"])
-    ]
-    warnings(near, near(images), others, halves)
-
-
-def _familiar(
-    model: VisionTransformer, training: CoronaryDataset, held_out: list[torch.Tensor]
-) -> Callable[[list[torch.Tensor]], Array]:
-    """What gives distances; of their unit, which hangs on the limit, nothing here depends."""
-    chosen = np.random.default_rng(0).permutation(len(training))[:MOST]
-    fitted = familiarity.fit(
-        model, (training[0, int(i)][0][None] for i in chosen), [torch.stack(held_out[:TOGETHER])]
-    )
-    return lambda images: over(images, lambda batch: fitted(model, batch))
+    with errors.ending_in_one_line():
+        measure(parser.parse_args(argv))
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except (DataError, CheckpointError) as error:
-        sys.exit(str(error))
+    errors.run(main)

@@ -1,3 +1,1 @@
-"""From folders of coronary images to batches: reading, preparing, splitting, phantoms. Code only,
-no images.
-"""
+"""From folders of coronary images to batches: reading, preparing, splitting. Code, no images."""

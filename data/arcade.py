@@ -1,89 +1,102 @@
-"""ARCADE as downloaded to labelled windows: python -m data.arcade --Path arcade/stenosis --OUTPUT
-windows
+"""ARCADE as downloaded to labelled windows.
+
+python -m data.arcade --Path arcade/stenosis --OUTPUT windows
 
 ARCADE (Popov et al. 2024, doi 10.1038/s41597-023-02871-z) holds X-ray angiography frames and, as
-COCO json, boxes around stenoses. An abnormal window holds one whole box at a random place; a normal
+COCO json, boxes around stenoses. An abnormal window holds one whole box at a random place. A normal
 one lies on a vessel of the same frame and touches no box.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.duplicates import describe, near_duplicates
+import errors
+from data.descriptors import describe
+from data.duplicates import near_duplicates
 from data.geometry import Box, format_boxes
 from data.readers import DataError, read_grey
 from data.sources import SPLIT_NAMES
 from data.tables import write_table
-from files import end_ctrl_c_in_one_line, folder_written_whole
+from files import folder_written_whole
 from metrics.groups import join
 
 STENOSIS = "stenosis"
 VESSEL_WIDTH = 21  # pixels, of the widest vessel that the search for normal windows sees
-VESSEL_SHARE = (
-    0.03  # of a frame's pixels that count as vessel: the darkest against their surroundings
-)
+# share of a frame's pixels that count as vessel: the darkest against their surroundings
+VESSEL_SHARE = 0.03
 TRIES = 200
 
 
-def frames_of(root: Path) -> list[tuple[str, Path, list[Box]]]:
-    """(split, image, stenosis boxes) of every frame below ``root``.
+class Frame(NamedTuple):
+    """One frame as it was downloaded."""
+
+    split: str
+    path: Path
+    boxes: list[Box]  # of stenoses
+
+
+def frames_of(root: Path) -> list[Frame]:
+    """Every frame below ``root``.
 
     Raises:
         DataError: no split/annotations/*.json, or every fault in them, a line each.
     """
-    frames = []
+    frames: list[Frame] = []
     faults = []
     for path in sorted(root.glob("**/annotations/*.json")):
-        split = SPLIT_NAMES.get(path.parent.parent.name.lower(), "")
+        folder = path.parent.parent
+        split = SPLIT_NAMES.get(folder.name.lower(), "")
+        if not split:
+            faults.append(f"{path}: got the folder {folder.name}, wanted train, val or test")
         try:
-            coco = json.loads(path.read_text(encoding="utf-8"))
-            wanted = {
-                category["id"] for category in coco["categories"] if category["name"] == STENOSIS
-            }
-            boxes: dict[int, list[Box]] = {image["id"]: [] for image in coco["images"]}
-            for note in coco["annotations"]:
-                if note["category_id"] in wanted:
-                    x, y, width, height = note["bbox"]
-                    boxes[note["image_id"]].append((x, y, x + width, y + height))
-            found = [
-                (split, path.parent.parent / "images" / image["file_name"], boxes[image["id"]])
-                for image in coco["images"]
-            ]
+            frames += [frame for frame in _annotated(path, split) if frame.path.is_file()]
         except (ValueError, KeyError, TypeError, OSError) as error:
             faults.append(f"{path}: not COCO as ARCADE writes it: {type(error).__name__} {error}")
-            continue
-        frames += [frame for frame in found if frame[1].is_file()]
-        if not split:
-            faults.append(
-                f"{path}: got the folder {path.parent.parent.name}, wanted train, val or test"
-            )
     if not frames and not faults:
         faults.append(
-            f"{root}: wanted <split>/annotations/*.json and <split>/images/, as ARCADE is downloaded"
+            f"{root}: wanted <split>/annotations/*.json and <split>/images/, "
+            "as ARCADE is downloaded"
         )
     if faults:
         raise DataError("\n".join(faults))
     return frames
 
 
+def _annotated(path: Path, split: str) -> list[Frame]:
+    """The frames that a COCO file names, whether they are there or not."""
+    coco = json.loads(path.read_text(encoding="utf-8"))
+    stenoses = {category["id"] for category in coco["categories"] if category["name"] == STENOSIS}
+    boxes: dict[int, list[Box]] = {image["id"]: [] for image in coco["images"]}
+    for annotation in coco["annotations"]:
+        if annotation["category_id"] in stenoses:
+            x, y, width, height = annotation["bbox"]
+            boxes[annotation["image_id"]].append((x, y, x + width, y + height))
+    images = path.parent.parent / "images"
+    return [
+        Frame(split, images / image["file_name"], boxes[image["id"]]) for image in coco["images"]
+    ]
+
+
 def windows(
     image: NDArray, boxes: list[Box], size: int, rng: np.random.Generator
 ) -> dict[str, tuple[int, int]]:
-    """(x, y) of the upper left corner of an abnormal and of a normal window, where the frame has
-    room for them.
+    """Where an abnormal and a normal window lie, as far as the frame has room for them.
 
     Args:
         image: (H, W) uint8 frame, vessels dark.
         boxes: around the stenoses, in pixels.
         size: edge of a window in pixels.
+        rng: chooses the places.
+
+    Returns:
+        for each label x, y of the upper left corner.
     """
     height, width = image.shape
     found = {}
@@ -101,56 +114,73 @@ def windows(
     for _ in range(TRIES):
         y, x = places[rng.integers(len(places))] - size // 2
         inside = 0 <= x <= width - size and 0 <= y <= height - size
-        if inside and not any(
-            x < x1 and x0 < x + size and y < y1 and y0 < y + size for x0, y0, x1, y1 in boxes
-        ):
+        if inside and not any(_within(box, x, y, size) for box in boxes):
             found["normal"] = (int(x), int(y))
             break
     return found
 
 
-def convert(root: Path, output: Path, size: int, seed: int) -> list[dict[str, Any]]:
-    """Write split/class/*.png and manifest.csv at ``output``, which must not exist; returns the
-    manifest's rows.
+def _within(box: Box, x: int, y: int, size: int) -> Box | None:
+    """The part of a box that a window shows, in pixels of the window; None if it shows none."""
+    x0 = max(box[0] - x, 0)
+    y0 = max(box[1] - y, 0)
+    x1 = min(box[2] - x, size)
+    y1 = min(box[3] - y, size)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def convert(root: Path, output: Path, size: int, seed: int) -> list[dict[str, str]]:
+    """Write split/class/*.png and manifest.csv at ``output``; gives the manifest's rows.
+
+    Args:
+        root: ARCADE as downloaded.
+        output: must not exist.
+        size: edge of a window in pixels.
+        seed: of the places that chance chooses.
+
+    Raises:
+        DataError: ``output`` exists, or as ``frames_of``.
     """
     if output.exists():
         raise DataError(f"{output}: exists; name a new folder")
     frames = frames_of(root)
     images = [
-        (255 * grey if (grey := read_grey(path)).dtype != np.uint8 else grey).astype(np.uint8)
-        for _, path, _ in tqdm(frames, "reading", unit=" frames", mininterval=1)
+        _read_frame(frame.path) for frame in tqdm(frames, "reading", unit=" frames", mininterval=1)
     ]
-    groups = join(
-        [()] * len(frames), near_duplicates(np.stack([describe(image) for image in images]))
-    )
+    pairs = near_duplicates(np.stack([describe(image) for image in images]))
+    groups = join([()] * len(frames), pairs)
     rows = []
     with folder_written_whole(output) as made:
-        for number, ((split, path, boxes), image) in enumerate(zip(frames, images, strict=True)):
+        for number, (frame, image) in enumerate(zip(frames, images, strict=True)):
             rng = np.random.default_rng([seed, number])
-            for label, (x, y) in windows(image, boxes, size, rng).items():
-                name = f"{split}/{label}/{split}_{path.stem}.png"
-                (made / name).parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(made / name), image[y : y + size, x : x + size])
-                seen = [
-                    (max(x0 - x, 0), max(y0 - y, 0), min(x1 - x, size), min(y1 - y, size))
-                    for x0, y0, x1, y1 in boxes
-                ]
-                inside = [box for box in seen if box[0] < box[2] and box[1] < box[3]]
-                rows.append(
-                    {
-                        "path": name,
-                        "split": split,
-                        "label": label,
-                        "group": f"f{groups[number]:05d}",
-                        "frame": f"{split}_{path.stem}",
-                        "lesion_boxes_xyxy": format_boxes(inside),
-                    }
-                )
+            name = f"{frame.split}_{frame.path.stem}"
+            for label, (x, y) in windows(image, frame.boxes, size, rng).items():
+                path = f"{frame.split}/{label}/{name}.png"
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(made / path), image[y : y + size, x : x + size])
+                seen = [_within(box, x, y, size) for box in frame.boxes]
+                row = {
+                    "path": path,
+                    "split": frame.split,
+                    "label": label,
+                    "group": f"f{groups[number]:05d}",
+                    "frame": name,
+                    "lesion_boxes_xyxy": format_boxes([box for box in seen if box]),
+                }
+                rows.append(row)
         write_table(made / "manifest.csv", rows)
     return rows
 
 
-def main() -> None:
+def _read_frame(path: Path) -> NDArray:
+    """(H, W) uint8."""
+    grey = read_grey(path)
+    return grey if grey.dtype == np.uint8 else (255 * grey).astype(np.uint8)
+
+
+def main(argv: list[str]) -> None:
+    """Cut windows from ARCADE frames and say how many."""
+    """Make the windows and say how many there are."""
     parser = argparse.ArgumentParser(
         prog="python -m data.arcade", description=(__doc__ or "").splitlines()[0]
     )
@@ -164,18 +194,15 @@ def main() -> None:
         "--window", type=int, default=128, help="edge of a window [px] (default 128)"
     )
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    try:
+    arguments = parser.parse_args(argv)
+    with errors.ending_in_one_line():
         rows = convert(arguments.Path, arguments.OUTPUT, arguments.window, arguments.seed)
-    except DataError as error:
-        sys.exit(str(error))
     count = {label: sum(row["label"] == label for row in rows) for label in ("normal", "abnormal")}
     print(
-        f"wrote {arguments.OUTPUT}: {count['normal']} normal and {count['abnormal']} abnormal windows; "
-        f"next: python -m data.prepare --Path {arguments.OUTPUT} --OUTPUT ProcessedFolder"
+        f"wrote {arguments.OUTPUT}: {count['normal']} normal and {count['abnormal']} abnormal "
+        f"windows; next: python -m data.prepare --Path {arguments.OUTPUT} --OUTPUT ProcessedFolder"
     )
 
 
 if __name__ == "__main__":
-    end_ctrl_c_in_one_line()
-    main()
+    errors.run(main)

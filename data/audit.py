@@ -1,241 +1,181 @@
-"""Every fault of a raw data set together, before anything is trained: python -m data.audit --Path
-FOLDER_OR_MANIFEST Writes audit.json, with every file, and audit.png, the worst finds. Exit status:
-0 no fault, 2 faults, 1 no audit.
+"""Every fault of a raw data set together, before anything is trained.
+
+python -m data.audit --Path FOLDER_OR_MANIFEST writes audit.json, with every file, and audit.png,
+the worst finds. Exit status: 0 no fault, 2 faults, 1 no audit.
 """
 
 import argparse
-import hashlib
 import json
-import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from CONFIG import Config
-from data import duplicates, processed, sources
-from data.findings import FOLDS, KINDS, LIMIT, NOTICES, Finding, Look, draw, probe
-from data.geometry import Placement, read_mask
-from data.processed import Sample
-from data.readers import SUFFIXES, DataError, full_scale, kind_of, read_grey, wrong_suffix
-from files import end_ctrl_c_in_one_line, written_whole
-from metrics.groups import join, shared
+import CONFIG
+import errors
+from data import contact_sheet, duplicates, processed, sources
+from data.faults import ORDER, Balance, misnamed, odd, repeated, uneven
+from data.findings import KINDS, NOTICES, Finding
+from data.looks import look_at
+from data.readers import DataError
+from data.samples import Sample
+from data.shortcuts import FOLDS, LIMIT, Probe, find_shortcuts
+from files import written_whole
+from metrics.groups import join
 
-# pictures are compared as data.prepare stores them
-SIZE = Config().image_size
-BORDER = Config().border
-# shares of the shorter edge that probes see; pixels of a thumbnail
-FRAME = 0.06
-CORNER = 0.15
-THUMB = 32
-ORDER = (*processed.SPLITS, "")
-# of the range, between colour channels; times as many images of one class as of another
-TINT = 0.05
-UNEVEN = 4
-TOLD = 3  # examples on the terminal
+KEYS = ("image_size", "border")
+EXAMPLES = 3  # on the terminal, for each kind of finding
+INDENT = " " * 23
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in a data set.
+
+    Args:
+        path: the folder or manifest, as it is called in audit.json.
+        images: how many there are, by split and class; "all" where there is no split.
+        findings: the worst kinds first.
+        probes: what else tells the classes apart.
+        notes: further lines to read.
+    """
+
+    path: str
+    images: Balance
+    findings: list[Finding]
+    probes: list[Probe]
+    notes: list[str]
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether anything has to be mended."""
+        return any(finding.is_fault for finding in self.findings)
+
+    def as_json(self) -> dict[str, object]:
+        """The form of audit.json."""
+        return {
+            "format": 1,
+            "path": self.path,
+            "images": self.images,
+            "findings": [finding.as_json() for finding in self.findings],
+            "probes": {probe.view: probe.as_json() for probe in self.probes},
+            "notes": self.notes,
+        }
 
 
 def audit(
-    root: Path, group: str | None = None, positive: str | None = None, picture: Path | None = None
-) -> dict:
-    """What audit.json holds; the worst finds are drawn to ``picture``. Raises DataError if no image
-    can be read.
+    root: Path,
+    group: str | None = None,
+    positive: str | None = None,
+    picture: Path | None = None,
+    config: CONFIG.Config | None = None,
+) -> Audit:
+    """Audit the images below ``root``.
+
+    Args:
+        root: a folder, or a manifest file, as ``data.sources.find`` takes it.
+        group: manifest column, or regular expression over paths, that ties images.
+        positive: name of the positive class.
+        picture: a PNG of the worst finds to write; None: none.
+        config: its image_size and border are those that data.prepare will store the images with,
+            so that pictures are compared as they are stored; None: the defaults.
+
+    Raises:
+        DataError: no image can be read, or as ``data.sources.find``.
     """
+    config = config or CONFIG.Config()
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    work = partial(_look, folder=folder, border=BORDER if plain else 0.0)
+    border = config.border if plain else 0.0
+    work = partial(look_at, folder=folder, image_size=config.image_size, border=border)
     results = sources.each(work, found, "reading")
     looks = [look for look, _ in results if look]
-    findings = [finding for _, faults in results for finding in faults]
+    findings = [finding for _, findings in results for finding in findings]
     if not looks:
         raise DataError(
-            f"{root}: none of {len(found)} images can be read; the first: {findings[0].how}"
+            f"{root}: none of {len(found)} images can be read; the first: {findings[0].detail}"
         )
     pairs = duplicates.near_duplicates(np.stack([look.descriptor for look in looks]))
     groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
-    counts = Counter((sample.split, sample.label) for sample in found)
-    present = sorted({sample.split for sample in found}, key=ORDER.index)
-    balance = {split or "all": {name: counts[split, name] for name in names} for split in present}
-    probes, shortcuts = probe(looks, groups, names, notes)
-    findings += [*_odd(folder, looks, balance), *_repeated(looks, pairs), *shortcuts]
+    balance = _balance(found, names)
+    probes, shortcuts = find_shortcuts(looks, groups, names, notes)
+    findings += [*misnamed(folder), *uneven(balance), *odd(looks, folder)]
+    findings += [*repeated(looks, pairs), *shortcuts]
     findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
+    notes += _leak_notes(found, findings)
+    if picture is not None:
+        contact_sheet.of_findings(findings, looks, names, folder, picture)
+    return Audit(str(root), balance, findings, probes, notes)
+
+
+def _balance(samples: list[Sample], names: list[str]) -> Balance:
+    counts = Counter((sample.split, sample.label) for sample in samples)
+    present = sorted({sample.split for sample in samples}, key=ORDER.index)
+    return {split or "all": {name: counts[split, name] for name in names} for split in present}
+
+
+def _leak_notes(samples: list[Sample], findings: list[Finding]) -> list[str]:
     leaks = {finding.files[-1] for finding in findings if finding.kind == "leak"}
-    late = Counter(sample.split for sample in found if sample.path in leaks)
-    notes += [
+    late = Counter(sample.split for sample in samples if sample.path in leaks)
+    return [
         f"{count} {split} images are in an earlier split too"
         for split, count in sorted(late.items())
     ]
-    if picture is not None:
-        draw(findings, looks, names, folder, picture)
-    told = [
-        {"fault": f.kind not in NOTICES, "what": KINDS[f.kind], **f._asdict()} for f in findings
-    ]
-    return {
-        "format": 1,
-        "path": str(root),
-        "images": balance,
-        "findings": told,
-        "probes": probes,
-        "notes": notes,
-    }
 
 
-def _look(sample: Sample, folder: Path, border: float) -> tuple[Look | None, list[Finding]]:
-    path = folder / sample.path
-    try:
-        image = read_grey(path)
-        kind = kind_of(path)
-        content = path.read_bytes()
-        if sample.mask:
-            read_mask(folder / sample.mask, image.shape)
-    except (ValueError, OSError) as error:
-        return None, [Finding("unreadable", [sample.path], str(error))]
-    stored = np.load(path, allow_pickle=False) if kind == "NPY" else image
-    if kind not in ("NPY", "DICOM"):
-        stored = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-    channels = stored.shape[2] if stored.ndim == 3 else 1
-    depth = f"{kind} {8 * stored.dtype.itemsize} bit" + f" x {channels}" * (channels > 1)
-    if (
-        stored.dtype == np.uint16 and kind != "DICOM"
-    ):  # reading divides by what is used, which has to be one for all
-        depth += f" of which {full_scale(stored.max()).bit_length()} are used"
-    findings = (
-        [Finding("wrong_suffix", [sample.path], wrong)] if (wrong := wrong_suffix(path)) else []
-    )
-    if channels > 2 and (np.ptp(stored[..., :3], axis=2) > TINT * stored.max()).mean() > TINT / 100:
-        findings.append(Finding("colour", [sample.path], f"{path}: got colour, wanted grey"))
-    height, width = image.shape
-    square = Placement(height, width, SIZE, border).image(image).astype(np.float32)
-    grey = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    whole = Placement(height, width, max(height, width)).image(grey)
-    t, c = (max(2, round(share * min(height, width))) for share in (FRAME, CORNER))
-    frame = (grey[:t], grey[-t:], grey[:, :t].T, grey[:, -t:].T)
-    corners = (grey[:c, :c], grey[:c, -c:], grey[-c:, :c], grey[-c:, -c:])
-    views = {
-        "border pixels": np.concatenate([_cells(side, 1, 16) for side in frame]),
-        "corners": np.concatenate([_cells(corner, 4, 4) for corner in corners]),
-        "mean brightness": np.array([grey.mean()]),
-        "file size": np.log([len(content)]),
-        "image size": np.log([height, width]),
-        "baseline": cv2.resize(whole, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(
-            np.float16
-        ),
-    }
-    digest = hashlib.sha256(content).hexdigest()
-    size = f"{height} x {width} px"
-    return Look(sample, size, depth, digest, duplicates.describe(square), views), findings
-
-
-def _cells(part: NDArray, rows: int, columns: int) -> NDArray:
-    """(2 * rows * columns,) mean and greatest value of each cell: thin text hardly moves a mean."""
-    y = np.arange(rows) * part.shape[0] // rows
-    x = np.arange(columns) * part.shape[1] // columns
-    mean = cv2.resize(np.ascontiguousarray(part), (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.concatenate(
-        [mean.ravel(), np.maximum.reduceat(np.maximum.reduceat(part, y, 0), x, 1).ravel()]
-    )
-
-
-def _odd(folder: Path, looks: list[Look], balance: dict) -> Iterator[Finding]:
-    for path in sorted(folder.rglob("[!.]*")):
-        if (
-            path.suffix.lower() not in SUFFIXES
-            and path.is_file()
-            and path.stat().st_size
-            and wrong_suffix(path)
-        ):
-            yield Finding("wrong_suffix", [path.relative_to(folder).as_posix()], wrong_suffix(path))
-    for split, counts in balance.items():
-        least = min(counts, key=counts.get)
-        most = max(counts, key=counts.get)
-        if counts[least] * UNEVEN <= counts[most]:
-            how = f"{split}: {counts[least]} images of {least}, {counts[most]} of {most}"
-            yield Finding("uneven" if counts[least] else "class_missing", [], how)
-    for kind, values in (
-        ("odd_size", [k.size for k in looks]),
-        ("odd_depth", [k.depth for k in looks]),
-    ):
-        usual, count = Counter(values).most_common(1)[0]
-        for look, value in zip(looks, values, strict=True):
-            if value != usual and 2 * count > len(values):
-                name = look.sample.path
-                yield Finding(kind, [name], f"{folder / name}: got {value}, most are {usual}")
-
-
-def _repeated(looks: list[Look], pairs: NDArray) -> Iterator[Finding]:
-    """Groups in two splits, identical files, and pairs of images that are identical or nearly so."""
-    own = [look.sample for look in looks]
-    side = [ORDER.index(sample.split) for sample in own].__getitem__
-    links = {(int(i), int(j)) for i, j in pairs}
-    for tied in shared([(sample.group,) for sample in own]):
-        if len(set(map(side, tied))) > 1:
-            files = [own[i].path for i in sorted(tied, key=side)]
-            yield Finding(
-                "group_across_splits", files, f"group {own[tied[0]].group}: {len(tied)} images"
-            )
-    for tied in shared([(look.sha256,) for look in looks]):
-        tied.sort(key=side)
-        links |= {(min(tied[0], i), max(tied[0], i)) for i in tied[1:]}
-        alike = len({own[i].label for i in tied}) == 1
-        yield Finding("identical" if alike else "labels_contradict", [own[i].path for i in tied])
-    for pair in sorted(links):
-        i, j = sorted(pair, key=side)
-        copied = looks[i].sha256 == looks[j].sha256
-        files = [own[i].path, own[j].path]
-        if side(i) != side(j):
-            yield Finding("leak", files)
-        if not copied and own[i].label != own[j].label:
-            yield Finding("similar_contradict", files)
-        elif not copied and side(i) == side(j):
-            yield Finding("near_duplicate", files)
-
-
-def table(report: dict[str, Any]) -> str:
+def table(report: Audit) -> str:
     """What a person reads: counts, every kind of finding with examples, the probes."""
-    lines = [
-        f"{report['path']}: {sum(sum(counts.values()) for counts in report['images'].values())} images"
-    ]
-    lines += [
-        f"  {k}: " + ", ".join(f"{n} {name}" for name, n in v.items())
-        for k, v in report["images"].items()
-    ]
+    total = sum(sum(counts.values()) for counts in report.images.values())
+    lines = [f"{report.path}: {total} images"]
+    for split, counts in report.images.items():
+        lines.append(f"  {split}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
     lines += ["", f"{'':<8}{'finds':>6}{'files':>7}  what it is: what to do"]
-    for kind, what in KINDS.items():
-        own = [finding for finding in report["findings"] if finding["kind"] == kind]
-        files = {file for finding in own for file in finding["files"]}
-        lines += [
-            f"{'notice' if kind in NOTICES else 'FAULT':<8}{len(own):>6}{len(files):>7}  {what}"
-        ] * bool(own)
-        lines += [
-            " " * 23 + (finding["how"] or " = ".join(finding["files"])) for finding in own[:TOLD]
-        ]
-        lines += [" " * 23 + f"and {len(own) - TOLD} more"] * (len(own) > TOLD)
-    clean = [
-        what.split(":")[0]
-        for kind, what in KINDS.items()
-        if kind not in {f["kind"] for f in report["findings"]}
-    ]
+    clean = []
+    for kind, meaning in KINDS.items():
+        findings = [finding for finding in report.findings if finding.kind == kind]
+        if findings:
+            lines += _finding_lines(kind, findings)
+        else:
+            clean.append(meaning.split(":")[0])
     lines += [textwrap.fill(f"not found: {'; '.join(clean)}", 118), ""]
-    if report["probes"]:
-        lines += [
-            f"How well each alone tells the classes apart: AUROC, {FOLDS} folds that keep groups whole. SHORTCUT:",
-            f"the 95 % interval lies above {LIMIT}. Baseline: a support vector machine on all the picture. Mind:",
-            "small crops hold vessels at the edge too, and file size follows detail and noise as well.",
-        ]
-    for view, told in report["probes"].items():
-        figure = f"{told['auroc']:.3f} ({told['low']:.3f} to {told['high']:.3f})  {told['class']}"
-        lines.append(f"{'SHORTCUT' if told['shortcut'] else '':<10}{view:<17}{figure}")
-    return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
+    lines += _probe_lines(report.probes)
+    lines += [f"note: {note}" for note in report.notes]
+    return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
+def _finding_lines(kind: str, findings: list[Finding]) -> list[str]:
+    """How often a kind was found, with the first few."""
+    files = {file for finding in findings for file in finding.files}
+    rank = "notice" if kind in NOTICES else "FAULT"
+    lines = [f"{rank:<8}{len(findings):>6}{len(files):>7}  {KINDS[kind]}"]
+    for finding in findings[:EXAMPLES]:
+        lines.append(INDENT + (finding.detail or " = ".join(finding.files)))
+    if len(findings) > EXAMPLES:
+        lines.append(f"{INDENT}and {len(findings) - EXAMPLES} more")
+    return lines
+
+
+def _probe_lines(probes: list[Probe]) -> list[str]:
+    if not probes:
+        return []
+    lines = [
+        "How well each alone tells the classes apart: AUROC, "
+        f"{FOLDS} folds that keep groups whole. SHORTCUT:",
+        f"the 95 % interval lies above {LIMIT}. Baseline: a support vector machine on all the "
+        "picture. Mind:",
+        "small crops hold vessels at the edge too, and file size follows detail and noise as well.",
+    ]
+    for probe in probes:
+        mark = "SHORTCUT" if probe.is_shortcut else ""
+        lines.append(f"{mark:<10}{probe.view:<17}{probe.auroc}  {probe.class_name}")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m data.audit", description=__doc__, allow_abbrev=False
     )
@@ -250,22 +190,36 @@ def main(argv: list[str] | None = None) -> int:
         "--OUTPUT", "--output", type=Path, default=Path("audit"), help="folder (default: audit)"
     )
     parser.add_argument(
+        "--Config",
+        "--config",
+        "-c",
+        type=Path,
+        help="configuration (default: config.yml, if there is one)",
+    )
+    parser.add_argument(
         "--group", help="manifest column, or regular expression over paths, that ties images"
     )
     parser.add_argument("--positive", help="name of the positive class")
-    options = parser.parse_args(argv)
-    try:
-        report = audit(options.Path, options.group, options.positive, options.OUTPUT / "audit.png")
+    CONFIG.add_arguments(parser, KEYS)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Audit a data set and write audit.json and audit.png; gives the exit status."""
+    options = _parser().parse_args(argv)
+    default = Path("config.yml")
+    with errors.ending_in_one_line("free memory, or audit fewer or smaller images"):
+        path = options.Config or (default if default.exists() else None)
+        config = CONFIG.load(path, CONFIG.overrides(options))
+        picture = options.OUTPUT / "audit.png"
+        report = audit(options.Path, options.group, options.positive, picture, config)
         with written_whole(options.OUTPUT / "audit.json") as beside:
-            beside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    print(
-        f"{table(report)}\nwrote {options.OUTPUT / 'audit.json'} (every file); see {options.OUTPUT / 'audit.png'}"
-    )
-    return 2 if any(finding["fault"] for finding in report["findings"]) else 0
+            text = json.dumps(report.as_json(), indent=2)
+            beside.write_text(text + "\n", encoding="utf-8")
+    print(table(report))
+    print(f"wrote {options.OUTPUT / 'audit.json'} (every file); see {picture}")
+    return 2 if report.has_faults else 0
 
 
 if __name__ == "__main__":
-    end_ctrl_c_in_one_line()
-    sys.exit(main())
+    errors.run(main)

@@ -1,25 +1,30 @@
 """Random changes of a training image that leave its diagnosis as it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from CONFIG import AugmentationConfig
+
 
 @dataclass(frozen=True)
 class Augment:
-    """Mirror, rotate, shift, zoom, change contrast and add noise; each key is described in
-    CONFIG.py.
-    """
+    """Mirror, rotate, shift, zoom, change contrast and add noise; CONFIG.py describes each key."""
 
-    flip: str = "none"
-    rotate: float = 0.0
-    shift: float = 0.0
-    zoom: float = 0.0
-    contrast: float = 0.0
-    noise: float = 0.0
+    flip: str
+    rotate: float
+    shift: float
+    zoom: float
+    contrast: float
+    noise: float
+
+    @classmethod
+    def from_config(cls, config: AugmentationConfig) -> "Augment":
+        """The changes that a configuration asks for."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
     def __call__(
         self, image: NDArray, rng: np.random.Generator, masks: Sequence[NDArray | None] = ()

@@ -1,4 +1,4 @@
-"""One split of a ProcessedFolder as a torch Dataset, and the order in which training draws from it."""
+"""One split of a ProcessedFolder as a torch Dataset, and the order of its images in training."""
 
 import signal
 from collections.abc import Iterator
@@ -11,67 +11,31 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data.augment import Augment
-from data.geometry import Placement
-from data.processed import Processed
+from data.preprocessing import Preprocessing, as_float
+from data.processed import Processed, Sample
 
 Key = tuple[int, int]  # (epoch, index)
-# of the grey range: what is not seen, least spread; in spreads: the limit
-BLACK = 0.12
-FLAT = 0.01
-FARTHEST = 4.0
 GRACE = 20  # seconds that a loader worker goes on after SIGTERM
-SHARES = (0.1, 0.25)  # of a patch that is lesion, and vessel, from which on it counts as such
-
-
-def to_tensor(image: NDArray, mean: float | None, std: float | None, num_channels: int) -> Tensor:
-    """(H, W) grey float32 from 0 to 1 to a standardised (C, H, W) tensor, the grey repeated over
-    the channels.
-
-    mean, std: of the training pixels; None: of the image's own, but for those that are black
-    (collimator, air).
-    """
-    if mean is None or std is None:
-        seen = image[image > BLACK]
-        mean, std = (float(seen.mean()), float(seen.std()) + FLAT) if seen.size else (0.0, 1.0)
-        image = np.clip(image, mean - FARTHEST * std, mean + FARTHEST * std)
-    standardised = torch.from_numpy(np.ascontiguousarray((image - mean) / std, dtype=np.float32))
-    return standardised.expand(num_channels, -1, -1)
-
-
-def as_float(image: NDArray, size: int) -> NDArray:
-    """Stored pixels, uint8 or float16, to (size, size) float32 from 0 to 1."""
-    grey = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
-    return (
-        grey
-        if grey.shape == (size, size)
-        else Placement(grey.shape[0], grey.shape[1], size).image(grey)
-    )
+LEAST_SHARES = (0.1, 0.25)  # of a patch that must be lesion, or vessel, for it to count as such
 
 
 class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
-    """Images of one split, read through a memory map; item (epoch, i) depends on (seed, epoch, i)
-    alone.
+    """Images of one split. Item (epoch, i) depends on (seed, epoch, i) alone.
 
     Args:
-        processed: the folder.
+        processed: the folder; its images are read through a memory map.
         split: train, val or test.
-        image_size: edge in pixels of the square that the model takes.
-        mean, std: of training pixels, grey range 0 to 1; None: of each image's own (see
-            ``to_tensor``).
-        num_channels: channels of the tensor.
+        preprocessing: size of the images and their standardisation.
         augment: random changes; None gives the image as it is, in any epoch.
         seed: of the augmentation.
-        patch_size: edge in pixels of the patches that carry a lesion target; 0: no targets.
+        patch_size: edge of the patches that carry a lesion target [px]; 0: no targets.
     """
 
     def __init__(
         self,
         processed: Processed,
         split: str,
-        image_size: int,
-        mean: float | None,
-        std: float | None,
-        num_channels: int = 1,
+        preprocessing: Preprocessing,
         augment: Augment | None = None,
         seed: int = 0,
         patch_size: int = 0,
@@ -79,10 +43,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         self.processed = processed
         self.samples = processed.of(split)
         self.labels = [processed.class_names.index(sample.label) for sample in self.samples]
-        self.image_size = image_size
-        self.mean = mean
-        self.std = std
-        self.num_channels = num_channels
+        self.preprocessing = preprocessing
         self.augment = augment
         self.seed = seed
         self.patch_size = patch_size if processed.knows_lesions else 0
@@ -91,46 +52,46 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         return len(self.samples)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int, int, Tensor]:
-        """((C, H, W) image, label, index, (N, 2) lesion and vessel target of each patch) for
-        (epoch, index).
+        """(C, S, S) image, label, index, and (N, 2) lesion and vessel target of each patch.
 
-        A target is 1 where lesion, or vessel, covers enough of the patch, else 0; NaN where nothing
-        is known of it.
+        A target is 1 where lesion, or vessel, covers enough of the patch, else 0. It is NaN where
+        nothing is known of it.
+
+        Args:
+            key: (epoch, index).
         """
         epoch, index = key
         sample = self.samples[index]
-        image = as_float(self.processed.image(sample), self.image_size)
-        known = (
-            (self.processed.lesion(sample), self.processed.vessel(sample))
-            if self.patch_size
-            else ()
-        )
-        masks = [
-            None if mask is None else as_float(mask.astype(np.float16), self.image_size)
-            for mask in known
-        ]
+        image = as_float(self.processed.image(sample), self.preprocessing.image_size)
+        masks = self._masks(sample)
         if self.augment is not None:
-            image, masks = self.augment(
-                image, np.random.default_rng([self.seed, epoch, index]), masks
-            )
-        pixels = to_tensor(image, self.mean, self.std, self.num_channels)
+            rng = np.random.default_rng([self.seed, epoch, index])
+            image, masks = self.augment(image, rng, masks)
+        pixels = self.preprocessing.tensor(image)
         return pixels, self.labels[index], index, self._targets(masks)
 
+    def _masks(self, sample: Sample) -> list[NDArray | None]:
+        """(S, S) masks of lesion and vessel, None where nothing is known; none without targets."""
+        if not self.patch_size:
+            return []
+        size = self.preprocessing.image_size
+        known = (self.processed.lesion(sample), self.processed.vessel(sample))
+        return [None if mask is None else as_float(mask.astype(np.float16), size) for mask in known]
+
     def _targets(self, masks: list[NDArray | None]) -> Tensor:
-        edge = self.image_size // self.patch_size if self.patch_size else 0
-        targets = np.full((len(SHARES), edge, edge), np.nan, np.float32)
-        for target, mask, least in zip(targets, masks, SHARES, strict=False):
+        edge = self.preprocessing.image_size // self.patch_size if self.patch_size else 0
+        targets = np.full((len(LEAST_SHARES), edge, edge), np.nan, np.float32)
+        for target, mask, least in zip(targets, masks, LEAST_SHARES, strict=False):
             if mask is not None:
                 share = cv2.resize(mask, (edge, edge), interpolation=cv2.INTER_AREA)
-                target[:] = share > min(
-                    least, share.max() / 2
-                )  # none is too small to be seen at all
-        return torch.from_numpy(targets.reshape(len(SHARES), -1).T)
+                target[:] = share > min(least, share.max() / 2)  # even the smallest lesion is seen
+        return torch.from_numpy(targets.reshape(len(LEAST_SHARES), -1).T)
 
 
 class SeededSampler(Sampler[Key]):
-    """Keys of one process: its part of every global batch, the same images whatever the number of
-    processes.
+    """Keys of one process: its part of every global batch.
+
+    The images of a batch are the same for any number of processes.
 
     Args:
         length: images of the split.

@@ -16,12 +16,12 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 from pydicom.pixels.utils import pixel_array
 
-from data.readers import MAX_PIXELS, DataError, check_size, full_scale
+from data.limits import MAX_PIXELS, DataError, check_size, full_scale
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
-# GDCM is the one decoder of JPEG lossless and of 12 bits without the GPL; a damaged file can make
-# it end the process,
-# so that others decode what they can, and it is handed only what the JPEG's own header shows to fit
+# GDCM is the one decoder of JPEG lossless and of 12 bits without the GPL. A damaged file can make
+# it end the process. So others decode what they can, and GDCM gets only what fits by the JPEG's own
+# header.
 DECODERS = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEG2000: "pillow",
@@ -30,13 +30,10 @@ DECODERS = {
     uid.JPEGLSNearLossless: "pyjpegls",
 }
 GDCM_ONLY = (uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGExtended12Bit)
-SEGMENTS = (
-    *range(0xC0, 0xD0),
-    0xDB,
-    0xDD,
-    *range(0xE0, 0xF0),
-    0xFE,
-)  # JPEG markers before the scan
+# JPEG markers
+SEGMENTS = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE)  # before the scan
+FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+SCAN = 0xDA
 # enhanced objects keep per frame what plain ones keep for the file
 FRAME_GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
 
@@ -58,8 +55,9 @@ class Dicom:
 
 
 def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Dicom:
-    """One frame of a grey DICOM file: modality LUT or rescale, then window, then MONOCHROME1 turned
-    over.
+    """One frame of a grey DICOM file as a viewer shows it.
+
+    Modality LUT or rescale come first, then the window; MONOCHROME1 is turned over last.
 
     Args:
         path: the file; one without the DICM mark is tried only if it is called .dcm.
@@ -80,9 +78,9 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
     except DataError:
         raise
     except Exception as error:  # pydicom and its decoders raise whatever a damaged byte leads to
-        said = " ".join(str(error).split())[:240] or type(error).__name__
+        reason = " ".join(str(error).split())[:240] or type(error).__name__
         raise DataError(
-            f"{path}: no readable DICOM image: {said}; convert it, or replace or remove it"
+            f"{path}: no readable DICOM image: {reason}; convert it, or replace or remove it"
         ) from None
 
 
@@ -99,26 +97,31 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     if not 0 <= index < frames:
         raise DataError(f"{path}: got frame {index}, wanted one from 0 to {frames - 1}")
     check_size(path, data.Rows, data.Columns)
-    for sequence in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for groups in list(data.get(sequence) or [])[: index + 1][-1:]:
-            for item in [item for name in FRAME_GROUPS for item in groups.get(name) or []]:
-                data.update(item)
+    _take_frame_values(data, index)
     syntax = data.file_meta.TransferSyntaxUID
     if syntax in GDCM_ONLY:
         _check_jpeg(get_frame(data.PixelData, index, number_of_frames=frames), data)
-        # GDCM reads depth from the JPEG itself; pydicom withholds 12 bits from it by the name of
-        # the syntax
+        # GDCM reads the depth from the JPEG itself; by the name of the syntax pydicom would keep
+        # 12 bits from it
         data.file_meta.TransferSyntaxUID = uid.JPEGLossless
-    pixels = _shown(
-        pixel_array(data, index=index, decoding_plugin=DECODERS.get(syntax, "")), data, window
-    )
+    stored = pixel_array(data, index=index, decoding_plugin=DECODERS.get(syntax, ""))
+    pixels = _shown(stored, data, window)
     if photometric == "MONOCHROME1":
         pixels = 1 - pixels
-    spacing = [
-        f"{float(value):g}"
-        for value in data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
-    ]
-    return Dicom(pixels, " ".join(dict.fromkeys(spacing)), str(data.get("PatientID") or ""))
+    spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
+    texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
+    return Dicom(pixels, " ".join(texts), str(data.get("PatientID") or ""))
+
+
+def _take_frame_values(data: pydicom.Dataset, index: int) -> None:
+    """Give the data set what an enhanced object keeps for all frames, then for this one."""
+    for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        sequence = list(data.get(name) or [])[: index + 1]
+        if not sequence:
+            continue
+        for group in FRAME_GROUPS:
+            for item in sequence[-1].get(group) or []:
+                data.update(item)
 
 
 def _open(path: Path) -> pydicom.Dataset:
@@ -128,51 +131,45 @@ def _open(path: Path) -> pydicom.Dataset:
     except pydicom.errors.InvalidDicomError:
         meta = None
     if meta is not None and meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # pydicom would inflate a bomb to its end
-        inflate.decompress(
-            path.read_bytes()[144 + meta.FileMetaInformationGroupLength :], 2 * MAX_PIXELS
-        )
-        if inflate.unconsumed_tail:
-            raise DataError(
-                f"{path}: inflates to over {2 * MAX_PIXELS} bytes; save it with another transfer syntax"
-            )
+        _check_inflated(path, meta)
     data = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm")
-    if (
-        "TransferSyntaxUID" not in data.file_meta
-    ):  # files from before the standard had a file header
+    # files from before the standard had a file header have none
+    if "TransferSyntaxUID" not in data.file_meta:
         implicit = data.original_encoding[0]
-        data.file_meta.TransferSyntaxUID = (
-            uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
-        )
+        syntax = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        data.file_meta.TransferSyntaxUID = syntax
     return data
 
 
+def _check_inflated(path: Path, meta: pydicom.Dataset) -> None:
+    """Raise DataError for a file that pydicom would inflate without end."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    packed = path.read_bytes()[144 + meta.FileMetaInformationGroupLength :]
+    inflate.decompress(packed, 2 * MAX_PIXELS)
+    if inflate.unconsumed_tail:
+        raise DataError(
+            f"{path}: inflates to over {2 * MAX_PIXELS} bytes; save it with another transfer syntax"
+        )
+
+
 def _check_jpeg(frame: bytes, data: pydicom.Dataset) -> None:
-    """Raises ValueError unless the header of a JPEG is whole, up to its scan, and fits what the
-    file says.
-    """
-    # bits, height, width, channels
+    """Raise ValueError unless the header of a JPEG is whole and fits what the file says."""
     place = 2
-    found = (0, 0, 0, 0)
-    while frame[place + 1] != 0xDA:
-        if frame[place] != 0xFF or frame[place + 1] not in SEGMENTS:
+    header = (0, 0, 0, 0)  # bits, height, width, channels
+    while frame[place + 1] != SCAN:
+        marker = frame[place + 1]
+        if frame[place] != 0xFF or marker not in SEGMENTS:
             raise ValueError("the header of its JPEG is damaged")
-        if frame[place + 1] in range(0xC0, 0xD0) and frame[place + 1] not in (
-            0xC4,
-            0xC8,
-            0xCC,
-        ):  # the frame header
-            found = struct.unpack_from(">BHHB", frame, place + 4)
+        if marker in FRAME_HEADERS:
+            header = struct.unpack_from(">BHHB", frame, place + 4)
         place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
-    bits, *shape = found
-    fits = data.BitsAllocated - 8 < bits <= data.BitsAllocated <= 16 and shape == [
-        data.Rows,
-        data.Columns,
-        1,
-    ]
-    if frame[place] != 0xFF or not fits:
+    bits, height, width, channels = header
+    deep = data.BitsAllocated - 8 < bits <= data.BitsAllocated <= 16
+    shaped = (height, width, channels) == (data.Rows, data.Columns, 1)
+    if frame[place] != 0xFF or not (deep and shaped):
         raise ValueError(
-            f"its JPEG has {bits} bits and (H, W, channels) {tuple(shape)}, the file says otherwise"
+            f"its JPEG has {bits} bits and (H, W, channels) {(height, width, channels)}, "
+            "the file says otherwise"
         )
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.readers import read_pixels
+from data.readers import DataError, read_pixels
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, x1 and y1 beyond the last pixel
 
@@ -27,38 +27,53 @@ class Placement:
     ) -> None:
         top = round(height * border)
         left = round(width * border)
-        self.kept = (width - 2 * left, height - 2 * top)
         self.shape = (height, width)
         self.size = size
         self.crop = (left, top, width - left, height - top)  # x0, y0, x1, y1
-        self.resized = tuple(
-            size if stretch else max(1, round(edge * (size / max(self.kept)))) for edge in self.kept
-        )
-        self.offset = tuple((size - edge) // 2 for edge in self.resized)  # left, top
+        self.kept = (width - 2 * left, height - 2 * top)  # width, height
+        scale = size / max(self.kept)
+        if stretch:
+            self.resized = (size, size)  # width, height
+        else:
+            self.resized = (self._scaled(self.kept[0], scale), self._scaled(self.kept[1], scale))
+        self.offset = ((size - self.resized[0]) // 2, (size - self.resized[1]) // 2)  # left, top
+
+    @staticmethod
+    def _scaled(edge: int, scale: float) -> int:
+        return max(1, round(edge * scale))
 
     def image(self, image: NDArray) -> NDArray:
         """(height, width) to (size, size), same type."""
         if image.shape != self.shape:
             raise ValueError(f"got an array of shape {image.shape}, wanted {self.shape}")
         (x0, y0, x1, y1), (width, height), (left, top) = self.crop, self.resized, self.offset
-        cropped = image[y0:y1, x0:x1]
+        inside = image[y0:y1, x0:x1]
+        if inside.shape != (height, width):
+            method = cv2.INTER_AREA if width < x1 - x0 else cv2.INTER_LINEAR
+            inside = cv2.resize(np.ascontiguousarray(inside), (width, height), interpolation=method)
         square = np.zeros((self.size, self.size), image.dtype)
-        how = cv2.INTER_AREA if width < x1 - x0 else cv2.INTER_LINEAR
-        same = cropped.shape == (height, width)
-        resized = (
-            cropped
-            if same
-            else cv2.resize(np.ascontiguousarray(cropped), (width, height), interpolation=how)
-        )
-        square[top : top + height, left : left + width] = resized
+        square[top : top + height, left : left + width] = inside
         return square
 
+    def back(self, square: NDArray) -> NDArray:
+        """(size, size) values of the square to (height, width) float32 in the source image.
+
+        What the border cuts off is 0.
+        """
+        (x0, y0, x1, y1), (width, height), (left, top) = self.crop, self.resized, self.offset
+        inside = square[top : top + height, left : left + width].astype(np.float32)
+        source = np.zeros(self.shape, np.float32)
+        source[y0:y1, x0:x1] = cv2.resize(inside, (x1 - x0, y1 - y0))
+        return source
+
     def mask(self, mask: NDArray) -> NDArray:
-        """(height, width) to (size, size) uint8, 1 where half of a pixel is; where none is so full,
-        where any is.
+        """(height, width) to (size, size) uint8, 1 where half of a pixel or more is marked.
+
+        Where no pixel is so full, 1 where any part of it is.
         """
         share = self.image(mask.astype(np.float32))
-        return (share >= 0.5 if (share >= 0.5).any() else share > 0).astype(np.uint8)
+        marked = share >= 0.5
+        return (marked if marked.any() else share > 0).astype(np.uint8)
 
     def boxes(self, boxes: list[Box]) -> list[Box]:
         """The boxes in the square; one that the crop cuts off altogether is left out."""
@@ -73,15 +88,16 @@ class Placement:
         return placed
 
     def spacing(self, text: str) -> str:
-        """Pixel spacing in the square from that of the source: mm, one number, or rows and columns;
-        empty stays.
+        """Pixel spacing in the square from that of the source, both in mm; empty stays empty.
+
+        One number, or one for rows and one for columns. DataError: the text is neither.
         """
         if not text:
             return ""
         try:
             rows, columns = (float(number) for number in (text.split() * 2)[:2])
         except ValueError:
-            raise ValueError(
+            raise DataError(
                 f"got the pixel spacing {text!r}, wanted one or two numbers in mm"
             ) from None
         rows = rows * self.kept[1] / self.resized[1]
@@ -101,31 +117,31 @@ def read_mask(path: Path, size: tuple[int, ...]) -> NDArray:
     """(H, W) uint8 lesion mask, 1 where the file's pixels are not 0; an empty one is a mask too.
 
     Raises:
-        ValueError: unreadable, or of another size than its image's (height, width).
+        DataError: unreadable, or of another size than its image's (height, width).
     """
     mask = read_pixels(path)
     if mask.shape[:2] != size or mask.ndim > 3 or mask.dtype.kind not in "buif":
-        raise ValueError(
+        raise DataError(
             f"{path}: got shape {mask.shape}, wanted a mask of its image's shape {size}"
         )
-    marked = (
-        mask != 0 if mask.ndim == 2 else (mask[:, :, :3] != 0).any(axis=2)
-    )  # a fourth channel is transparency
+    marked = mask != 0
+    if mask.ndim == 3:
+        marked = marked[:, :, :3].any(axis=2)  # a fourth channel is transparency
     return marked.astype(np.uint8)
 
 
 def parse_boxes(text: str) -> list[Box]:
-    """Boxes from ``x0,y0,x1,y1`` joined by ``;``. Raises ValueError with the text that is not a
-    box.
-    """
+    """Boxes from ``x0,y0,x1,y1`` joined by ``;``. DataError: the text that is no box."""
     boxes = []
-    for part in filter(None, (part.strip() for part in (text or "").split(";"))):
+    for part in (text or "").split(";"):
+        if not part.strip():
+            continue
         try:
             x0, y0, x1, y1 = (float(number) for number in part.split(","))
         except ValueError:
-            raise ValueError(f"got the box {part!r}, wanted x0,y0,x1,y1") from None
+            raise DataError(f"got the box {part.strip()!r}, wanted x0,y0,x1,y1") from None
         if not (-1e9 < x0 < x1 < 1e9 and -1e9 < y0 < y1 < 1e9):
-            raise ValueError(f"got the box {part!r}, wanted x0 < x1 and y0 < y1")
+            raise DataError(f"got the box {part.strip()!r}, wanted x0 < x1 and y0 < y1")
         boxes.append((x0, y0, x1, y1))
     return boxes
 

@@ -1,27 +1,27 @@
-"""Turn folders of raw images into a ProcessedFolder: python -m data.prepare --Path RAW --OUTPUT
-ProcessedFolder
+"""Turn folders of raw images into a ProcessedFolder.
+
+python -m data.prepare --Path RAW --OUTPUT ProcessedFolder
 """
 
 import argparse
-import hashlib
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import CONFIG
+import errors
 from data import contact_sheet, duplicates, processed, sources, splits
-from data.geometry import Placement, format_boxes, read_mask
-from data.processed import Sample
-from data.readers import DataError, about_dicom, read_grey
-from files import end_ctrl_c_in_one_line, folder_written_whole
+from data.dataset_info import Info
+from data.preparation import Division, Prepared, prepare_one, store
+from data.readers import DataError
+from data.samples import Sample
+from files import folder_written_whole
 from metrics.groups import join
 
 KEYS = (
@@ -38,22 +38,6 @@ KEYS = (
 )
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """One image as it will be stored; ``sample`` holds boxes and spacing in its pixels, but the
-    path of its source.
-    """
-
-    sample: Sample
-    image: NDArray
-    mask: NDArray | None
-    patient: str
-    descriptor: NDArray
-
-
-Work = Callable[[Sample], Prepared | str]
-
-
 def prepare(
     root: Path,
     output: Path,
@@ -66,6 +50,15 @@ def prepare(
 ) -> processed.Processed:
     """Write a ProcessedFolder at ``output``; an older one there is kept under a dated name.
 
+    Args:
+        root: the raw images, as ``data.sources.find`` takes them, with ``group``.
+        output: the folder to make.
+        config: the keys of KEYS are used.
+        positive: name of the positive class; None: a known name, else the last one.
+        skip_damaged: leave out images that cannot be read.
+        drop_leaks: leave out training images that belong with images of another side.
+        resplit: make a new split instead of the one that the data brings.
+
     Raises:
         DataError: every fault found, a line each; nothing is left at ``output`` then.
     """
@@ -73,77 +66,25 @@ def prepare(
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    if positive is None and not {name.lower() for name in names} & {
-        *processed.NORMAL_NAMES,
-        *processed.POSITIVE_NAMES,
-    }:
-        notes.append(
-            f"no class has a known name, so {names[-1]} is taken as positive; --positive names another"
-        )
-    border = config.border if plain else 0.0
+    if positive is None:
+        _note_unknown_names(names, notes)
+    if not plain:  # only exported class folders have text burned into their borders
+        config = replace(config, border=0.0)
     if resplit:
         found = [replace(sample, split="") for sample in found]
-    brings_split = bool(found[0].split)
-    images = _read_all(
-        partial(_prepare_one, folder=folder, config=config, border=border),
-        found,
-        skip_damaged,
-        notes,
-    )
-
-    pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
-    named = (
-        len({image.patient for image in images}) > 1
-    )  # a set that was made anonymous has one name for all
-    keys = [
-        (image.sample.group, image.patient if named else "", image.sample.sha256)
-        for image in images
-    ]
-    groups = join(keys, pairs)
-    notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
-    labels = np.array([image.sample.label for image in images])
-    sides = _split(np.array([image.sample.split for image in images]), labels, groups, config)
-    leaks = _leaks(sides, groups)
-    if leaks.any():
-        notes.append(
-            f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that belong "
-            "together on two sides; --drop_leaks leaves their images out of train, or out of val where the "
-            "other side is test"
-        )
+    work = partial(prepare_one, folder=folder, config=config)
+    images = _read_all(work, found, skip_damaged, notes)
+    division = _divide(images, config, notes)
     if drop_leaks:
-        notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
-        images = [image for image, leak in zip(images, leaks, strict=True) if not leak]
-        labels = labels[~leaks]
-        groups = groups[~leaks]
-        sides = sides[~leaks]
-
-    folds = _folds(labels, groups, sides, config, notes)
-    train = [image.image for image, side in zip(images, sides, strict=True) if side == "train"]
-    mean, std = processed.statistics(train)
-    info: dict[str, Any] = {
-        "format": 1,
-        "class_names": names,
-        "image_size": config.image_size,
-        "mean": mean,
-        "std": std,
-        "border": border,
-        "stretch": config.stretch,
-        "window": config.window,
-        "frame": config.frame,
-        "split": "as the data brought it"
-        if brings_split
-        else f"by data.prepare, grouped, seed {config.seed}",
-        "notes": notes,
-    }
+        images, division = _without_leaks(images, division, notes)
+    folds = _folds(division, config, notes)
+    train = [image.image for image in _only(images, division.sides == "train")]
+    info = _info(names, train, bool(found[0].split), config, notes)
     with folder_written_whole(output) as made:
-        processed.write(made, _store(made, images, sides, groups, folds), info)
+        processed.write(made, store(made, images, division, folds), info)
         result = processed.load(made)
         contact_sheet.of(result, made / "contact_sheet.png", config.seed)
-        if output.exists():
-            date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
-            kept = output.with_name(f"{output.name}_{date}")
-            output.rename(kept)
-            notes.append(f"kept the former {output.name} as {kept.name}")
+        _keep_former(output, notes)
     return replace(result, folder=output, info=info)
 
 
@@ -156,8 +97,28 @@ def _refuse_foreign(output: Path) -> None:
         )
 
 
+def _keep_former(output: Path, notes: list[str]) -> None:
+    if output.exists():
+        date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
+        kept = output.with_name(f"{output.name}_{date}")
+        output.rename(kept)
+        notes.append(f"kept the former {output.name} as {kept.name}")
+
+
+def _note_unknown_names(names: list[str], notes: list[str]) -> None:
+    known = {*processed.NORMAL_NAMES, *processed.POSITIVE_NAMES}
+    if not known & {name.lower() for name in names}:
+        notes.append(
+            f"no class has a known name, so {names[-1]} is taken as positive; "
+            "--positive names another"
+        )
+
+
 def _read_all(
-    work: Work, found: list[Sample], skip_damaged: bool, notes: list[str]
+    work: Callable[[Sample], Prepared | str],
+    found: list[Sample],
+    skip_damaged: bool,
+    notes: list[str],
 ) -> list[Prepared]:
     results = sources.each(work, found, "preparing")
     faults = [result for result in results if isinstance(result, str)]
@@ -172,155 +133,168 @@ def _read_all(
     return [result for result in results if isinstance(result, Prepared)]
 
 
-def _prepare_one(
-    sample: Sample, folder: Path, config: CONFIG.Config, border: float
-) -> Prepared | str:
-    """The prepared image, or the fault as one line."""
-    path = folder / sample.path
-    try:
-        image = read_grey(path, config.window, config.frame)
-        patient, spacing = about_dicom(path)
-        place = Placement(image.shape[0], image.shape[1], config.image_size, border, config.stretch)
-        mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
-        spacing = place.spacing(sample.pixel_spacing_mm or spacing)
-    except ValueError as error:
-        return str(error)
-    digest = hashlib.sha256(image.tobytes()).hexdigest()
-    pixels = place.image(image)
-    stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
-    boxes = format_boxes(place.boxes(sample.boxes))
-    sample = replace(sample, sha256=digest, pixel_spacing_mm=spacing, lesion_boxes_xyxy=boxes)
-    return Prepared(sample, stored, mask, patient, duplicates.describe(pixels.astype(np.float32)))
+def _divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
+    """Group the images that belong together, and give each a side."""
+    pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
+    # a set that was made anonymous has one name for all
+    named = len({image.patient for image in images}) > 1
+    keys = [
+        (image.sample.group, image.patient if named else "", image.sample.sha256)
+        for image in images
+    ]
+    groups = join(keys, pairs)
+    notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
+    labels = np.array([image.sample.label for image in images])
+    given = np.array([image.sample.split for image in images])
+    sides = splits.sides_of(given, labels, groups, config)
+    leaks = splits.leaks(sides, groups)
+    if leaks.any():
+        notes.append(
+            f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that "
+            "belong together on two sides; --drop_leaks leaves their images out of train, or out "
+            "of val where the other side is test"
+        )
+    return Division(labels, groups, sides)
 
 
-def _split(given: NDArray, labels: NDArray, groups: NDArray, config: CONFIG.Config) -> NDArray:
-    """train, val or test for each image: as the data brings it, with what it lacks cut from train
-    by group.
-    """
-    sides = np.where(given == "", "train", given)
-    wanted = (
-        {"val": config.val_share}
-        if given[0]
-        else {"test": config.test_share, "val": config.val_share}
-    )
-    rest = 1.0
-    for side, share in wanted.items():
-        if share and side not in sides:
-            pool = np.flatnonzero(sides == "train")
-            chosen = splits.grouped_split(labels[pool], groups[pool], share / rest, config.seed)
-            sides[pool[chosen]] = side
-            rest -= share
-    return sides
+def _without_leaks(
+    images: list[Prepared], division: Division, notes: list[str]
+) -> tuple[list[Prepared], Division]:
+    leaks = splits.leaks(division.sides, division.groups)
+    notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
+    if not (division.sides[~leaks] == "train").any():
+        raise DataError("--drop_leaks: leaves no image in train; make a new split with --resplit")
+    return _only(images, ~leaks), division.only(~leaks)
 
 
-def _leaks(sides: NDArray, groups: NDArray) -> NDArray:
-    """Whether an image belongs with others that are nearer to the test, on a later side of train,
-    val, test.
-    """
-    ranks = np.array([processed.SPLITS.index(side) for side in sides])
-    nearest = np.zeros(groups.max() + 1, int)
-    np.maximum.at(nearest, groups, ranks)
-    return ranks < nearest[groups]
+def _only(images: list[Prepared], chosen: NDArray) -> list[Prepared]:
+    return [image for image, keep in zip(images, chosen, strict=True) if keep]
 
 
-def _folds(
-    labels: NDArray, groups: NDArray, sides: NDArray, config: CONFIG.Config, notes: list[str]
-) -> list[str]:
+def _folds(division: Division, config: CONFIG.Config, notes: list[str]) -> list[str]:
     """The fold of each image that is not for testing; none where there are too few groups."""
-    numbers = np.full(len(labels), -1)
-    pool = sides != "test"
+    numbers = np.full(len(division.labels), -1)
+    pool = division.sides != "test"
+    rest = division.only(pool)
     try:
-        numbers[pool] = splits.folds(labels[pool], groups[pool], config.folds, config.seed)
+        numbers[pool] = splits.folds(rest.labels, rest.groups, config.folds, config.seed)
     except DataError as error:
         notes.append(f"no folds for cross-validation: {error}")
     return [str(number) if number >= 0 else "" for number in numbers]
 
 
-def _store(
-    folder: Path, images: list[Prepared], sides: NDArray, groups: NDArray, folds: list[str]
-) -> list[Sample]:
-    samples = []
-    taken = set()
-    for item, side, group, fold in zip(images, sides.tolist(), groups, folds, strict=True):
-        source = Path(item.sample.path)
-        label = item.sample.label
-        path = f"{side}/{label}/{source.stem}.npy"
-        if path in taken:
-            path = f"{side}/{label}/{'__'.join(source.with_suffix('').parts)}{source.suffix}.npy"
-        taken.add(path)
-        mask = f"masks/{path}" if item.mask is not None else ""
-        for name, pixels in ((path, item.image), (mask, item.mask)):
-            if pixels is not None:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                np.save(folder / name, pixels)
-        about = {"path": path, "split": side, "group": f"g{group:05d}", "fold": fold, "mask": mask}
-        samples.append(replace(item.sample, source=item.sample.path, **about))
-    return samples
+def _info(
+    names: list[str],
+    train: list[NDArray],
+    brings_split: bool,
+    config: CONFIG.Config,
+    notes: list[str],
+) -> Info:
+    """What dataset.json says."""
+    mean, std = processed.statistics(train)
+    made_here = f"by data.prepare, grouped, seed {config.seed}"
+    return {
+        "format": 1,
+        "class_names": names,
+        "image_size": config.image_size,
+        "mean": mean,
+        "std": std,
+        "border": config.border,
+        "stretch": config.stretch,
+        "window": config.window,
+        "frame": config.frame,
+        "split": "as the data brought it" if brings_split else made_here,
+        "notes": notes,
+    }
 
 
 def summary(result: processed.Processed) -> str:
     """A table of images and groups by split and class."""
     lines = [f"{'split':<8}{'class':<16}{'images':>8}{'groups':>8}"]
     for split in processed.SPLITS:
-        for name in result.class_names if result.of(split) else []:
-            samples = [sample for sample in result.of(split) if sample.label == name]
-            lines.append(
-                f"{split:<8}{name:<16}{len(samples):>8}{len({sample.group for sample in samples}):>8}"
-            )
+        in_split = result.of(split)
+        if not in_split:
+            continue
+        for name in result.class_names:
+            samples = [sample for sample in in_split if sample.label == name]
+            groups = {sample.group for sample in samples}
+            lines.append(f"{split:<8}{name:<16}{len(samples):>8}{len(groups):>8}")
     sizes = Counter(Counter(sample.group for sample in result.samples).values())
-    lines.append(
-        "group sizes: " + ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items()))
-    )
+    counts = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items()))
+    lines.append(f"group sizes: {counts}")
     return "\n".join(lines + [f"note: {note}" for note in result.info["notes"]])
 
 
-def main(argv: list[str] | None = None) -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m data.prepare", description=__doc__, allow_abbrev=False
     )
-    about = "folder of class folders, of split folders, or with a manifest.csv"
-    parser.add_argument("--Path", "--path", "-p", type=Path, required=True, help=about)
+    parser.add_argument(
+        "--Path",
+        "--path",
+        "-p",
+        type=Path,
+        required=True,
+        help="folder of class folders, of split folders, or with a manifest.csv",
+    )
     parser.add_argument(
         "--OUTPUT", "--output", "-o", type=Path, required=True, help="the ProcessedFolder to make"
     )
-    about = "configuration (default: config.yml, if there is one)"
-    parser.add_argument("--Config", "--config", "-c", type=Path, help=about)
-    about = "manifest column, or regular expression over paths, that ties images of one vessel or patient"
-    parser.add_argument("--group", help=about)
-    about = "name of the positive class; abnormal, diseased, positive and lesion are known"
-    parser.add_argument("--positive", help=about)
-    about = "leave out images that cannot be read, and list them"
-    parser.add_argument("--skip_damaged", action="store_true", help=about)
-    about = "leave out training images that belong with images of the val or test split that the data brings"
-    parser.add_argument("--drop_leaks", action="store_true", help=about)
-    about = "make a new, grouped split instead of the one that the data brings"
-    parser.add_argument("--resplit", action="store_true", help=about)
+    parser.add_argument(
+        "--Config",
+        "--config",
+        "-c",
+        type=Path,
+        help="configuration (default: config.yml, if there is one)",
+    )
+    parser.add_argument(
+        "--group",
+        help="manifest column, or regular expression over paths, "
+        "that ties images of one vessel or patient",
+    )
+    parser.add_argument(
+        "--positive",
+        help="name of the positive class; abnormal, diseased, positive and lesion are known",
+    )
+    parser.add_argument(
+        "--skip_damaged",
+        action="store_true",
+        help="leave out images that cannot be read, and list them",
+    )
+    parser.add_argument(
+        "--drop_leaks",
+        action="store_true",
+        help="leave out training images that belong with images of the val or test split "
+        "that the data brings",
+    )
+    parser.add_argument(
+        "--resplit",
+        action="store_true",
+        help="make a new, grouped split instead of the one that the data brings",
+    )
     CONFIG.add_arguments(parser, KEYS)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Prepare a folder and say what it holds."""
+    arguments = _parser().parse_args(argv)
     default = Path("config.yml")
-    try:
-        config = CONFIG.load(
-            arguments.Config or (default if default.exists() else None), CONFIG.overrides(arguments)
+    with errors.ending_in_one_line("free memory, or prepare fewer or smaller images"):
+        path = arguments.Config or (default if default.exists() else None)
+        result = prepare(
+            arguments.Path,
+            arguments.OUTPUT,
+            CONFIG.load(path, CONFIG.overrides(arguments)),
+            group=arguments.group,
+            positive=arguments.positive,
+            skip_damaged=arguments.skip_damaged,
+            drop_leaks=arguments.drop_leaks,
+            resplit=arguments.resplit,
         )
-        how = (
-            arguments.group,
-            arguments.positive,
-            arguments.skip_damaged,
-            arguments.drop_leaks,
-            arguments.resplit,
-        )
-        result = prepare(arguments.Path, arguments.OUTPUT, config, *how)
-    except (DataError, CONFIG.ConfigError) as error:
-        sys.exit(str(error))
-    except OSError as error:
-        said = (
-            error.strerror or f"not written whole ({error}); is the disk full?"
-        )  # numpy gives no errno for that
-        sys.exit(f"{error.filename or arguments.OUTPUT}: {said}")
     print(summary(result))
     print(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")
 
 
 if __name__ == "__main__":
-    end_ctrl_c_in_one_line()
-    main()
+    errors.run(main)

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.limits import DataError as DataError
+from data.limits import check_size as check_size
+from data.limits import full_scale as full_scale
+
 KINDS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -28,21 +32,16 @@ FIRST_BYTES = {
     b"MM\0*": "TIFF",
     b"\x93NUMPY": "NPY",
 }
-MAX_PIXELS = 64_000_000
 MAX_BYTES = 512_000_000
-DEPTHS = (8, 10, 12, 14, 16)  # bits that devices store
 cv2.utils.logging.setLogLevel(0)  # a damaged file is one DataError, not lines of OpenCV beside it
 
 
-class DataError(ValueError):
-    """One or more faults in images or their folders, a line each."""
-
-
 def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> NDArray:
-    """The image at ``path``, colour turned grey. What a file is, its content decides, not its name.
+    """The image at ``path``, colour turned grey.
 
-    Whole numbers of more than 8 bits are divided by full_scale; floating ones are from 0 to 1
-    already. Size is judged by the file's header, before memory is taken for pixels.
+    The content of a file decides what it is, not its name. Whole numbers of more than 8 bits are
+    divided by full_scale; floating ones are from 0 to 1 already. Size is judged by the file's
+    header, before memory is taken for pixels.
 
     Args:
         path: a JPEG, PNG, BMP, TIFF, .npy or DICOM file.
@@ -50,8 +49,8 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
         frame: for DICOM only; -1 is the middle one.
 
     Returns:
-        (H, W) array: uint8 (0 to 255) where the file holds 8 bits, else float32 from 0 to 1. DICOM
-            is float32.
+        (H, W) uint8 from 0 to 255 where the file holds 8 bits, else float32 from 0 to 1, as of
+        DICOM.
 
     Raises:
         DataError: the file is missing, empty, not an image, truncated, damaged, too large or too
@@ -60,13 +59,14 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
     if kind_of(path) == "DICOM":
         from data.dicom import read_dicom  # pydicom takes time to load, and most sets need none
 
-        return _as_grey(read_dicom(path, window, frame).pixels, path)
-    return _as_grey(read_pixels(path), path)
+        return as_grey(read_dicom(path, window, frame).pixels, path)
+    return as_grey(read_pixels(path), path)
 
 
 def read_pixels(path: Path) -> NDArray:
-    """What a file other than DICOM holds, as OpenCV orders colours, .npy mapped. Errors as of
-    ``read_grey``.
+    """What a file other than DICOM holds, colours in the order of OpenCV, .npy mapped.
+
+    Errors are as of ``read_grey``.
     """
     kind = kind_of(path)
     if kind in ("", "DICOM"):
@@ -78,8 +78,9 @@ def read_pixels(path: Path) -> NDArray:
 
 
 def fault_of(file: Path, folder: Path) -> str:
-    """Why a file that a folder or its table names is not read; empty if it is there, and in the
-    folder for good.
+    """Why a file that a folder or its table names is not read; empty if it can be.
+
+    It has to be there, and inside the folder after all links are followed.
     """
     try:
         if not file.resolve().is_relative_to(folder.resolve()):
@@ -91,20 +92,22 @@ def fault_of(file: Path, folder: Path) -> str:
 
 
 def about_dicom(path: Path) -> tuple[str, str]:
-    """Patient id and pixel spacing in mm of a DICOM file, both empty for other kinds. Errors as of
-    ``read_grey``.
+    """Patient id and pixel spacing in mm of a DICOM file, both empty for other kinds.
+
+    Errors are as of ``read_grey``.
     """
     if kind_of(path) != "DICOM":
         return "", ""
-    from data.dicom import read_dicom
+    from data.dicom import read_dicom  # as above
 
-    about = read_dicom(path)
-    return about.patient, about.pixel_spacing_mm
+    dicom = read_dicom(path)
+    return dicom.patient, dicom.pixel_spacing_mm
 
 
 def kind_of(path: Path) -> str:
-    """JPEG, PNG, BMP, TIFF, NPY or DICOM by the first bytes of a file; .dcm without a mark is
-    DICOM; else "".
+    """JPEG, PNG, BMP, TIFF, NPY or DICOM by the first bytes of a file, else "".
+
+    A file called .dcm whose first bytes say nothing is taken for DICOM.
 
     Raises:
         DataError: no such file, no permission, not a plain file, empty, or larger than MAX_BYTES.
@@ -125,8 +128,10 @@ def kind_of(path: Path) -> str:
         )
     if start[128:] == b"DICM":
         return "DICOM"
-    known = [kind for first, kind in FIRST_BYTES.items() if start.startswith(first)]
-    return known[0] if known else "DICOM" if path.suffix.lower() == ".dcm" else ""
+    for first, kind in FIRST_BYTES.items():
+        if start.startswith(first):
+            return kind
+    return "DICOM" if path.suffix.lower() == ".dcm" else ""
 
 
 def wrong_suffix(path: Path) -> str:
@@ -134,22 +139,6 @@ def wrong_suffix(path: Path) -> str:
     kind = kind_of(path)
     named = KINDS.get(path.suffix.lower(), "no image")
     return f"{path}: holds {kind}, its name says {named}" if kind and kind != named else ""
-
-
-def check_size(path: Path, height: int, width: int) -> None:
-    """Raises DataError for an image too small to show anything, or too large to take into memory."""
-    if min(height, width) < 8 or height * width > MAX_PIXELS:
-        raise DataError(
-            f"{path}: got {height} x {width} px, wanted 8 px a side at least and "
-            f"{MAX_PIXELS // 10**6} megapixels at most; resize, replace or remove it"
-        )
-
-
-def full_scale(highest: float) -> int:
-    """The greatest value of the fewest bits, of DEPTHS, that hold ``highest``: 12 bits stored in 16
-    are not dark.
-    """
-    return next(2**bits - 1 for bits in DEPTHS if highest < 2**bits)
 
 
 def _read_picture(path: Path, kind: str) -> NDArray:
@@ -166,36 +155,43 @@ def _read_picture(path: Path, kind: str) -> NDArray:
     except DataError:
         raise
     except Exception as error:  # Pillow and OpenCV raise whatever a damaged byte leads to
-        said = " ".join(str(error).split())
-        raise DataError(f"{path}: not readable as {kind}: {said}; replace or remove it") from None
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not readable as {kind}: {reason}; replace or remove it") from None
     if pages > 1:
         raise DataError(f"{path}: got {pages} pages, wanted one; save each as a file of its own")
-    # older OpenCV fills what a truncated JPEG lacks with grey: after the last start of a scan an
-    # end must follow
-    if image is None or (
-        kind == "JPEG" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    ):
+    if image is None or (kind == "JPEG" and _is_cut(content)):
         raise DataError(
             f"{path}: damaged or truncated {kind} ({len(content)} bytes); replace or remove it"
         )
     return image
 
 
+def _is_cut(jpeg: bytes) -> bool:
+    """Whether no end of the image follows the last start of a scan.
+
+    Older OpenCV fills with grey what such a file lacks.
+    """
+    return jpeg.rfind(b"\xff\xd9") < jpeg.rfind(b"\xff\xda")
+
+
 def _read_npy(path: Path) -> NDArray:
     try:
-        image = np.load(
-            path, mmap_mode="r", allow_pickle=False
-        )  # takes no memory, fails if the file is too short
-    except Exception as error:  # as above
-        raise DataError(
-            f"{path}: not a plain .npy array: {' '.join(str(error).split())}; save it again"
-        ) from None
+        # mapping takes no memory, and fails if the file is too short
+        image = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy raises whatever a damaged header leads to
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a plain .npy array: {reason}; save it again") from None
     if image.ndim == 3 and image.shape[2] in (3, 4):
         image = image[:, :, 2::-1]  # (H, W, 3) as OpenCV orders colours
     return image
 
 
-def _as_grey(image: NDArray, path: Path) -> NDArray:
+def as_grey(image: NDArray, path: Path) -> NDArray:
+    """Pixels of any kind, as ``read_grey`` gives them; ``path`` names them in an error.
+
+    ``image`` is (H, W), (H, W, 1), or (H, W, 3) with colours in the order of OpenCV. Errors are as
+    of ``read_grey``.
+    """
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     if image.ndim == 3 and image.shape[2] in (3, 4):
@@ -206,9 +202,24 @@ def _as_grey(image: NDArray, path: Path) -> NDArray:
             "save one image a file"
         )
     check_size(path, *image.shape[:2])
+    highest = _check_range(image, path)
+    if image.dtype != np.uint8:
+        image = image.astype(np.float32 if image.dtype.kind == "f" else np.uint16)
+    if image.ndim == 3:
+        image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2GRAY)
+    if image.dtype == np.uint16:
+        image = image.astype(np.float32) / np.float32(full_scale(highest))
+    if image.min() == image.max():
+        raise DataError(f"{path}: every pixel has the same value; replace or remove it")
+    return np.ascontiguousarray(image)
+
+
+def _check_range(image: NDArray, path: Path) -> float:
+    """The greatest pixel. DataError: pixels of another type or range than read_grey takes."""
     if image.dtype.kind not in "uif":
         raise DataError(
-            f"{path}: got pixels of type {image.dtype}, wanted whole or floating numbers; save it again"
+            f"{path}: got pixels of type {image.dtype}, wanted whole or floating numbers; "
+            "save it again"
         )
     low = float(image.min())
     high = float(image.max())
@@ -219,12 +230,4 @@ def _as_grey(image: NDArray, path: Path) -> NDArray:
         raise DataError(
             f"{path}: got pixels from {low:.4g} to {high:.4g}, wanted 0 to {wanted}; rescale it"
         )
-    if image.dtype != np.uint8:
-        image = image.astype(np.float32 if image.dtype.kind == "f" else np.uint16)
-    if image.ndim == 3:
-        image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2GRAY)
-    if image.dtype == np.uint16:
-        image = image.astype(np.float32) / np.float32(full_scale(high))
-    if image.min() == image.max():
-        raise DataError(f"{path}: every pixel has the same value; replace or remove it")
-    return np.ascontiguousarray(image)
+    return high

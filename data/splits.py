@@ -1,4 +1,4 @@
-"""Groups of images that belong together, and splits that keep them together."""
+"""Splits that keep images together which belong together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,12 +8,48 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from sklearn.model_selection import StratifiedGroupKFold
 
+from CONFIG import Config
 from data.readers import DataError
+from data.samples import SPLITS
 
 # what an image off the share weighs, where all groups off the share of their kind weigh 1
 ROUNDING = 100.0
 NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
 ADVICE = "add images, or bring a split of your own"
+
+
+def sides_of(given: NDArray, labels: NDArray, groups: NDArray, config: Config) -> NDArray:
+    """train, val or test for each image: as the data brings it, the rest cut from train by group.
+
+    Args:
+        given: (n,) the split that the data brings, all empty if it brings none.
+        labels: (n,) class names.
+        groups: (n,) numbers of groups that stay together.
+        config: its shares of val and test, and its seed.
+
+    Raises:
+        DataError: as ``grouped_split`` does.
+    """
+    sides = np.where(given == "", "train", given)
+    wanted = {"val": config.val_share}
+    if not given[0]:
+        wanted = {"test": config.test_share, "val": config.val_share}
+    rest = 1.0
+    for side, share in wanted.items():
+        if share and side not in sides:
+            pool = np.flatnonzero(sides == "train")
+            chosen = grouped_split(labels[pool], groups[pool], share / rest, config.seed)
+            sides[pool[chosen]] = side
+            rest -= share
+    return sides
+
+
+def leaks(sides: NDArray, groups: NDArray) -> NDArray:
+    """(n,) whether an image belongs with others that lie on a later side of train, val, test."""
+    ranks = np.array([SPLITS.index(side) for side in sides])
+    latest = np.zeros(groups.max() + 1, int)
+    np.maximum.at(latest, groups, ranks)
+    return ranks < latest[groups]
 
 
 def folds(
@@ -28,8 +64,8 @@ def folds(
     scarce, least = min(held.items(), key=lambda item: item[1])
     if least < count:
         raise DataError(
-            f"class {scarce} has {least} group(s) of images that belong together, too few for {count} "
-            f"parts without putting views of one vessel on two sides; {ADVICE}"
+            f"class {scarce} has {least} group(s) of images that belong together, too few for "
+            f"{count} parts without putting views of one vessel on two sides; {ADVICE}"
         )
     numbers = np.zeros(len(labels), int)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
@@ -41,11 +77,10 @@ def folds(
 def grouped_split(
     labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int
 ) -> NDArray:
-    """Choose groups so that the images of all classes together are the fewest possible off
-    ``share`` of each class.
+    """Choose groups that together hold as nearly as possible ``share`` of each class.
 
-    Groups with as many images of each class are interchangeable: an integer program (scipy's HiGHS)
-    says how many of each such kind to take, chance says which.
+    Groups with as many images of each class are interchangeable: an integer program says how many
+    of each such kind to take, chance says which.
 
     Returns:
         (n,) bool, true where the image is chosen.
@@ -58,40 +93,49 @@ def grouped_split(
     images = np.zeros((g.max() + 1, len(classes)), int)  # of each group, by class
     np.add.at(images, (g, y), 1)
     kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
-    total = images.sum(axis=0)
-    types = len(kinds)
-    # how many to take of each kind; then how far that is off the share, in images of each class and
-    # in groups of each
-    # kind, where the second only decides between equals, lest all large groups come to one side
+    taken = _how_many(kinds, count, share)
+    rng = np.random.default_rng(seed)
+    chosen = np.zeros(len(images), bool)
+    for number, wanted in enumerate(taken):
+        chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
+    return chosen[g]
+
+
+def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray:
+    """(kinds,) how many groups of each kind to take, by scipy's HiGHS.
+
+    The unknowns are first that number, then how far it is off the share: in images of each class,
+    and in groups of each kind. The last only decides between equals, lest all large groups come to
+    one side.
+
+    Args:
+        kinds: (kinds, classes) images of each class in a group of that kind.
+        count: (kinds,) how many groups there are.
+        share: of each class that is wanted.
+    """
+    types, classes = kinds.shape
+    total = count @ kinds
     off = np.vstack([kinds.T, np.eye(types)])
     slack = np.eye(len(off))
     goal = share * np.concatenate([total, count])
+    of_images = np.full(classes, ROUNDING)
+    of_groups = np.full(types, 1 / count.sum())
+    both_sides = np.hstack([kinds.T, np.zeros((classes, len(off)))])
     best = milp(
-        np.concatenate(
-            [np.zeros(types), np.full(len(classes), ROUNDING), np.full(types, 1 / len(images))]
-        ),
+        np.concatenate([np.zeros(types), of_images, of_groups]),
         integrality=np.repeat([1, 0], [types, len(off)]),
         bounds=Bounds(0, np.concatenate([count, total, count])),
         constraints=[
-            LinearConstraint(
-                np.hstack([kinds.T, np.zeros((len(classes), len(off)))]), 1, total - 1
-            ),
+            LinearConstraint(both_sides, 1, total - 1),
             LinearConstraint(np.hstack([off, slack]), goal, np.inf),
             LinearConstraint(np.hstack([off, -slack]), -np.inf, goal),
         ],
-        options={
-            "mip_rel_gap": 0,
-            "node_limit": NODES,
-            "presolve": False,
-        },  # presolving loses solutions (1.17)
+        # presolving loses solutions (scipy 1.17)
+        options={"mip_rel_gap": 0, "node_limit": NODES, "presolve": False},
     )
     if best.x is None:
         raise DataError(
-            "the groups of images that belong together are too few or too large for both sides to hold "
-            f"every class; {ADVICE}"
+            "the groups of images that belong together are too few or too large for both sides "
+            f"to hold every class; {ADVICE}"
         )
-    rng = np.random.default_rng(seed)
-    chosen = np.zeros(len(images), bool)
-    for number, wanted in enumerate(np.round(best.x[:types]).astype(int)):
-        chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
-    return chosen[g]
+    return np.round(best.x[:types]).astype(int)

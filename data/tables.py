@@ -1,9 +1,8 @@
 """Tables on disk: the one reader and the one writer of CSV files."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from data.readers import DataError
 from files import written_whole
@@ -21,9 +20,12 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return [{name: value or "" for name, value in row.items() if name is not None} for row in rows]
 
 
-def write_table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write a CSV file that ``read_table`` reads; without ``columns`` it has those of the first
-    row.
+def write_table(
+    path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()
+) -> None:
+    """Write a CSV file that ``read_table`` reads.
+
+    Without ``columns`` it has those of the first row.
     """
     with written_whole(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, columns or list(rows[0]), lineterminator="\n")

@@ -1,5 +1,6 @@
-"""Work on many images at once, in processes of all cores, which Ctrl-C stops after the images under
-way.
+"""Work on many images at once, in a process for each core.
+
+Ctrl-C stops the processes after the images that they are at.
 """
 
 import multiprocessing
@@ -25,18 +26,21 @@ def on_all_cores(
     chunk: int,
     workers: int | None = None,
 ) -> list[Any]:
-    """What ``work`` gives for each item, in their order, under a progress bar; ``workers``: all
-    cores by default.
+    """What ``work`` gives for each item, in their order, under a progress bar.
+
+    Args:
+        work: is sent to other processes, so that it has to be picklable.
+        items: one argument of ``work`` each.
+        title: stands before the progress bar.
+        chunk: items that are sent to a process at once.
+        workers: processes; None: as many as cores.
     """
-    spawn = multiprocessing.get_context(
-        "spawn"
-    )  # a fork of a process whose libraries have started threads can hang
+    # a fork of a process whose libraries have started threads can hang
+    spawn = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers or os.cpu_count(), spawn, _begin) as pool:
         try:
-            with (
-                _ctrl_c_later()
-            ):  # inherited by the processes, which begin here, until they can take it
+            with _ctrl_c_later():  # the processes begin here, and inherit it until they can take it
                 done = pool.map(partial(_unless_stopped, work), items, chunksize=chunk)
             return list(tqdm(done, title, len(items), unit=" images", mininterval=1))
         except BaseException:
@@ -48,6 +52,7 @@ def on_all_cores(
 
 @contextmanager
 def _ctrl_c_later() -> Iterator[None]:
+    """Inside this context Ctrl-C is not heard; it comes when the context ends."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -72,8 +77,9 @@ def _stop(*_: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """Of a process that is killed these would otherwise wait for work for ever."""
-    if (parent := multiprocessing.parent_process()) is not None:
+    """End this worker when its parent has ended: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         parent.join()
         os._exit(1)
 

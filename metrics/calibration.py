@@ -5,59 +5,59 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 from sklearn.metrics import roc_curve
 
-from metrics.intervals import TAIL, checked
+from errors import UserError
+from metrics.intervals import TAIL, checked, numbered
 
 
 def fit_threshold(labels: ArrayLike, scores: ArrayLike, sensitivity: float | None = None) -> float:
-    """The highest threshold of (n,) validation scores that reaches ``sensitivity``; None: that has
-    most sensitivity + specificity (Youden 1950). It lies halfway between two scores. Errors as of
-    ``report.evaluate.evaluate``.
+    """The highest threshold of (n,) validation scores that reaches ``sensitivity``.
+
+    None: the one with most sensitivity + specificity (Youden 1950). It lies halfway between two
+    scores. Errors are as of ``metrics.intervals.evaluate``.
     """
     y, s, _ = checked(labels, scores, None)
     false_positive, true_positive, cuts = (
         part[1:] for part in roc_curve(y, s, drop_intermediate=False)
     )
-    gain = (
-        true_positive - false_positive
-        if sensitivity is None
-        else np.minimum(true_positive, sensitivity)
-    )
+    if sensitivity is None:
+        gain = true_positive - false_positive
+    else:
+        gain = np.minimum(true_positive, sensitivity)
     cut = cuts[np.argmax(gain > gain.max() - 1e-12)]
     return float((cut + s[s < cut].max(initial=0)) / 2)
 
 
 def fit_temperature(labels: ArrayLike, logits: ArrayLike, groups: ArrayLike | None = None) -> float:
-    """What (n, K) validation logits are divided by (Guo et al. 2017, 4.2), 0.05 to 20: the end
-    nearest to 1 of the 95 % interval of the temperature with the highest likelihood, so that too
-    few images leave 1. The interval holds what a score test does not reject (Boos 1992, Am Stat
-    46:327); its variance is the larger of the one that the model expects and the one seen over
-    ``groups``, without which every image is its own. ``labels``: (n,) class indices.
+    """What validation logits are divided by (Guo et al. 2017, 4.2), from 0.05 to 20.
+
+    It is the end nearest to 1 of the 95 % interval of the temperature with the highest likelihood,
+    so that too few images leave 1. The interval holds what a score test does not reject (Boos 1992,
+    Am Stat 46:327). The variance of that test is the larger of two: the one that the model expects,
+    and the one seen over the groups.
+
+    Args:
+        labels: (n,) class indices.
+        logits: (n, K).
+        groups: (n,) of images that belong together; None: each image by itself.
+
+    Raises:
+        UserError: shapes that do not fit, an index that is no class, or a logit that is not finite.
     """
     y = np.asarray(labels)
     z = np.asarray(logits, float)
-    if (
-        z.ndim != 2
-        or y.shape != (len(z),)
-        or not np.isfinite(z).all()
-        or not np.isin(y, np.arange(z.shape[1])).all()
-    ):
-        raise ValueError(
-            f"got labels {y.shape}, logits {z.shape}, wanted indices (n,) and finite logits (n, classes)"
+    shaped = z.ndim == 2 and y.shape == (len(z),)
+    if not (shaped and np.isfinite(z).all() and np.isin(y, np.arange(z.shape[1])).all()):
+        raise UserError(
+            f"got labels {y.shape}, logits {z.shape}, "
+            "wanted indices (n,) and finite logits (n, classes)"
         )
-    z = z - z.max(
-        axis=1, keepdims=True
-    )  # equal logits are then 0 and say nothing, not what rounding leaves of them
-    g = (
-        np.arange(len(y))
-        if groups is None
-        else np.unique(np.asarray(groups), return_inverse=True)[1]
-    )
+    # equal logits are then 0 and say nothing, not what rounding leaves of them
+    z = z - z.max(axis=1, keepdims=True)
+    g = numbered(groups, len(y))
     true = z[np.arange(len(y)), y.astype(int)]
 
     def excess(log_t: float) -> tuple[float, float]:
-        """By how much the derivative of the loss by 1 / t is off 0: above, below what chance
-        explains.
-        """
+        """By how much the derivative of the loss by 1 / t is above, and below, what is chance."""
         p = special.softmax(z / np.exp(log_t), axis=1)
         mean = (p * z).sum(axis=1)
         seen = np.bincount(g, mean - true)

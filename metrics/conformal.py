@@ -18,10 +18,14 @@ Scores = dict[str, list[float]]
 def conformal_scores(
     labels: ArrayLike, probabilities: ArrayLike, class_names: Sequence[str]
 ) -> Scores:
-    """For each class the rising scores, 1 - P(class), of its validation images: (n,) labels, (n, K)
-    probabilities.
+    """For each class the rising scores, 1 - P(class), of its validation images.
 
     They are rounded up: a limit that is rounded down would leave out the image that it came from.
+
+    Args:
+        labels: (n,) class indices.
+        probabilities: (n, K).
+        class_names: K names in index order.
     """
     y = np.asarray(labels)
     wrong = np.ceil((1 - np.asarray(probabilities, float)) * 1e6) / 1e6
@@ -29,21 +33,21 @@ def conformal_scores(
 
 
 def limits(scores: Scores, level: float) -> dict[str, float]:
-    """For each class the highest score that is in the set; infinite, so always in it, if its images
-    are too few.
+    """For each class the highest score that is in the set.
 
-    It has the rank ceil((n + 1) * level) among its n images, which takes 9 images for 0.9, 19 for
-    0.95, 99 for 0.99.
+    It has the rank ceil((n + 1) * level) among the n images of its class: 0.9 takes 9 images, 0.95
+    takes 19 and 0.99 takes 99. With fewer images it is infinite, so that the class is always in the
+    set.
     """
-    ranks = {name: math.ceil((len(own) + 1) * level - 1e-9) for name, own in scores.items()}
-    return {
-        name: own[ranks[name] - 1] if ranks[name] <= len(own) else math.inf
-        for name, own in scores.items()
-    }
+    return {name: _limit(rising, level) for name, rising in scores.items()}
+
+
+def _limit(rising: list[float], level: float) -> float:
+    rank = math.ceil((len(rising) + 1) * level - 1e-9)
+    return rising[rank - 1] if rank <= len(rising) else math.inf
 
 
 def conformal_set(probabilities: Sequence[float], limit: dict[str, float]) -> list[str]:
     """The classes whose probability, in the order of ``limit``, is high enough."""
-    return [
-        name for (name, most), p in zip(limit.items(), probabilities, strict=True) if 1 - p <= most
-    ]
+    pairs = zip(limit.items(), probabilities, strict=True)
+    return [name for (name, most), probability in pairs if 1 - probability <= most]

@@ -10,22 +10,22 @@ from scipy.sparse.csgraph import connected_components
 
 
 def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Indices of the images that share a key (its position counts; an empty one ties nothing), two
-    or more each.
+    """Indices of the images that share a key, two or more each.
+
+    ``keys`` are those of each image. The position of a key counts; an empty one ties nothing.
     """
     members = defaultdict(list)
-    for i, own in enumerate(keys):
-        for place, key in enumerate(own):
-            members[place, key].append(i)
+    for i, keys_of_image in enumerate(keys):
+        for position, key in enumerate(keys_of_image):
+            members[position, key].append(i)
     return [tied for (_, key), tied in members.items() if key and len(tied) > 1]
 
 
 def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
-    """Number the groups of images that share a key (its position counts; an empty one ties nothing)
-    or are a pair.
+    """Number the groups of images that share a key or are a pair.
 
     Args:
-        keys: for each image its keys, such as (patient, sha256).
+        keys: for each image its keys, such as (patient, sha256), as ``shared`` takes them.
         pairs: (pairs, 2) indices of further images that belong together.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Figures above the image and beside it: of vessels and patients, and of subgroups of images."""
+"""Estimates above the image and beside it: of vessels and patients, and of subgroups of images."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from metrics.groups import join
 from metrics.intervals import Estimate, evaluate, judged
 
-Rows = list[
-    dict[str, str]
-]  # of predictions.csv, with the columns that the manifest has for the image
+# of predictions.csv, with the columns that the manifest has for the image
+Rows = list[dict[str, str]]
 IDENTIFIERS = ("patient", "patient_id", "study", "frame", "view")
 PREDICTED = ("truth", "predicted", "set", "unlike", "in_training")  # columns of predictions.csv
 MOST_VALUES = 12  # that a column for subgroups has
@@ -33,8 +32,8 @@ class Level:
         """How many there are."""
         return len(self.names)
 
-    def figures(self, threshold: float, prevalence: float = 0) -> dict[str, Estimate]:
-        """As of report.evaluate.evaluate; none if all are of one class."""
+    def estimates(self, threshold: float, prevalence: float = 0) -> dict[str, Estimate]:
+        """As of ``metrics.intervals.evaluate``; none if all are of one class."""
         if len(set(self.labels)) < 2:
             return {}
         return evaluate(self.labels, self.scores, self.groups, threshold, prevalence)
@@ -42,8 +41,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """Images of one value of a column: the positive ones against the negative ones of that value,
-    or all negatives.
+    """Images of one value of a column.
+
+    Its positive images are compared with the negative ones of the same value; where there are none,
+    with all negative images.
     """
 
     value: str
@@ -77,65 +78,69 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     drawn = join(list(zip(groups, owners, strict=True)), np.zeros((0, 2), int))
     image = Level("image", "each image by itself", labels, scores, drawn, paths)
     vessel = _merged("vessel", image, vessels) if vessels != paths else image
-    owner = dict(zip(vessels, owners, strict=True))
-    top = _merged(
-        "patient" if any(patients) else "group", vessel, [owner[name] for name in vessel.names]
-    )
-    return [
-        image,
-        *(above for below, above in ((image, vessel), (vessel, top)) if above.count < below.count),
-    ]
+    owner_of = dict(zip(vessels, owners, strict=True))
+    name = "patient" if any(patients) else "group"
+    top = _merged(name, vessel, [owner_of[vessel_name] for vessel_name in vessel.names])
+    steps = ((image, vessel), (vessel, top))
+    return [image, *(above for below, above in steps if above.count < below.count)]
 
 
 def _merged(name: str, below: Level, units: list[str]) -> Level:
+    """The level above: ``units`` names what each of the level below belongs to."""
     names, unit, size = np.unique(units, return_inverse=True, return_counts=True)
     positive = np.bincount(unit, below.labels)
     several = (positive > 0) & (size > 1)
     mixed = several & (positive < size)
-    if below.name == "vessel" or 2 * mixed.sum() > several.sum():
-        scores = np.zeros(len(names))
-        groups = np.zeros(len(names), int)
-        np.maximum.at(scores, unit, below.scores)
-        why = (
-            "one that is diseased is enough"
-            if below.name == "vessel"
-            else (
-                f"in {mixed.sum()} of {several.sum()} positive {name}s with several images only some are positive, so they "
-                "show different places"
-            )
+    if below.name == "vessel":
+        highest = "one that is diseased is enough"
+    elif 2 * mixed.sum() > several.sum():
+        highest = (
+            f"in {mixed.sum()} of {several.sum()} positive {name}s with several images "
+            "only some are positive, so they show different places"
         )
+    else:
+        highest = ""
+    if highest:
+        scores = np.zeros(len(names))
+        np.maximum.at(scores, unit, below.scores)
         rule = (
-            f"the highest probability of its {below.name}s ({why}); the threshold was fitted to images, not to "
-            "this: the more there are, the likelier that one passes it"
+            f"the highest probability of its {below.name}s ({highest}); "
+            "the threshold was fitted to images, not to this: "
+            "the more there are, the likelier that one passes it"
         )
     else:
         scores = np.bincount(unit, below.scores) / size
-        groups = np.zeros(len(names), int)
-        rule = "the mean probability of its images, taken as views of one vessel; the threshold was fitted to images"
+        rule = (
+            "the mean probability of its images, taken as views of one vessel; "
+            "the threshold was fitted to images"
+        )
+    groups = np.zeros(len(names), int)
     groups[unit] = below.groups
     return Level(name, rule, positive > 0, scores, groups, names.tolist())
 
 
 def subgroup_columns(rows: Rows, fixed: Collection[str]) -> list[str]:
-    """The further columns of the manifest that suit ``subgroups``: a few values, which are no names
-    of patients.
+    """The further columns of the manifest that suit ``subgroups``.
+
+    They have a few values, which are no names of patients. ``fixed``: columns that every manifest
+    has.
     """
     groups = len({row.get("group") or row["path"] for row in rows})
     known = {*fixed, *IDENTIFIERS, *PREDICTED}
-    columns = [
-        name for name in rows[0] if name not in known and not name.startswith("probability_")
-    ]
-    values = {name: set().union(*(_values(row, name) for row in rows)) for name in columns}
-    return [
-        name
-        for name in columns
-        if 2 <= len(values[name]) <= MOST_VALUES and 2 * len(values[name]) <= groups
-    ]
+    columns = []
+    for name in rows[0]:
+        if name in known or name.startswith("probability_"):
+            continue
+        count = len(set().union(*(_values(row, name) for row in rows)))
+        if 2 <= count <= MOST_VALUES and 2 * count <= groups:
+            columns.append(name)
+    return columns
 
 
 def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Iterator[Subgroup]:
-    """Figures for each value of the column that a positive image has; several values are joined by
-    a semicolon.
+    """Estimates for each value of the column that a positive image has.
+
+    One image may have several values, joined by a semicolon.
 
     Args:
         rows, positive: as ``levels`` takes them, every truth known.
@@ -145,13 +150,18 @@ def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Itera
     y, s, groups = judged(rows, positive)
     held = np.array([_values(row, column) for row in rows])
     for value in sorted(set().union(*held[y])):
-        own = np.array([value in values for values in held])
-        told = bool((own & ~y).any())
-        part = own | (~y & (not told))
-        figures = evaluate(y[part], s[part], groups[part], threshold)
-        specificity = figures["specificity"] if told else None
-        counts = int(y[part].sum()), int((~y[part]).sum())
-        yield Subgroup(value, *counts, figures["auroc"], figures["sensitivity"], specificity)
+        has_value = np.array([value in values for values in held])
+        has_negatives = bool((has_value & ~y).any())
+        part = has_value if has_negatives else has_value | ~y
+        found = evaluate(y[part], s[part], groups[part], threshold)
+        yield Subgroup(
+            value,
+            positives=int(y[part].sum()),
+            negatives=int((~y[part]).sum()),
+            auroc=found["auroc"],
+            sensitivity=found["sensitivity"],
+            specificity=found["specificity"] if has_negatives else None,
+        )
 
 
 def _values(row: dict[str, str], column: str) -> set[str]:

@@ -1,5 +1,6 @@
-"""The folders of made-up images: images/<label>/*.png, masks/*.png and manifest.csv, as
-`data.prepare` reads them.
+"""The folders of made-up images: images/<label>/*.png, masks/*.png and manifest.csv.
+
+data.prepare reads them.
 """
 
 import argparse
@@ -12,21 +13,48 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+import errors
 from data.geometry import Box
 from data.workers import on_all_cores
-from files import end_ctrl_c_in_one_line, folder_written_whole
+from errors import UserError
+from files import folder_written_whole
 
-Made = tuple[
-    tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]
-]  # row of the manifest; file in the folder: pixels
+# one image: its row of the manifest, and the pixels of each file in the folder
+Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]
 
 
 def boxes_of(masks: Sequence[npt.NDArray[np.uint8]]) -> list[Box]:
     """The box of each mask in half-open pixels x0, y0, x1, y1."""
-    return [
-        (left, top, left + wide, top + high)
-        for left, top, wide, high in map(cv2.boundingRect, masks)
-    ]
+    rectangles = [cv2.boundingRect(mask) for mask in masks]
+    return [(left, top, left + width, top + height) for left, top, width, height in rectangles]
+
+
+def write_folder(
+    output: Path,
+    columns: Sequence[str],
+    make: Callable[[int], Made],
+    count: int,
+    workers: int | None = None,
+) -> Path:
+    """Write what ``make`` gives for index 0 to ``count`` - 1 and, last, manifest.csv.
+
+    Returns:
+        the manifest's path.
+
+    Raises:
+        UserError: ``output`` is no empty folder; and whatever ``make`` raises.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output} is not an empty folder: name a new one or empty it")
+    make(0)  # wrong numbers fail here, before anything is written
+    with folder_written_whole(output) as made:
+        save = partial(_save, make=make, folder=made)
+        rows = on_all_cores(save, range(count), "phantoms", 8, workers)
+        with (made / "manifest.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([columns, *rows])
+        if output.exists():
+            output.rmdir()  # it is empty
+    return output / "manifest.csv"
 
 
 def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, ...]:
@@ -38,38 +66,11 @@ def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, .
     return row
 
 
-def write_folder(
-    output: Path,
-    columns: Sequence[str],
-    make: Callable[[int], Made],
-    count: int,
-    workers: int | None = None,
-) -> Path:
-    """Writes what `make` gives for index 0 to `count` - 1 and, last, manifest.csv; gives the
-    manifest's path.
-
-    `workers`: processes, all cores by default. ValueError if output is not an empty folder, or from
-    `make`.
-    """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"{output} is not an empty folder: name a new one or empty it")
-    make(0)  # wrong numbers fail here, before anything is written
-    with folder_written_whole(output) as made:
-        rows = on_all_cores(
-            partial(_save, make=make, folder=made), range(count), "phantoms", 8, workers
-        )
-        with (made / "manifest.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([columns, *rows])
-        if output.exists():
-            output.rmdir()  # it is empty
-    return output / "manifest.csv"
-
-
 def command(write: Callable[..., Path], name: str, what: str, **defaults: float) -> None:
-    """The command line `python -m phantoms.<name>`: `--OUTPUT` and a number for each of `defaults`,
-    given to `write`.
+    """The command line ``python -m phantoms.<name>``, which calls ``write``.
+
+    Its options are ``--OUTPUT`` and a number for each of ``defaults``.
     """
-    end_ctrl_c_in_one_line()
     parser = argparse.ArgumentParser(f"python -m phantoms.{name}", description=f"Write {what}.")
     parser.add_argument(
         "--OUTPUT", "--output", dest="output", type=Path, required=True, help="a new folder"
@@ -78,7 +79,10 @@ def command(write: Callable[..., Path], name: str, what: str, **defaults: float)
         parser.add_argument(
             f"--{option}", type=type(default), default=default, help=f"{default} by default"
         )
-    try:
-        print(write(**vars(parser.parse_args())))
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"{name}: {error}") from None
+
+    def main(argv: list[str]) -> None:
+        arguments = parser.parse_args(argv)
+        with errors.ending_in_one_line():
+            print(write(**vars(arguments)))
+
+    errors.run(main)

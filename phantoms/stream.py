@@ -1,5 +1,6 @@
-"""Made-up images held in memory as if they were a prepared folder: train.py --phantoms xray learns
-from them.
+"""Made-up images held in memory as if they were a prepared folder.
+
+``train.py --phantoms xray`` learns from them.
 """
 
 import hashlib
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 import CONFIG
 from data import processed
-from phantoms import ct, xray
 from data.readers import DataError
 from data.workers import on_all_cores
+from phantoms import ct, xray
 
 VALIDATION = 1000  # images beyond those for training, at full difficulty
 SPREAD = 0.15  # share by which the field of view of X-ray pictures varies either way
@@ -31,17 +32,20 @@ class Phantoms(processed.Processed):
         """They are in memory."""
 
     def image(self, sample: processed.Sample) -> NDArray:
+        """(S, S) uint8 pixels."""
         return self._of(sample)[0]
 
     def lesion(self, sample: processed.Sample) -> NDArray:
+        """(S, S) uint8, 1 = lesion, else 0."""
         return self._of(sample)[1]
 
     def vessel(self, sample: processed.Sample) -> NDArray | None:
-        vessel = self._of(sample)[2]
-        return vessel if self.info["kind"] == "xray" else None
+        """(S, S) uint8, 1 = open vessel, else 0; None for CT."""
+        return self._of(sample)[2] if self.info["kind"] == "xray" else None
 
     @property
     def knows_lesions(self) -> bool:
+        """Every lesion is known."""
         return True
 
     def _of(self, sample: processed.Sample) -> NDArray:
@@ -49,29 +53,31 @@ class Phantoms(processed.Processed):
 
 
 def make(config: CONFIG.Config) -> Phantoms:
-    """``phantom_count`` images for training, from easy to as hard as in patients in any order, and
-    more to validate.
+    """``phantom_count`` images for training, and VALIDATION more.
 
-    Every process of a run makes them all, on all cores: they depend on the configuration alone.
-    DataError for an image size or a field of view that the phantoms cannot have.
+    Those for training come in any order of difficulty, from easy to as hard as in patients. Every
+    process of a run makes them all, on all cores: they depend on the configuration alone.
+
+    Raises:
+        DataError: an image size or a field of view that the phantoms cannot have.
     """
-    count = config.phantom_count + VALIDATION
-    work = partial(_draw, config=config)
     try:
         _draw(0, config)
     except ValueError as error:
         raise DataError(f"phantoms: {error}") from None
-    drawn = on_all_cores(work, range(count), "phantoms", 64)
-    samples = []
-    for number, (label, patient, pixels) in enumerate(drawn):
-        split = "train" if number < config.phantom_count else "val"
-        digest = hashlib.sha256(pixels[0].tobytes()).hexdigest()
-        samples.append(
-            processed.Sample(
-                f"{config.phantoms}/{number:07d}", split, label, patient, sha256=digest
-            )
+    count = config.phantom_count + VALIDATION
+    drawn = on_all_cores(partial(_draw, config=config), range(count), "phantoms", 64)
+    samples = [
+        processed.Sample(
+            path=f"{config.phantoms}/{number:07d}",
+            split="train" if number < config.phantom_count else "val",
+            label=label,
+            group=str(number),
+            sha256=hashlib.sha256(images[0].tobytes()).hexdigest(),
         )
-    pixels = np.stack([pixels for _, _, pixels in drawn])
+        for number, (label, images) in enumerate(drawn)
+    ]
+    pixels = np.stack([images for _, images in drawn])
     mean, std = processed.statistics(list(pixels[: config.phantom_count, 0]))
     info = {
         "kind": config.phantoms,
@@ -80,33 +86,27 @@ def make(config: CONFIG.Config) -> Phantoms:
         "split": f"made up, seed {config.seed}",
         "notes": [],
     }
-    return Phantoms(
-        Path(f"{config.phantoms} phantoms"), samples, list(ct.LABELS), info, pixels
-    )
+    return Phantoms(Path(f"{config.phantoms} phantoms"), samples, list(ct.LABELS), info, pixels)
 
 
-def _draw(number: int, config: CONFIG.Config) -> tuple[str, str, NDArray]:
-    """Label, group, and (3, S, S) pixels of image, lesion and vessel."""
-    size = config.image_size
-    seed = config.seed
+def _draw(number: int, config: CONFIG.Config) -> tuple[str, NDArray]:
+    """Label, and (3, S, S) pixels of image, lesion and vessel."""
     if config.phantoms == "ct":
-        patient = ct.phantom(seed, number, size, 1)
-        return (
-            patient.label,
-            str(number),
-            np.stack([patient.image, patient.mask, np.zeros_like(patient.mask)]),
-        )
+        patient = ct.phantom(config.seed, number, config.image_size, 1)
+        no_vessel = np.zeros_like(patient.mask)
+        return patient.label, np.stack([patient.image, patient.mask, no_vessel])
     field, difficulty = view_of(number, config)
-    scene = xray.phantom(seed, number, size, field, difficulty)
-    return scene.label, str(number), np.stack([scene.image, scene.lesion, scene.vessel])
+    scene = xray.phantom(config.seed, number, config.image_size, field, difficulty)
+    return scene.label, np.stack([scene.image, scene.lesion, scene.vessel])
 
 
 def view_of(number: int, config: CONFIG.Config) -> tuple[float, float]:
-    """Field of view in mm and difficulty of an X-ray picture; half of those for training are as
-    hard as in patients.
+    """Field of view in mm, and difficulty, of an X-ray picture.
+
+    Half of the pictures for training are as hard as in patients.
     """
-    # 1: the stream of the pixels' noise, never that of the scene, whose second draw says whether a
-    # tree is unfilled
+    # the stream of the pixels' noise, 1; that of the scene says with its second number whether a
+    # tree is unfilled, so that the difficulty would tell the label
     rng = np.random.default_rng([config.seed, number, 1])
     field = config.phantom_field * (1 + rng.uniform(-SPREAD, SPREAD))
     return field, 1.0 if number >= config.phantom_count else min(1.0, rng.uniform(0, 2))

@@ -1,10 +1,9 @@
-"""The report's charts, each an SVG for an <img>: drawn by matplotlib and scikit-learn's displays."""
+"""The report's charts, each an SVG for an <img>, by matplotlib and scikit-learn's displays."""
 
 import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import matplotlib
 
@@ -19,10 +18,13 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from metrics.intervals import BINS
 
 COLOURS = ("#3b6ea5", "#c0392b")  # of what is negative and positive
+CURVE = {"color": COLOURS[1], "lw": 1.8}
+
+Charts = dict[str, str]  # by title; each the address of an image that lies in it
 
 
 @contextmanager
-def _drawing(charts: dict[str, str], name: str, width: float = 4.2) -> Iterator[Axes]:
+def _drawing(charts: Charts, name: str, width: float = 4.2) -> Iterator[Axes]:
     figure, axis = plt.subplots(figsize=(width, 3.6), layout="constrained")
     yield axis
     axis.spines[["top", "right"]].set_visible(False)
@@ -35,36 +37,24 @@ def _drawing(charts: dict[str, str], name: str, width: float = 4.2) -> Iterator[
     charts[name] = "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -> dict[str, str]:
-    """ROC, precision-recall, calibration and score distribution of (n,) truths, bool, and (n,)
-    probabilities.
+def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -> Charts:
+    """ROC, precision and recall, calibration, and the distribution of the probabilities.
 
     Args:
+        y: (n,) bool, whether the truth is positive.
+        s: (n,) probability of the positive class.
+        threshold: from which on an image counts as positive.
         names: of the negative and the positive class.
     """
-    charts: dict[str, str] = {}
-    point: dict[str, Any] = {
-        "marker": "o",
-        "color": "black",
-        "linestyle": "none",
-        "label": f"threshold {threshold:.3f}",
-    }
-    curve = {"color": COLOURS[1], "lw": 1.8}
-    called = s >= threshold
+    negative, positive = names
+    charts: Charts = {}
     with _drawing(charts, "ROC curve") as axis:
-        RocCurveDisplay.from_predictions(
-            y, s, ax=axis, curve_kwargs=curve, name="model", drop_intermediate=False
-        )
-        axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
-        axis.plot(called[~y].mean(), called[y].mean(), **point)
+        _roc(axis, y, s, threshold)
         axis.set(
-            xlabel=f"1 - specificity: {names[0]} images called {names[1]}", ylabel="sensitivity"
+            xlabel=f"1 - specificity: {negative} images called {positive}", ylabel="sensitivity"
         )
     with _drawing(charts, "Precision and recall") as axis:
-        PrecisionRecallDisplay.from_predictions(y, s, ax=axis, name="model", curve_kwargs=curve)
-        axis.axhline(y.mean(), color="0.75", lw=0.8)
-        if called.any():
-            axis.plot(called[y].mean(), y[called].mean(), **point)
+        _precision(axis, y, s, threshold)
         axis.set(
             xlabel="recall (sensitivity)",
             ylabel="precision (positive predictive value)",
@@ -80,43 +70,65 @@ def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -
             name="model",
             color=COLOURS[1],
         )
-        axis.set(xlabel=f"mean probability of {names[1]}", ylabel=f"share that is {names[1]}")
+        axis.set(xlabel=f"mean probability of {positive}", ylabel=f"share that is {positive}")
     with _drawing(charts, "Distribution of the probabilities") as axis:
         bins = np.linspace(0, 1, 26).tolist()
         for side, name, colour in zip((~y, y), names, COLOURS, strict=True):
             axis.hist(s[side], bins=bins, color=colour, alpha=0.55, label=f"{name} ({side.sum()})")
-        axis.axvline(threshold, color="black", ls=":", label=point["label"])
-        axis.set(xlabel=f"probability of {names[1]}", ylabel="images")
+        axis.axvline(threshold, color="black", ls=":", label=f"threshold {threshold:.3f}")
+        axis.set(xlabel=f"probability of {positive}", ylabel="images")
     return charts
 
 
-def of_training(histories: list[list[dict[str, float]]]) -> dict[str, str]:
+def _roc(axis: Axes, y: NDArray, s: NDArray, threshold: float) -> None:
+    RocCurveDisplay.from_predictions(
+        y, s, ax=axis, curve_kwargs=CURVE, name="model", drop_intermediate=False
+    )
+    axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
+    called = s >= threshold
+    _mark(axis, called[~y].mean(), called[y].mean(), threshold)
+
+
+def _precision(axis: Axes, y: NDArray, s: NDArray, threshold: float) -> None:
+    PrecisionRecallDisplay.from_predictions(y, s, ax=axis, name="model", curve_kwargs=CURVE)
+    axis.axhline(y.mean(), color="0.75", lw=0.8)
+    called = s >= threshold
+    if called.any():
+        _mark(axis, called[y].mean(), y[called].mean(), threshold)
+
+
+def _mark(axis: Axes, x: float, y: float, threshold: float) -> None:
+    """Mark the point of the threshold."""
+    label = f"threshold {threshold:.3f}"
+    axis.plot(x, y, marker="o", color="black", linestyle="none", label=label)
+
+
+def of_training(histories: list[list[dict[str, float]]]) -> Charts:
     """Loss and validation AUROC over the epochs; a line for each fold."""
-    charts: dict[str, str] = {}
-
-    def lines(axis: Axes, key: str, **style: Any) -> None:
-        for number, rows in enumerate(histories):
-            points = [
-                (row["epoch"], row[key]) for row in rows if key in row and np.isfinite(row[key])
-            ]
-            if points:
-                axis.plot(
-                    *zip(*points, strict=True),
-                    **{**style, "label": None if number else style["label"]},
-                )
-        axis.set_xlabel("epoch")
-
+    charts: Charts = {}
     with _drawing(charts, "Loss while training") as axis:
-        lines(axis, "train_loss", color="0.5", ls="--", label="training")
-        lines(axis, "val_loss", color="black", label="validation")
-        axis.set_ylabel("loss of the class labels")
+        _lines(axis, histories, "train_loss", "training", color="0.5", style="--")
+        _lines(axis, histories, "val_loss", "validation", color="black")
+        axis.set(xlabel="epoch", ylabel="loss of the class labels")
     with _drawing(charts, "Validation AUROC while training") as axis:
-        lines(
-            axis,
-            "val_auroc",
-            color=COLOURS[0],
-            label="one line for each fold" if len(histories) > 1 else "AUROC",
-        )
-        axis.set(ylabel="AUROC", ylim=(0, 1.02))
+        label = "one line for each fold" if len(histories) > 1 else "AUROC"
+        _lines(axis, histories, "val_auroc", label, color=COLOURS[0])
+        axis.set(xlabel="epoch", ylabel="AUROC", ylim=(0, 1.02))
         axis.axhline(0.5, color="0.75", lw=0.8)
     return charts
+
+
+def _lines(
+    axis: Axes,
+    histories: list[list[dict[str, float]]],
+    key: str,
+    label: str,
+    color: str,
+    style: str = "-",
+) -> None:
+    """A line for each history, without what is no number; the first one has the label."""
+    for number, rows in enumerate(histories):
+        points = [(row["epoch"], row[key]) for row in rows if np.isfinite(row.get(key, np.nan))]
+        if points:
+            first = None if number else label
+            axis.plot(*zip(*points, strict=True), color=color, ls=style, label=first)

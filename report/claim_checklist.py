@@ -5,12 +5,9 @@ Radiology: Artificial Intelligence 6(4):e240300. Topics in our words; no score i
 what matters is the text.
 """
 
-import dataclasses
-from typing import Any
-
-from CONFIG import Config
 from data.processed import Processed
 from metrics.groups import shared
+from vit.checkpoint import Checkpoint, Provenance
 
 ITEMS = (
     "Title: says that it is artificial intelligence, and which kind",
@@ -60,72 +57,89 @@ ITEMS = (
 )
 
 
-def filled(
-    about: dict[str, Any], folder: Processed | None, headline: str
+def claim_checklist(
+    checkpoint: Checkpoint, folder: Processed | None, headline: str
 ) -> list[tuple[int, str, str]]:
     """(number, topic, what the run knows or "") of every item.
 
     Args:
-        about: what ViT.ckpt holds.
-        folder: that the images lie in.
+        checkpoint: the model.
+        folder: that the images lie in; None: none is known.
         headline: the AUROC in words, or empty where no truth is known.
     """
-    data = folder.info if folder else {}
-    disjoint = ""
-    if folder:
-        split = [sample.split for sample in folder.samples]
-        tied = shared([(sample.group,) for sample in folder.samples])
-        leaks = sum(len({split[i] for i in images}) > 1 for images in tied)
-        disjoint = "groups of images that belong together (a patient, a vessel, near-identity): "
-        disjoint += f"{leaks} of them lie in several splits" if leaks else "none lies in two splits"
-    config = dataclasses.asdict(Config()) | about["config"]
-    how = about["preprocessing"]
-    members = len(about.get("history") or [0])
-    versions = ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())
-    learned = len(about.get("training_images_sha256", []))
-    source = (
-        "weights of another run, see the model card"
-        if about.get("init")
-        else "random, truncated normal"
-    )
-    span = (
-        f"mean {how['mean']:.3f} and deviation {how['std']:.3f} of the training images"
-        if how["mean"] is not None
-        else "mean and deviation of each image"
-    )
-    epoch = about.get("validation", {}).get("epoch", "?")
-    chosen = f"weights of epoch {epoch}, best AUROC on the validation images"
-    how_chosen = (
-        chosen
-        if about.get("epoch_chosen_on_validation", True)
-        else "weights of the last epoch of each fold"
-    )
     known = {
-        9: f"grey, {how['image_size']} px, borders up to {100 * how['border']:.0f} % cut, scaled by {span}",
-        10: "; ".join(data.get("notes", [])),
-        19: str(data.get("split", "")),
-        20: disjoint,
-        22: f"Vision Transformer, {config['num_hidden_layers']} blocks of {config['num_heads']} heads, "
-        f"{config['embedding_size']} channels, patches of {config['patch_size']} px, {config['stem']} stem",
-        23: versions,
-        24: source,
-        25: f"AdamW, learning rate {config['lr']:g}, at most {config['epochs']} epochs in batches of "
-        f"{config['batch_size']}, seed {config['seed']}; every key under Configuration",
-        26: how_chosen,
-        27: f"logits of {members} models, one of each fold, averaged"
-        if members > 1
-        else "none, a single model",
-        28: "AUROC, average precision, sensitivity, specificity, predictive values, Brier score, calibration error",
+        **_of_data(folder),
+        **_of_model(checkpoint),
+        **_of_training(checkpoint),
+        28: "AUROC, average precision, sensitivity, specificity, predictive values, Brier score, "
+        "calibration error",
         29: "95 % intervals by bootstrap of whole groups",
         31: "maps of where the evidence lies, by the methods that the page offers",
-        32: headline,
-        35: f"{learned} images were learned from; exclusions are not known to the run"
-        if learned
-        else "",
-        37: headline,
-        38: "see Figures, with 95 % intervals" if headline else "",
-        39: "wrong predictions can be filtered under Images; a reading of them is open"
-        if headline
-        else "",
     }
+    if headline:
+        known[32] = headline
+        known[37] = headline
+        known[38] = "see Figures, with 95 % intervals"
+        known[39] = "wrong predictions can be filtered under Images; a reading of them is open"
     return [(number, topic, known.get(number, "")) for number, topic in enumerate(ITEMS, 1)]
+
+
+def _of_data(folder: Processed | None) -> dict[int, str]:
+    if folder is None:
+        return {}
+    split = [sample.split for sample in folder.samples]
+    tied = shared([(sample.group,) for sample in folder.samples])
+    leaks = sum(len({split[i] for i in images}) > 1 for images in tied)
+    found = f"{leaks} of them lie in several splits" if leaks else "none lies in two splits"
+    groups = "groups of images that belong together (a patient, a vessel, near-identity)"
+    return {
+        10: "; ".join(folder.info.get("notes", [])),
+        19: str(folder.info.get("split", "")),
+        20: f"{groups}: {found}",
+    }
+
+
+def _of_model(checkpoint: Checkpoint) -> dict[int, str]:
+    config = checkpoint.config
+    preprocessing = checkpoint.preprocessing
+    scaled = "mean and deviation of each image"
+    if preprocessing.mean is not None:
+        scaled = (
+            f"mean {preprocessing.mean:.3f} and deviation {preprocessing.std:.3f} of the training "
+            "images"
+        )
+    members = len(checkpoint.provenance.history)
+    ensemble = f"logits of {members} models, one of each fold, averaged"
+    return {
+        9: f"grey, {preprocessing.image_size} px, borders up to {100 * preprocessing.border:.0f} % "
+        f"cut, scaled by {scaled}",
+        22: f"Vision Transformer, {config.num_hidden_layers} blocks of {config.num_heads} heads, "
+        f"{config.embedding_size} channels, patches of {config.patch_size} px, {config.stem} stem",
+        27: ensemble if members > 1 else "none, a single model",
+    }
+
+
+def _of_training(checkpoint: Checkpoint) -> dict[int, str]:
+    config = checkpoint.config
+    provenance = checkpoint.provenance
+    another = "weights of another run, see the model card"
+    chosen = "weights of the last epoch of each fold"
+    if provenance.epoch_chosen_on_validation:
+        epoch = provenance.validation.get("epoch", "?")
+        chosen = f"weights of epoch {epoch}, best AUROC on the validation images"
+    known = {
+        23: versions_in_words(provenance),
+        24: another if provenance.init else "random, truncated normal",
+        25: f"AdamW, learning rate {config.lr:g}, at most {config.epochs} epochs in batches of "
+        f"{config.batch_size}, seed {config.seed}; every key under Configuration",
+        26: chosen,
+    }
+    learned = len(provenance.training_images_sha256)
+    if learned:
+        known[35] = f"{learned} images were learned from; exclusions are not known to the run"
+    return known
+
+
+def versions_in_words(provenance: Provenance) -> str:
+    """The versions of Python and of the libraries, or "" where they are not known."""
+    return ", ".join(f"{name} {number}" for name, number in provenance.versions.items())

@@ -3,50 +3,78 @@ python -m report.evaluate --predictions predictions.csv --manifest FOLDER/manife
 """
 
 import argparse
-import signal
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+import errors
 from data.tables import read_table
-from files import end_ctrl_c_in_one_line
+from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
-from metrics.levels import levels, subgroups
+from metrics.levels import Rows, levels, subgroups
+
+PREFIX = "probability_"  # of the columns that hold the probability of a class
+FIRST = ("auroc", "sensitivity", "specificity")  # what is printed of vessels and patients
 
 
-def _read(path: Path) -> tuple[list[dict[str, str]], str]:
+@dataclass(frozen=True)
+class Images:
+    """Predicted images of known truth.
+
+    Args:
+        rows: of predictions.csv, with the columns of the manifest where one is given.
+        positive: the class whose probability is followed.
+        labels: (n,) bool, whether the truth is positive.
+        scores: (n,) probability of the positive class.
+        groups: (n,) name of the group with which an image is drawn.
+        threshold: from which on an image counts as positive.
+    """
+
+    rows: Rows
+    positive: str
+    labels: NDArray
+    scores: NDArray
+    groups: NDArray
+    threshold: float
+
+
+def _read(path: Path) -> tuple[Rows, str]:
     """The rows of a predictions.csv where truth is known, and the name of the positive class."""
     rows = read_table(path)
-    names = [
-        name.removeprefix("probability_") for name in rows[0] if name.startswith("probability_")
-    ]
-    if len(names) != 2 or not {"path", "truth", "predicted"} <= rows[0].keys():
-        raise ValueError(
-            f"{path}: got {', '.join(rows[0])}; wanted path, truth, predicted, 2 of probability_<class>"
+    columns = rows[0]
+    names = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+    if len(names) != 2 or not {"path", "truth", "predicted"} <= columns.keys():
+        raise UserError(
+            f"{path}: got {', '.join(columns)}; wanted path, truth, predicted, "
+            "2 of probability_<class>"
         )
     return [row for row in rows if row["truth"]], names[1]
 
 
-def with_manifest(rows: list[dict[str, str]], manifest: Path) -> list[dict[str, str]]:
-    """The rows whose image the manifest.csv lists, by the last three parts of the path, with its
-    columns.
+def with_manifest(rows: Rows, manifest: Path) -> Rows:
+    """The rows whose image the manifest.csv lists, with its columns.
+
+    An image is found by the last three parts of its path.
     """
-    about = {row.get("path", ""): row for row in read_table(manifest)}
-    found = [(about.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
+    listed = {row.get("path", ""): row for row in read_table(manifest)}
+    found = [(listed.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
     return [own | row for own, row in found if own]
 
 
-def main(argv: list[str]) -> None:
-    """Print the tables. Raises ValueError for files that do not fit."""
-
+def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m report.evaluate", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--predictions", type=Path, default=Path("predictions.csv"))
-    about = "manifest.csv of the images: its groups are drawn, its vessels and patients have figures of their own"
-    parser.add_argument("--manifest", type=Path, help=about)
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        help="manifest.csv of the images: its groups are drawn, its vessels and patients have "
+        "figures of their own",
+    )
     parser.add_argument(
         "--column",
         help="manifest column, for figures of each of its values; several are joined by ;",
@@ -63,60 +91,97 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--versus", type=Path, help="predictions of the same images by another model"
     )
-    options = parser.parse_args(argv)
-    everyone, positive = _read(options.predictions)
-    rows = with_manifest(everyone, options.manifest) if options.manifest else everyone
+    return parser.parse_args(argv)
+
+
+def images_of(arguments: argparse.Namespace) -> Images:
+    """The images that the command line names; a line says how many.
+
+    Raises:
+        UserError: files that do not fit.
+    """
+    everyone, positive = _read(arguments.predictions)
+    rows = with_manifest(everyone, arguments.manifest) if arguments.manifest else everyone
     if not rows:
-        raise ValueError(f"{options.predictions}: no image of known truth that --manifest lists")
-    if options.column and options.column not in rows[0]:
-        raise ValueError(
-            f"--column: got {options.column}, wanted a column of --manifest: {', '.join(rows[0])}"
+        raise UserError(f"{arguments.predictions}: no image of known truth that --manifest lists")
+    if arguments.column and arguments.column not in rows[0]:
+        raise UserError(
+            f"--column: got {arguments.column}, wanted a column of --manifest: {', '.join(rows[0])}"
         )
-    y, s, groups = judged(rows, positive)
-    called = np.array([row["predicted"] == positive for row in rows])
-    shown = 0.5 if ((s >= 0.5) == called).all() else float(s[called].min(initial=1))
-    threshold = shown if options.threshold is None else options.threshold
-    source = "manifest" if options.manifest else "predictions"
-    grouped = (
-        f"{len(set(groups))} groups of the {source}"
-        if "group" in rows[0]
-        else "each image its own group"
+    labels, scores, groups = judged(rows, positive)
+    threshold = arguments.threshold
+    if threshold is None:  # the one that was used; 0.5 where that fits
+        called = np.array([row["predicted"] == positive for row in rows])
+        fits = ((scores >= 0.5) == called).all()
+        threshold = 0.5 if fits else float(scores[called].min(initial=1))
+    grouped = "each image its own group"
+    if "group" in rows[0]:
+        source = "manifest" if arguments.manifest else "predictions"
+        grouped = f"{len(set(groups))} groups of the {source}"
+    print(
+        f"{len(rows)} of {len(everyone)} images, {labels.sum()} {positive}; {grouped}; "
+        f"positive from {threshold:.4g} on"
+    )
+    return Images(rows, positive, labels, scores, groups, threshold)
+
+
+def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
+    """Print how much better another model is on the same images."""
+    others, positive = _read(arguments.versus)
+    scores = {row["path"]: float(row[f"{PREFIX}{positive}"]) for row in others}
+    paths = [row["path"] for row in images.rows]
+    if positive != images.positive or not set(paths) <= scores.keys():
+        raise UserError(f"{arguments.versus}: wanted images and classes of {arguments.predictions}")
+    change, p = compare(
+        images.labels, images.scores, [scores[path] for path in paths], images.groups
     )
     print(
-        f"{len(rows)} of {len(everyone)} images, {y.sum()} {positive}; {grouped}; positive from {threshold:.4g} on"
+        f"\nAUROC of {arguments.versus} minus that of {arguments.predictions}: {change}, "
+        f"p = {p:.3g} (DeLong)"
     )
-    for name, figure in evaluate(y, s, groups, threshold, options.prevalence).items():
-        print(f"{name.replace('_', ' '):<20}{figure}")
-    if options.versus:
-        others, other = _read(options.versus)
-        scores = {row["path"]: float(row[f"probability_{other}"]) for row in others}
-        if other != positive or not {row["path"] for row in rows} <= scores.keys():
-            raise ValueError(
-                f"{options.versus}: wanted images and classes of {options.predictions}"
-            )
-        change, p = compare(y, s, [scores[row["path"]] for row in rows], groups)
-        print(
-            f"\nAUROC of {options.versus} minus that of {options.predictions}: {change}, p = {p:.3g} (DeLong)"
-        )
-    for part in subgroups(rows, positive, options.column, threshold) if options.column else ():
-        count = f"{part.positives} {positive} against {part.negatives}"
+
+
+def print_subgroups(images: Images, column: str) -> None:
+    """Print the estimates of each value of a column."""
+    for part in subgroups(images.rows, images.positive, column, images.threshold):
+        count = f"{part.positives} {images.positive} against {part.negatives}"
         print(f"{part.value}: {count}, AUROC {part.auroc}, sensitivity {part.sensitivity}")
-    for level in levels(rows, positive)[1:]:
-        print(f"\n{level.count} {level.name}s, {level.labels.sum()} {positive}: {level.rule}")
-        figures = level.figures(threshold)
-        lines = [
-            f"{name:<20}{figures[name]}"
-            for name in ("auroc", "sensitivity", "specificity")
-            if figures
-        ]
+
+
+def print_levels(images: Images) -> None:
+    """Print the estimates of vessels and of patients."""
+    for level in levels(images.rows, images.positive)[1:]:
+        counts = f"{level.count} {level.name}s, {level.labels.sum()} {images.positive}"
+        print(f"\n{counts}: {level.rule}")
+        estimates = level.estimates(images.threshold)
+        lines = [f"{name:<20}{estimates[name]}" for name in FIRST if estimates]
         print("\n".join(lines or ["no figures: all are of one class"]))
 
 
+def print_tables(arguments: argparse.Namespace) -> None:
+    """Print all that the command line asks for. ValueError: files or numbers that do not fit."""
+    images = images_of(arguments)
+    estimates = evaluate(
+        images.labels, images.scores, images.groups, images.threshold, arguments.prevalence
+    )
+    for name, estimate in estimates.items():
+        print(f"{name.replace('_', ' '):<20}{estimate}")
+    if arguments.versus:
+        print_comparison(images, arguments)
+    if arguments.column:
+        print_subgroups(images, arguments.column)
+    print_levels(images)
+
+
+def main(argv: list[str]) -> None:
+    """Print the tables that the command line asks for; a user's mistake ends in one line."""
+    arguments = parse(argv)
+    with errors.ending_in_one_line():
+        try:
+            print_tables(arguments)
+        except ValueError as error:  # of metrics too, which knows no command line
+            raise UserError(str(error)) from None
+
+
 if __name__ == "__main__":
-    end_ctrl_c_in_one_line()
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly where head has read enough
-    try:
-        main(sys.argv[1:])
-    except ValueError as error:
-        sys.exit(str(error))
+    errors.run(main, quiet_pipe=True)

@@ -1,9 +1,12 @@
-"""What the report's script needs to show every image: its picture, maps by method, block and head,
-known lesions.
+"""What the page's script needs to show every image.
+
+That is its picture, its maps by method, block and head, and known lesions.
 """
 
 import base64
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,152 +17,171 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.dataset import to_tensor
-from report.plots import COVER, shared_scale
+from data.preprocessing import Preprocessing
 from vit.explain import DEFAULT, explain, explain_at_once
+from vit.heatmap import COVER, shared_scale
 from vit.model import VisionTransformer
-from vit.predictor import LEVEL, Prediction
+from vit.predictions import Prediction, Predictions
+from vit.predictor import Predictor
 
-WHOLE = (
-    DEFAULT,
-    "rollout",
-    "gradient-rollout",
-    "legrad",
-    "grad-cam",
-)  # maps of all blocks and heads together
+# maps of all blocks and heads together
+WHOLE = (DEFAULT, "rollout", "gradient-rollout", "legrad", "grad-cam")
 HEADS = ("attention", "relevance")  # maps of each block and head too
 MOST_CELLS = 40_000_000  # of all images' maps; beyond, single heads are left out
-# of the pictures (WebP); of a map's values; a patch that was left out
-QUALITY = 85
-STEPS = 254
-UNSEEN = 255
-SHOWN_APART = (
-    "path",
-    "split",
-    "label",
-    "sha256",
-    "mask",
-    "lesion_boxes_xyxy",
-    "fold",
-)  # columns of the manifest
+QUALITY = 85  # of the pictures, as WebP
+STEPS = 254  # a map's values go from 0 to this
+UNSEEN = 255  # the value of a patch that was left out
+# columns of the manifest that are not named beside an image
+SHOWN_APART = ("path", "split", "label", "sha256", "mask", "lesion_boxes_xyxy", "fold")
 
-Parts = list[tuple[list[Prediction], list[VisionTransformer]]]
+# predictions, and the predictor that made them; of a cross-validation one pair for each fold
+Parts = list[tuple[Predictions, Predictor]]
+Json = dict[str, Any]  # as page.js reads it
 
 
-def gallery(
-    parts: Parts, about: dict[str, Any], device: torch.device, batch_size: int, root: Path
-) -> dict[str, Any]:
-    """Plain types for the page's JSON; maps as deflated bytes, in the order of WHOLE, then HEADS by
-    block and head.
+@dataclass(frozen=True)
+class Layout:
+    """Which maps each image has, and in which order: those of WHOLE, then those of HEADS.
+
+    Args:
+        layers: encoder blocks.
+        per_layer: maps of a block: the mean over its heads and, unless left out, each head.
+    """
+
+    layers: int
+    per_layer: int
+
+    @classmethod
+    def of(cls, model: VisionTransformer, images: int) -> "Layout":
+        """That of a model; of too many images without single heads."""
+        layers = len(model.blocks)
+        whole = cls(layers, 1 + model.num_heads)
+        cells = images * int(np.prod(model.grid)) * len(HEADS) * layers * whole.per_layer
+        return whole if cells <= MOST_CELLS else cls(layers, 1)
+
+    def scales(self) -> Iterator[tuple[str, slice]]:
+        """The maps that share a colour scale, by their name."""
+        for number, name in enumerate(WHOLE):
+            yield name, slice(number, number + 1)
+        start = len(WHOLE)
+        for name in HEADS:
+            stop = start + self.layers * self.per_layer
+            yield f"heads of {name}", slice(start, stop)
+            start = stop
+
+
+def gallery(parts: Parts, root: Path) -> Json:
+    """All images as plain types; maps as deflated bytes, in the order of ``Layout``.
 
     Names are those below the folder ``root``: where it lies on this machine is nobody's business.
     """
-    model = parts[0][1][0]
-    how = about["preprocessing"]
-    names = about["class_names"]
-    count = sum(len(said) for said, _ in parts)
-    layers = len(model.blocks)
-    cells = count * int(np.prod(model.grid)) * len(HEADS) * layers * (1 + model.num_heads)
-    per = (
-        1 + model.num_heads if cells <= MOST_CELLS else 1
-    )  # maps of a block: mean over its heads, each head
-    images = list[dict[str, Any]]()
-    parts_of_maps = list[NDArray]()
-    with tqdm(
-        total=count, desc="explaining", unit=" images", mininterval=1, leave=False
-    ) as progress:
-        for predictions, models in parts:
-            for start in range(0, len(predictions), batch_size):
-                batch = predictions[start : start + batch_size]
-                greys = [each.item.image(how) for each in batch]
-                tensors = [
-                    to_tensor(grey, how["mean"], how["std"], about["config"]["num_channels"])
-                    for grey in greys
-                ]
-                parts_of_maps.append(
-                    _maps(models, torch.stack(tensors).to(device), len(names) - 1, per)
-                )
-                images += [
-                    _image(each, grey, how, root) for each, grey in zip(batch, greys, strict=True)
-                ]
-                progress.update(len(batch))
-    maps = np.concatenate(parts_of_maps)  # (n, maps, grid height, grid width)
-    tops = dict[str, float]()
-    start = 0
-    for name, size in (
-        *((name, 1) for name in WHOLE),
-        *((f"heads of {name}", layers * per) for name in HEADS),
-    ):
-        own = maps[:, start : start + size]
-        tops[name] = shared_scale(list(own.astype(np.float32)))
-        own[:] = np.where(
-            np.isnan(own), UNSEEN, np.clip(own.astype(np.float32) / tops[name], 0, 1) * STEPS
-        )
-        start += size
+    predictor = parts[0][1]
+    model = predictor.checkpoint.models[0]
+    count = sum(len(predictions) for predictions, _ in parts)
+    layout = Layout.of(model, count)
+    images: list[Json] = []
+    maps_of_batches: list[NDArray] = []
+    bar = tqdm(total=count, desc="explaining", unit=" images", mininterval=1, leave=False)
+    with bar:
+        for batch, asked in _batches(parts):
+            preprocessing = asked.checkpoint.preprocessing
+            greys = [each.item.image(preprocessing) for each in batch]
+            tensors = torch.stack([preprocessing.tensor(grey) for grey in greys])
+            maps_of_batches.append(_maps(asked, tensors.to(asked.device), layout))
+            for each, grey in zip(batch, greys, strict=True):
+                images.append(_image(each, grey, preprocessing, root))
+            bar.update(len(batch))
+    maps = np.concatenate(maps_of_batches)
+    tops = _scale(maps, layout)
     for image, own in zip(images, maps.round().astype(np.uint8), strict=True):
-        image["maps"] = base64.b64encode(zlib.compress(own.tobytes(), 9)).decode()
-    colours = (
-        (matplotlib.colormaps["inferno"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
-    )
-    shape = {"grid": list(model.grid), "size": how["image_size"], "layers": layers, "perLayer": per}
-    choice = {
+        image["maps"] = _text(zlib.compress(own.tobytes(), 9))
+    colours = matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
+    return {
+        "classes": predictor.class_names,
+        "level": predictor.level,
+        "images": images,
+        "grid": list(model.grid),
+        "size": predictor.checkpoint.preprocessing.image_size,
+        "layers": layout.layers,
+        "perLayer": layout.per_layer,
         "whole": WHOLE,
         "heads": HEADS,
         "methods": [DEFAULT, "attention", *WHOLE[1:]],
         "tops": tops,
+        "cover": COVER,
+        "colours": _text((colours * 255).round().astype(np.uint8).tobytes()),
     }
-    look = {"cover": COVER, "colours": base64.b64encode(colours.tobytes()).decode()}
-    return (
-        {"classes": names, "level": about.get("level", LEVEL), "images": images}
-        | shape
-        | choice
-        | look
-    )
 
 
-def _maps(models: list[VisionTransformer], images: torch.Tensor, target: int, per: int) -> NDArray:
-    """(B, maps, grid height, grid width) float16, mean of the models."""
-    own = []
-    for model in models:
+def _batches(parts: Parts) -> Iterator[tuple[list[Prediction], Predictor]]:
+    for predictions, predictor in parts:
+        size = predictor.batch_size
+        for start in range(0, len(predictions), size):
+            yield predictions.items[start : start + size], predictor
+
+
+def _maps(predictor: Predictor, images: torch.Tensor, layout: Layout) -> NDArray:
+    """(B, maps, grid height, grid width) float16 for the positive class, mean of the models."""
+    target = len(predictor.class_names) - 1
+    every = []
+    for model in predictor.checkpoint.models:
         maps = explain_at_once(model, images, target)
-        maps |= {
-            name: explain(model, images, name, target)[1][:, None]
-            for name in WHOLE
-            if name not in maps
-        }
-        blocks = (len(images), len(model.blocks), -1, *model.grid)
-        single = [maps[f"heads of {name}"].view(*blocks)[:, :, :per] for name in HEADS]
-        own.append(
-            torch.cat(
-                [*(maps[name] for name in WHOLE), *(each.flatten(1, 2) for each in single)], dim=1
-            )
-        )
-    return np.asarray(torch.stack(own).mean(dim=0).clamp(max=6e4).half().numpy(force=True))
+        for name in WHOLE:
+            if name not in maps:
+                maps[name] = explain(model, images, name, target)[1][:, None]
+        chosen = [maps[name] for name in WHOLE]
+        for name in HEADS:
+            by_block = maps[f"heads of {name}"].view(
+                len(images), layout.layers, -1, *model.grid
+            )  # (B, L, 1 + H, grid height, grid width)
+            chosen.append(by_block[:, :, : layout.per_layer].flatten(1, 2))
+        every.append(torch.cat(chosen, dim=1))
+    mean = torch.stack(every).mean(dim=0)
+    return np.asarray(mean.clamp(max=6e4).half().numpy(force=True))  # half ends at 65504
 
 
-def _image(said: Prediction, grey: NDArray, how: dict[str, Any], root: Path) -> dict[str, Any]:
-    _, picture = cv2.imencode(
-        ".webp", (grey * 255).round().astype(np.uint8), [cv2.IMWRITE_WEBP_QUALITY, QUALITY]
-    )
-    lesion = said.item.lesion(how)
-    outlines = []
-    if lesion is not None and lesion.any():
-        found, _ = cv2.findContours(
-            (lesion > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-        )
-        outlines = [[float(value) + 0.5 for value in points.ravel()] for points in found]
-    more = {
-        name: value for name, value in said.item.row.items() if value and name not in SHOWN_APART
-    }
+def _scale(maps: NDArray, layout: Layout) -> dict[str, float]:
+    """Turn (n, maps, grid height, grid width) evidence into steps, in place.
+
+    Gives the upper end of each colour scale.
+    """
+    tops = {}
+    for name, part in layout.scales():
+        evidence = maps[:, part].astype(np.float32)
+        tops[name] = shared_scale(list(evidence))
+        steps = np.clip(evidence / tops[name], 0, 1) * STEPS
+        maps[:, part] = np.where(np.isnan(evidence), UNSEEN, steps)
+    return tops
+
+
+def _image(prediction: Prediction, grey: NDArray, preprocessing: Preprocessing, root: Path) -> Json:
+    item = prediction.item
+    pixels = (grey * 255).round().astype(np.uint8)
+    _, picture = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
     return {
-        "name": Path(said.item.name).relative_to(root).as_posix(),
-        "truth": said.item.truth,
-        "predicted": said.predicted,
-        "p": [round(p, 6) for p in said.probabilities],
-        "set": said.set,
-        "unlike": said.unlike,
-        "training": said.in_training,
-        "more": more,
-        "lesion": outlines,
-        "picture": "data:image/webp;base64," + base64.b64encode(picture.tobytes()).decode(),
+        "name": Path(item.name).relative_to(root).as_posix(),
+        "truth": item.truth,
+        "predicted": prediction.label,
+        "p": [round(share, 6) for share in prediction.probabilities.values()],
+        "set": prediction.prediction_set,
+        "unlike": prediction.distance,
+        "training": prediction.in_training,
+        "more": {
+            name: value for name, value in item.row.items() if value and name not in SHOWN_APART
+        },
+        "lesion": _outlines(item.lesion(preprocessing)),
+        "picture": "data:image/webp;base64," + _text(picture.tobytes()),
     }
+
+
+def _outlines(lesion: NDArray | None) -> list[list[float]]:
+    """Of each known lesion the places x, y, x, y, ... of its outline [px]."""
+    if lesion is None or not lesion.any():
+        return []
+    mask = (lesion > 0).astype(np.uint8)
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [[float(value) + 0.5 for value in points.ravel()] for points in found]
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

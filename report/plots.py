@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ matplotlib.use("Agg")
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
@@ -18,10 +20,14 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from files import written_whole
+from vit.checkpoint import Checkpoint
+from vit.heatmap import blend, shared_scale, upsampled
+from vit.predictions import Prediction
+from vit.predictor import MapRequest
 
-SMALL: dict[str, Any] = {"fontsize": 7, "va": "center", "color": "dimgray"}
-COVER = 0.6  # share of the map's colours where it lies over a picture
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
+LOSSES = {"train_loss": "--", "val_loss": "-"}
+METRICS = {"auroc": "C0", "accuracy": "C1", "sensitivity": "C2", "specificity": "C3", "f1": "C4"}
 
 
 @dataclass(frozen=True)
@@ -51,34 +57,39 @@ class Explained:
     probabilities: list[float]
     lesion: NDArray | None = None
 
+    @property
+    def has_lesion(self) -> bool:
+        """Whether a lesion is known."""
+        return self.lesion is not None and bool(self.lesion.any())
 
-def shared_scale(maps: list[NDArray]) -> float:
-    """Upper end of the colour scale that all maps of a figure share: their 99.5th percentile, at
-    least 2.
-    """
-    return max(2.0, float(np.nanpercentile(maps, 99.5)))
+    @cached_property
+    def evidence(self) -> NDArray:
+        """(H, W) the map, as fine as the image."""
+        return upsampled(self.map, self.image.shape)
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """(row, column) of the most evidence."""
+        row, column = np.unravel_index(int(self.evidence.argmax()), self.evidence.shape)
+        return int(row), int(column)
 
 
-def upsampled(map_: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """A map, (grid height, grid width), as it is drawn over a picture of this shape: smooth; what
-    was not seen is 0.
-    """
-    smooth = cv2.resize(
-        np.nan_to_num(map_).astype(np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC
+def explained(prediction: Prediction, checkpoint: Checkpoint, request: MapRequest) -> Explained:
+    """A prediction with its pixels, ready to be drawn. DataError: its file cannot be read."""
+    assert prediction.map is not None, "only what was explained is drawn"
+    preprocessing = checkpoint.preprocessing
+    item = prediction.item
+    return Explained(
+        prediction.name,
+        item.image(preprocessing),
+        prediction.map,
+        request.title(checkpoint.class_names),
+        prediction.truth,
+        prediction.label,
+        checkpoint.class_names,
+        list(prediction.probabilities.values()),
+        item.lesion(preprocessing),
     )
-    return np.clip(smooth, 0, None)
-
-
-def blend(grey: NDArray, strength: NDArray) -> NDArray:
-    """(...) grey and strength from 0 to 1 to (..., 3) colours: at each grey the lighter, the
-    stronger.
-
-    The share of each is the same everywhere, so that the vessel keeps its contrast under the
-    strongest evidence, and a picture without colours still shows where that is.
-    """
-    return (1 - COVER) * grey[..., None] + COVER * matplotlib.colormaps["inferno"](strength)[
-        ..., :3
-    ]
 
 
 def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 10) -> None:
@@ -91,8 +102,10 @@ def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 
 
 
 def predictions(items: list[Explained], path: Path, title: str, top: float | None = None) -> None:
-    """A row for each image: the image, the map over it with its colour bar and its peak, truth and
-    prediction.
+    """Write a PNG with a row for each image.
+
+    A row holds the image, the map over it with its colour bar and its peak, and the words: truth
+    and prediction.
 
     Args:
         items: the images in the order of the rows.
@@ -108,94 +121,76 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        left.set_title(
-            Path(item.name).stem[-40:], fontsize=7, parse_math=False
-        )  # a name may hold a $
-        right.set_title(item.method, fontsize=7, parse_math=False)
-        evidence = upsampled(item.map, item.image.shape)
-        unseen = np.isnan(item.map)
-        right.imshow(blend(np.clip(item.image, 0, 1), np.clip(evidence / top, 0, 1)))
-        peak = np.unravel_index(int(evidence.argmax()), evidence.shape)
-        found = bool(evidence[peak] > 0)
-        if found:
-            right.plot(
-                peak[1],
-                peak[0],
-                "+",
-                color="white",
-                markersize=9,
-                markeredgewidth=1.1,
-                path_effects=OUTLINE,
-            )
-        colour_bar(figure, right, top, "evidence (1 = even share)", 6)
-        for axis in (left, right):
+        short = Path(item.name).stem[-40:]
+        left.set_title(short, fontsize=7, parse_math=False)  # a name may hold a $
+        for axis in (left, right, words):
             axis.axis("off")
-        if unseen.any():
-            covered = cv2.resize(
-                unseen.astype(np.uint8), item.image.shape[::-1], interpolation=cv2.INTER_NEAREST
-            )
-            right.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"]).set(
-                edgecolor="0.55", lw=0
-            )
-            words.text(0, 0.02, "hatched: not seen", **SMALL)
-        if item.lesion is not None and item.lesion.any():
-            right.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
-            off = cv2.distanceTransform((item.lesion == 0).astype(np.uint8), cv2.DIST_L2, 5)[peak]
-            where = (
-                "on the lesion" if off == 0 else f"{off:.0f} of {len(item.image)} px off the lesion"
-            )
-            words.text(0, 0.18, f"peak {where}" if found else "no evidence anywhere", **SMALL)
-        words.axis("off")
-        wrong = bool(item.truth) and item.truth != item.predicted
-        lines = [
-            f"truth: {item.truth or 'not known'}",
-            f"predicted: {item.predicted}",
-            *(
-                f"P({name}) = {p:.2f}"
-                for name, p in zip(item.class_names, item.probabilities, strict=True)
-            ),
-        ]
-        words.text(
-            0, 0.62, "\n".join(lines), fontsize=9, va="center", linespacing=1.5, parse_math=False
-        )
-        if wrong:
-            words.text(0, 0.28, "wrong", fontsize=9, va="center", weight="bold", color="firebrick")
-        if item.lesion is not None and item.lesion.any():
-            words.text(0, 0.1, "outline: known lesion", **SMALL)
+        _draw_map(figure, right, item, top)
+        _say(words, item)
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=120)
     plt.close(figure)
 
 
+def _draw_map(figure: Figure, axis: Axes, item: Explained, top: float) -> None:
+    """The map over the image, its peak, what was not seen, and the known lesion."""
+    axis.set_title(item.method, fontsize=7, parse_math=False)
+    axis.imshow(blend(np.clip(item.image, 0, 1), np.clip(item.evidence / top, 0, 1)))
+    if item.evidence[item.peak] > 0:
+        (cross,) = axis.plot(item.peak[1], item.peak[0], "+", color="white")
+        cross.set(markersize=9, markeredgewidth=1.1, path_effects=OUTLINE)
+    colour_bar(figure, axis, top, "evidence (1 = even share)", 6)
+    unseen = np.isnan(item.map).astype(np.uint8)
+    if unseen.any():
+        size = item.image.shape[::-1]
+        covered = cv2.resize(unseen, size, interpolation=cv2.INTER_NEAREST)
+        hatched = axis.contourf(covered, levels=[0.5, 1.5], colors="none", hatches=["////"])
+        hatched.set(edgecolor="0.55", lw=0)
+    if item.has_lesion:
+        axis.contour(item.lesion, levels=[0.5], colors="cyan", linewidths=0.9)
+
+
+def _say(axis: Axes, item: Explained) -> None:
+    """Truth and prediction, and what the marks on the map mean."""
+    lines = [f"truth: {item.truth or 'not known'}", f"predicted: {item.predicted}"]
+    shares = zip(item.class_names, item.probabilities, strict=True)
+    lines += [f"P({name}) = {share:.2f}" for name, share in shares]
+    write = partial(axis.text, 0, fontsize=9, va="center")
+    write(0.62, "\n".join(lines), linespacing=1.5, parse_math=False)
+    if item.truth and item.truth != item.predicted:
+        write(0.28, "wrong", weight="bold", color="firebrick")
+    small = partial(axis.text, 0, fontsize=7, va="center", color="dimgray")
+    if np.isnan(item.map).any():
+        small(0.02, "hatched: not seen")
+    if item.has_lesion:
+        small(0.18, _place_of_peak(item))
+        small(0.1, "outline: known lesion")
+
+
+def _place_of_peak(item: Explained) -> str:
+    """How far the peak of the evidence is from the known lesion, in words."""
+    assert item.lesion is not None, "only a known lesion has a distance"
+    if item.evidence[item.peak] <= 0:
+        return "no evidence anywhere"
+    outside = (item.lesion == 0).astype(np.uint8)
+    off = cv2.distanceTransform(outside, cv2.DIST_L2, 5)[item.peak]
+    if off == 0:
+        return "peak on the lesion"
+    return f"peak {off:.0f} of {len(item.image)} px off the lesion"
+
+
 def curves(history: list[dict[str, float]], path: Path) -> None:
-    """Loss and metrics over the epochs, the best epoch marked."""
+    """Write a PNG of loss and metrics over the epochs, the best epoch marked."""
     epochs = [row["epoch"] for row in history]
     best = int(np.argmax([row["val_auroc"] for row in history]))
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for name, style in (("train_loss", "--"), ("val_loss", "-")):
-        left.plot(
-            epochs,
-            [row.get(name, np.nan) for row in history],
-            style,
-            color="black",
-            label=name.replace("_", " "),
-        )
-    colours = {
-        "auroc": "C0",
-        "accuracy": "C1",
-        "sensitivity": "C2",
-        "specificity": "C3",
-        "f1": "C4",
-    }
-    for name, colour in colours.items():
+    for name, style in LOSSES.items():
+        values = [row.get(name, np.nan) for row in history]
+        left.plot(epochs, values, style, color="black", label=name.replace("_", " "))
+    for name, colour in METRICS.items():
+        values = [row[f"val_{name}"] for row in history]
         width = 2.0 if name == "auroc" else 0.9
-        right.plot(
-            epochs,
-            [row[f"val_{name}"] for row in history],
-            color=colour,
-            linewidth=width,
-            label=name,
-        )
+        right.plot(epochs, values, color=colour, linewidth=width, label=name)
     right.set_ylim(0, 1)
     right.axhline(0.5, color="lightgray", linewidth=0.8)
     for axis in (left, right):
@@ -204,10 +199,9 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(fontsize=7, frameon=False)
     left.set_title("loss of the class labels", fontsize=9)
-    right.set_title(
-        f"validation; best AUROC {history[best]['val_auroc']:.3f} at epoch {epochs[best]:.0f}",
-        fontsize=9,
-    )
+    value = history[best]["val_auroc"]
+    marked = f"validation; best AUROC {value:.3f} at epoch {epochs[best]:.0f}"
+    right.set_title(marked, fontsize=9)
     with written_whole(path) as beside:
         figure.savefig(beside, dpi=110)
     plt.close(figure)

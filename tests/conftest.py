@@ -18,7 +18,9 @@ import torch
 
 import CONFIG
 from data.prepare import prepare
-from vit import checkpoint
+from vit import checkpoint, checkpoint_gate
+from vit.checkpoint_gate import Plain
+from vit.model import VisionTransformer
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "datasets"
 
@@ -55,11 +57,11 @@ CONFIGURATION = CONFIG.Config(
 )
 
 
-def contents(**changes: Any) -> dict[str, Any]:
+def contents(**changes: Any) -> Plain:
     torch.manual_seed(0)
-    model = checkpoint.build_model(asdict(CONFIGURATION))
+    model = VisionTransformer(CONFIGURATION)
     return {
-        "format_version": checkpoint.FORMAT,
+        "format_version": checkpoint_gate.FORMAT,
         "state_dict": {f"model.{name}": value for name, value in model.state_dict().items()},
         "config": asdict(CONFIGURATION),
         "class_names": ["normal", "abnormal"],

@@ -118,59 +118,58 @@ def good(seed: int) -> dict[str, bytes]:
 
 @cache
 def bomb() -> bytes:
-    return dicom(
-        np.zeros((8, 8), np.uint8), uid.DeflatedExplicitVRLittleEndian, PixelData=bytes(140_000_000)
-    )
+    """A small DICOM file that unpacks to 140 MB."""
+    pixels = np.zeros((8, 8), np.uint8)
+    return dicom(pixels, uid.DeflatedExplicitVRLittleEndian, PixelData=bytes(140_000_000))
 
 
-def damaged(seed: int) -> dict[str, bytes]:
-    """Files that must be refused, by name: one kind of damage each."""
+def truncated(seed: int) -> dict[str, bytes]:
+    """Files that end too early."""
+    eight = bytes_of(seed)("u1")
+    share = 0.2 + 0.79 * np.random.default_rng(seed).random()
+    whole = {suffix: encode(suffix, eight) for suffix in (".jpg", ".png", ".tif", ".bmp")}
+    whole.update({".npy": npy(eight), ".dcm": dicom(eight)})
+    return {f"truncated{suffix}": file[: int(len(file) * share)] for suffix, file in whole.items()}
+
+
+def huge(seed: int) -> dict[str, bytes]:
+    """Files whose header says that they hold far more pixels than they do."""
+    eight = bytes_of(seed)("u1")
+    png = bytearray(encode(".png", eight))
+    png[16:24] = struct.pack(">II", 60_000, 60_000)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    bmp = bytearray(encode(".bmp", eight))
+    bmp[18:26] = struct.pack("<ii", 50_000, 50_000)
+    jpg = bytearray(encode(".jpg", eight))
+    frame = jpg.index(b"\xff\xc0")
+    jpg[frame + 5 : frame + 9] = struct.pack(">HH", 65_000, 65_000)
+    tif = encode(".tif", eight, cv2.IMWRITE_TIFF_COMPRESSION, 1)
+    for tag, old in ((256, WIDTH), (257, HEIGHT)):
+        entry = tif.index(struct.pack("<HHI", tag, 3, 1) + struct.pack("<H", old))
+        tif = tif[: entry + 8] + struct.pack("<H", 60_000) + tif[entry + 10 :]
+    array = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(array, header)  # type: ignore[arg-type]
+    return {
+        "huge.npy": array.getvalue(),
+        "huge.png": bytes(png),
+        "huge.bmp": bytes(bmp),
+        "huge.jpg": bytes(jpg),
+        "huge.tif": tif,
+        "huge.dcm": dicom(eight, Rows=65_000, Columns=65_000),
+        "bomb.dcm": bomb(),
+    }
+
+
+def bad_arrays(seed: int) -> dict[str, bytes]:
+    """Arrays that are no grey picture."""
     whole = bytes_of(seed)
     image = picture(seed)
-    eight = whole("u1")
-    share = 0.2 + 0.79 * np.random.default_rng(seed).random()
-    files = {
-        f"truncated{suffix}": content[: int(len(content) * share)]
-        for suffix, content in {
-            ".jpg": encode(".jpg", eight),
-            ".png": encode(".png", eight),
-            ".tif": encode(".tif", eight),
-            ".bmp": encode(".bmp", eight),
-            ".npy": npy(eight),
-            ".dcm": dicom(eight),
-        }.items()
-    }
-    flipped = bytearray(encode(".png", eight))
-    flipped[60 + seed % 200] ^= 1 << seed % 8
     nan = image.copy()
+    nan[3, 4] = np.nan
     infinite = image.copy()
-    nan[3, 4], infinite[5, 6] = np.nan, np.inf
-    huge_png = bytearray(encode(".png", eight))
-    huge_png[16:24] = struct.pack(">II", 60_000, 60_000)
-    huge_png[29:33] = struct.pack(">I", zlib.crc32(huge_png[12:29]))
-    huge_bmp = bytearray(encode(".bmp", eight))
-    huge_bmp[18:26] = struct.pack("<ii", 50_000, 50_000)
-    huge_jpg = bytearray(encode(".jpg", eight))
-    frame = huge_jpg.index(b"\xff\xc0")
-    huge_jpg[frame + 5 : frame + 9] = struct.pack(">HH", 65_000, 65_000)
-    huge_tif = encode(".tif", eight, cv2.IMWRITE_TIFF_COMPRESSION, 1)
-    for tag, old in ((256, WIDTH), (257, HEIGHT)):
-        entry = huge_tif.index(struct.pack("<HHI", tag, 3, 1) + struct.pack("<H", old))
-        huge_tif = huge_tif[: entry + 8] + struct.pack("<H", 60_000) + huge_tif[entry + 10 :]
-    huge_npy = io.BytesIO()
-    shape = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 10**6)}
-    np.lib.format.write_array_header_1_0(huge_npy, shape)  # type: ignore[arg-type]
-    pages = io.BytesIO()
-    Image.fromarray(eight).save(
-        pages, "TIFF", save_all=True, append_images=[Image.fromarray(eight)]
-    )
-    rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
-    return files | {
-        "empty.png": b"",
-        "text.png": b"see the other folder\n" * 9,
-        "html.jpg": b"<!DOCTYPE html><html><body>404 not found</body></html>",
-        "text.dcm": b"see the other folder\n" * 9,
-        "zeros.dcm": bytes(5000),
+    infinite[5, 6] = np.inf
+    return {
         "nan.npy": npy(nan),
         "infinite.npy": npy(infinite),
         "object.npy": npy(np.array([{"a": 1}], dtype=object)),
@@ -181,20 +180,36 @@ def damaged(seed: int) -> dict[str, bytes]:
         "over_one.npy": npy(image * 255),
         "below_zero.npy": npy(whole("i2") - 20_000),
         "thirty_bits.npy": npy(whole("i4")),
+    }
+
+
+def no_pictures(seed: int) -> dict[str, bytes]:
+    """Files that hold something else, or more or less than one picture."""
+    eight = bytes_of(seed)("u1")
+    flipped = bytearray(encode(".png", eight))
+    flipped[60 + seed % 200] ^= 1 << seed % 8
+    pages = io.BytesIO()
+    page = Image.fromarray(eight)
+    page.save(pages, "TIFF", save_all=True, append_images=[page])
+    rgb = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    return {
+        "empty.png": b"",
+        "text.png": b"see the other folder\n" * 9,
+        "html.jpg": b"<!DOCTYPE html><html><body>404 not found</body></html>",
+        "text.dcm": b"see the other folder\n" * 9,
+        "zeros.dcm": bytes(5000),
         "constant.png": encode(".png", np.full_like(eight, seed % 256)),
         "tiny.png": encode(".png", np.full((1, 1), 7, np.uint8)),
         "flipped_bit.png": bytes(flipped),
-        "huge.npy": huge_npy.getvalue(),
-        "huge.png": bytes(huge_png),
-        "huge.bmp": bytes(huge_bmp),
-        "huge.jpg": bytes(huge_jpg),
-        "huge.tif": huge_tif,
-        "huge.dcm": dicom(eight, Rows=65_000, Columns=65_000),
-        "bomb.dcm": bomb(),
         "pages.tif": pages.getvalue(),
         "colour.dcm": dicom(eight, PixelData=np.dstack([eight] * 3).tobytes(), **rgb),
         "no_frame.dcm": dicom(eight, NumberOfFrames=0, PixelData=b""),
     }
+
+
+def damaged(seed: int) -> dict[str, bytes]:
+    """Files that must be refused, by name: one kind of damage each."""
+    return truncated(seed) | huge(seed) | bad_arrays(seed) | no_pictures(seed)
 
 
 def write(folder: Path, make: Callable[[int], dict[str, bytes]], count: int) -> list[Path]:
@@ -210,21 +225,16 @@ def write(folder: Path, make: Callable[[int], dict[str, bytes]], count: int) -> 
 
 def odd(folder: Path) -> list[Path]:
     """What stands in for a file and is none."""
-    for name in ("folder.png", "link.png", "pipe.png", "secret.png"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / "folder.png").mkdir()
+    (folder / "folder.png").mkdir(parents=True)
     (folder / "link.png").symlink_to(folder / "nowhere.png")
     os.mkfifo(folder / "pipe.png")
-    paths = [
-        folder / "folder.png",
-        folder / "link.png",
-        folder / "pipe.png",
-        folder / "missing.png",
-    ]
+    names = ("folder.png", "link.png", "pipe.png", "missing.png")
+    paths = [folder / name for name in names]
+    secret = folder / "secret.png"
     if os.getuid() != 0:
-        (folder / "secret.png").write_bytes(encode(".png", bytes_of(0)("u1")))
-        (folder / "secret.png").chmod(0)
-        paths.append(folder / "secret.png")
+        secret.write_bytes(encode(".png", bytes_of(0)("u1")))
+        secret.chmod(0)
+        paths.append(secret)
     return paths
 
 

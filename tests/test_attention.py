@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.models import model_of
 from vit.attention import SelfAttention, explicit_attention
 from vit.model import VisionTransformer
 
@@ -25,7 +26,7 @@ def tokens(batch: int = B) -> Tensor:
 def model(hidden_dropout: float = 0.3, attention_dropout: float = 0.3) -> VisionTransformer:
     """A small model with sharp attention."""
     torch.manual_seed(8)
-    return VisionTransformer(
+    return model_of(
         image_size=(24, 40),
         patch_size=8,
         num_channels=3,

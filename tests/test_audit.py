@@ -10,20 +10,23 @@ import cv2
 import numpy as np
 import pytest
 
+from CONFIG import Config
 from data import audit
 from data.readers import DataError
 from metrics.groups import shared
 from tests.conftest import SHARED
+from vit.checkpoint_gate import Plain
 
 Pictures = Callable[..., Path]
 
 
-def files(report: dict[str, Any], kind: str) -> list[list[str]]:
+def files(report: Plain, kind: str) -> list[list[str]]:
     return [finding["files"] for finding in report["findings"] if finding["kind"] == kind]
 
 
-def kinds(report: dict[str, Any]) -> set[str]:
-    return {finding["kind"] for finding in report["findings"]}
+def audited(root: Path, **options: Any) -> Any:
+    """What audit.json would hold."""
+    return audit.audit(root, **options).as_json()
 
 
 def mark(path: Path, corner: tuple[slice, slice]) -> None:
@@ -100,7 +103,7 @@ def test_an_image_of_one_split_found_in_another_is_a_leak(pictures: Pictures) ->
     image = cv2.imread(str(raw / "train" / "normal" / "p00.png"), cv2.IMREAD_UNCHANGED)
     cv2.imwrite(str(raw / "val" / "normal" / "shifted.png"), np.roll(image, 2, axis=1))
     shutil.copy(raw / "train" / "normal" / "p01.png", raw / "val" / "normal" / "copy.png")
-    report = audit.audit(raw)
+    report = audited(raw)
     assert sorted(files(report, "leak")) == [
         ["train/normal/p00.png", "val/normal/shifted.png"],
         ["train/normal/p01.png", "val/normal/copy.png"],
@@ -116,15 +119,40 @@ def test_near_duplicates_in_one_split_are_no_fault_unless_their_labels_differ(
     for name, target in (("p00", "normal/moved"), ("p01", "abnormal/moved")):
         image = cv2.imread(str(raw / "normal" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
         cv2.imwrite(str(raw / f"{target}.png"), np.roll(image, 2, axis=0))
-    report = audit.audit(raw)
+    report = audited(raw)
     assert files(report, "near_duplicate") == [["normal/moved.png", "normal/p00.png"]]
     assert files(report, "similar_contradict") == [["abnormal/moved.png", "normal/p01.png"]]
     faults = {finding["kind"] for finding in report["findings"] if finding["fault"]}
     assert faults == {"similar_contradict"}
 
 
+def test_pictures_are_compared_with_the_border_that_the_configuration_cuts(
+    pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two images that differ in a frame of a quarter, which data.prepare would cut off."""
+    raw = pictures(count=16, height=64, width=64)
+    image = cv2.imread(str(raw / "normal" / "p00.png"), cv2.IMREAD_UNCHANGED)
+    framed = np.random.default_rng(0).integers(0, 256, image.shape, dtype=np.uint8)
+    framed[16:-16, 16:-16] = image[16:-16, 16:-16]
+    cv2.imwrite(str(raw / "normal" / "framed.png"), framed)
+    pair = ["normal/framed.png", "normal/p00.png"]
+    assert pair not in files(audited(raw, config=Config(border=0.0)), "near_duplicate")
+    assert pair in files(audited(raw, config=Config(border=0.25)), "near_duplicate")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yml").write_text("border: 0.25\n")
+    for words, is_found in (([], True), (["--border", "0"], False)):
+        audit.main(["--Path", str(raw), "--OUTPUT", "out", *words])
+        report = json.loads((tmp_path / "out" / "audit.json").read_text())
+        assert (pair in files(report, "near_duplicate")) == is_found
+
+
+def test_a_configuration_that_is_not_there_is_one_line(pictures: Pictures, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"none.yml: no such file"):
+        audit.main(["--Path", str(pictures()), "--Config", str(tmp_path / "none.yml")])
+
+
 def test_a_group_in_two_splits_is_reported(pictures: Pictures) -> None:
-    report = audit.audit(split_in_two(pictures()), group=r"p(\d)\d\.png")
+    report = audited(split_in_two(pictures()), group=r"p(\d)\d\.png")
     assert len(files(report, "group_across_splits")) == 1
     assert any("group 0: 20 images" in finding["how"] for finding in report["findings"])
 
@@ -138,8 +166,7 @@ def test_a_split_without_a_class_and_a_rare_class_are_told(pictures: Pictures) -
     (raw / "val" / "other").mkdir()
     shutil.move(raw / "x.png", raw / "val" / "other" / "x.png")
     told = {
-        finding["kind"]: finding["how"]
-        for finding in audit.audit(raw, positive="abnormal")["findings"]
+        finding["kind"]: finding["how"] for finding in audited(raw, positive="abnormal")["findings"]
     }
     assert told["class_missing"].startswith("val: 0 images of abnormal")
 
@@ -152,7 +179,7 @@ def test_a_bright_corner_mark_in_most_of_one_class_is_named(
     y, x = (slice(start, start + 6 or None) for start in place)
     for path in sorted((raw / "normal").iterdir())[:54]:
         mark(path, (y, x))
-    report = audit.audit(raw)
+    report = audited(raw)
     probe = report["probes"]["corners"]
     assert probe["shortcut"]
     assert probe["auroc"] > 0.85
@@ -168,7 +195,7 @@ def test_sizes_formats_and_brightness_that_differ_by_class_are_named(pictures: P
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         cv2.imwrite(str(path.with_suffix(".jpg")), cv2.resize(image // 2, (36, 44)))
         path.unlink()
-    probes = audit.audit(raw)["probes"]
+    probes = audited(raw)["probes"]
     named = {name for name, probe in probes.items() if probe["shortcut"]}
     assert {"mean brightness", "file size", "image size", "file format"} <= named
     assert "baseline" not in named
@@ -180,7 +207,7 @@ def test_of_three_classes_the_one_that_is_told_is_named(pictures: Pictures) -> N
     (raw.parent / "other" / "normal").rename(raw / "doubtful")
     for path in (raw / "doubtful").iterdir():
         mark(path, (slice(-6, None), slice(6)))
-    report = audit.audit(raw)
+    report = audited(raw)
     assert report["notes"] == []
     assert report["probes"]["corners"]["class"] == "doubtful"
     told = [finding["how"] for finding in report["findings"] if finding["kind"] == "shortcut"]
@@ -188,7 +215,7 @@ def test_of_three_classes_the_one_that_is_told_is_named(pictures: Pictures) -> N
 
 
 def test_too_few_groups_leave_the_probe_out_and_say_so(pictures: Pictures) -> None:
-    report = audit.audit(pictures(), group="(normal|abnormal)/")
+    report = audited(pictures(), group="(normal|abnormal)/")
     assert report["probes"] == {}
     assert any("no shortcut probe" in note for note in report["notes"])
 
@@ -198,10 +225,10 @@ def test_spawned_reading_finds_the_same(
 ) -> None:
     raw = pictures(count=6)
     (raw / "normal" / "empty.png").write_bytes(b"")
-    alone = audit.audit(raw)
+    alone = audited(raw)
     monkeypatch.setattr("data.sources.FEW", 1)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert audit.audit(raw) == alone
+    assert audited(raw) == alone
 
 
 def test_no_readable_image_and_no_folder_are_one_line_and_exit_status_1(tmp_path: Path) -> None:
@@ -209,7 +236,7 @@ def test_no_readable_image_and_no_folder_are_one_line_and_exit_status_1(tmp_path
         (tmp_path / label).mkdir()
         (tmp_path / label / "a.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"none of 2 images can be read; the first: .*empty file"):
-        audit.audit(tmp_path)
+        audited(tmp_path)
     with pytest.raises(SystemExit, match="no such folder"):
         audit.main(["--Path", str(tmp_path / "none"), "--OUTPUT", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
@@ -223,7 +250,7 @@ def test_shared_names_images_of_one_key_by_its_place() -> None:
     not (SHARED / "xca_patches").is_dir(), reason="needs ../shared/datasets/xca_patches"
 )
 def test_the_leaks_and_copies_of_a_published_set_are_found() -> None:
-    report = audit.audit(SHARED / "xca_patches")
+    report = audited(SHARED / "xca_patches")
     assert len(files(report, "identical")) == 11
     assert not files(report, "labels_contradict")
     assert len({names[1] for names in files(report, "leak") if names[1].startswith("test/")}) >= 18

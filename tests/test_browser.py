@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import predict
 from tests.chromium import installed, opened, sync_api
 from tests.conftest import SHARED, contents
 from tests.made_report import HOSTILE
+from vit import checkpoint
 
 pytestmark = installed
 
@@ -147,7 +149,8 @@ def test_the_map_is_as_bright_as_its_values(page: sync_api.Page) -> None:
     peak = page.evaluate("""async () => {
         const image = state.list[0], map = (await mapsOf(image)).subarray(0, CELLS);
         const best = map.indexOf(Math.max(...map)), [rows, columns] = data.grid;
-        const x = ((best % columns) + 0.5) * 512 / columns, y = (Math.floor(best / columns) + 0.5) * 512 / rows;
+        const x = ((best % columns) + 0.5) * 512 / columns;
+        const y = (Math.floor(best / columns) + 0.5) * 512 / rows;
         const seen = $("over").getContext("2d").getImageData(x, y, 1, 1).data;
         const colour = 3 * Math.round(map[best] * 255 / 254);
         return [Array.from(seen.slice(0, 3)), Array.from(colours.slice(colour, colour + 3))];
@@ -190,8 +193,6 @@ def test_printed_it_has_the_images_and_every_key_of_the_configuration(page: sync
 def test_the_report_of_real_windows_is_small_and_works(
     browser: sync_api.Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import predict
-    from vit import checkpoint
 
     checkpoint.save(contents(), tmp_path / "ViT.ckpt")
     monkeypatch.chdir(tmp_path)

@@ -6,11 +6,11 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.chromium import installed, opened, sync_api
+from vit.checkpoint_gate import Plain
 
 pytestmark = installed
 BLOCK = re.compile(r'(?<=<script type="application/json" id="data">).*?(?=</script>)', re.DOTALL)
@@ -22,7 +22,7 @@ def own(browser: sync_api.Browser, made: Path, tmp_path: Path) -> Iterator[sync_
     text = made.read_text(encoding="utf-8")
     found = BLOCK.search(text)
     assert found
-    data: dict[str, Any] = json.loads(found[0])
+    data: Plain = json.loads(found[0])
     for number, image in enumerate(data["images"]):
         image |= {
             "unlike": 1.5 if number < 2 else 0.5,

@@ -40,7 +40,7 @@ def test_roc_precision_and_calibration_are_those_of_the_positive_class(axes: lis
         assert any(line.shape == points.shape and np.allclose(line, points) for line in lines)
 
 
-def test_the_threshold_is_marked_where_its_figures_are(axes: list[Axes]) -> None:
+def test_the_threshold_is_marked_where_its_estimates_are(axes: list[Axes]) -> None:
     charts.of_predictions(Y, S, THRESHOLD, ["normal", "sick"])
     called = S >= THRESHOLD
     sensitivity = metrics.recall_score(Y, called)

@@ -11,7 +11,8 @@ import torch
 import CONFIG
 from data import processed
 from data.augment import Augment
-from data.dataset import CoronaryDataset, SeededSampler, to_tensor
+from data.dataset import CoronaryDataset, SeededSampler
+from data.preprocessing import Preprocessing
 from data.readers import DataError
 from training.data_module import CoronaryData
 
@@ -90,13 +91,15 @@ def test_augmentation_keeps_shape_and_range() -> None:
 
 def test_no_augmentation_leaves_the_image() -> None:
     image = np.random.default_rng(0).random((24, 32), np.float32)
-    np.testing.assert_array_equal(Augment()(image, np.random.default_rng(1))[0], image)
+    np.testing.assert_array_equal(
+        Augment("none", 0, 0, 0, 0, 0)(image, np.random.default_rng(1))[0], image
+    )
 
 
 def test_mask_moves_with_the_image() -> None:
     image = np.zeros((40, 32), np.float32)
     image[8:14, 20:28] = 1
-    augment = Augment("both", 15, 0.1, 0.2)
+    augment = Augment("both", 15, 0.1, 0.2, 0, 0)
     for seed in range(5):
         changed, (mask,) = augment(image, np.random.default_rng(seed), [image.copy()])
         assert mask is not None
@@ -104,8 +107,6 @@ def test_mask_moves_with_the_image() -> None:
 
 
 def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
-    from data import processed
-
     for split, label in (
         (split, label) for split in ("train", "val") for label in ("normal", "abnormal")
     ):
@@ -121,7 +122,7 @@ def test_patches_with_lesion_are_targets(tmp_path: Path) -> None:
         for label in boxes
     ]
     loaded = processed.Processed(tmp_path, samples, ["normal", "abnormal"], {})
-    dataset = CoronaryDataset(loaded, "train", 16, 0.5, 0.3, patch_size=4)
+    dataset = CoronaryDataset(loaded, "train", Preprocessing(16, 0.5, 0.3), patch_size=4)
     lesion = {dataset.samples[i].label: dataset[(0, i)][3].reshape(4, 4, 2) for i in range(2)}
     assert all(
         targets[..., 1].isnan().all() for targets in lesion.values()
@@ -136,21 +137,24 @@ def test_an_image_standardised_by_itself_does_not_depend_on_exposure_and_black_f
     image = rng.uniform(0.4, 0.6, (32, 32)).astype(np.float32)
     framed = image.copy()
     framed[:, :10] = 0.02
-    alone, brighter, beside = (to_tensor(x, None, None, 2) for x in (image, 1.3 * image, framed))
+    itself = Preprocessing(32, None, None, 2)
+    alone, brighter, beside = (itself.tensor(x) for x in (image, 1.3 * image, framed))
     assert alone.shape == (2, 32, 32)
     assert abs(float(alone.mean())) < 1e-3
     assert 0.8 < float(alone.std()) < 1.01
     assert torch.allclose(alone, brighter, atol=0.1)
     assert torch.allclose(alone[:, :, 10:], beside[:, :, 10:], atol=0.1)
     assert float(beside[:, :, :10].max()) == pytest.approx(-4, abs=1e-3)
-    assert torch.isfinite(to_tensor(np.zeros((8, 8), np.float32), None, None, 1)).all()
+    assert torch.isfinite(itself.tensor(np.zeros((8, 8), np.float32))).all()
 
 
 def test_turns_give_all_eight_orientations_and_the_mask_goes_along() -> None:
     image = np.random.default_rng(0).random((8, 8), np.float32)
     seen = set()
     for seed in range(60):
-        changed, (mask,) = Augment(flip="turns")(image, np.random.default_rng(seed), [image.copy()])
+        changed, (mask,) = Augment("turns", 0, 0, 0, 0, 0)(
+            image, np.random.default_rng(seed), [image.copy()]
+        )
         assert mask is not None
         assert np.array_equal(changed, mask)
         seen.add(changed.tobytes())

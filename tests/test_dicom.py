@@ -1,10 +1,7 @@
-"""DICOM files: what is read is what the standard says, and a header that would end the process is
-refused.
-"""
+"""DICOM files are read as the standard says; a header that would end the process is refused."""
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import gdcm
 import numpy as np
@@ -19,22 +16,23 @@ from pydicom.pixels.utils import pixel_array
 from data.dicom import read_dicom
 from data.readers import DataError, read_grey
 from tests.image_files import HEIGHT, WIDTH, bytes_of, dicom, item, save
+from vit.checkpoint_gate import Plain
 
 SHIPPED = Path(pydicom.data.__file__).parent
 
 
 def expected(data: Dataset, frame: int) -> NDArray:
-    """pydicom's own pipeline, then the span that the standard gives its result, written out apart
-    from the code.
+    """pydicom's own pipeline, then the span that the standard gives its result.
+
+    It is written out apart from the code.
     """
     stored = pixel_array(data, index=frame)
     values = apply_voi_lut(apply_modality_lut(stored, data), data).astype(float)
     if data.get("WindowWidth") is not None:
         bits = data.BitsStored - data.PixelRepresentation
         ends = np.array([-(2**bits) if data.PixelRepresentation else 0, 2**bits - 1])
-        low, high = ends * float(data.get("RescaleSlope", 1)) + float(
-            data.get("RescaleIntercept", 0)
-        )
+        slope = float(data.get("RescaleSlope", 1))
+        low, high = ends * slope + float(data.get("RescaleIntercept", 0))
     elif stored.dtype.kind == "u" and "RescaleSlope" not in data and values.max() < 2**16:
         low = 0
         high = next(
@@ -50,7 +48,8 @@ def expected(data: Dataset, frame: int) -> NDArray:
 
 
 def test_files_that_ship_with_pydicom() -> None:
-    same = refused = 0
+    same = 0
+    refused = 0
     for path in sorted(SHIPPED.rglob("*")):
         if not path.is_file() or path.suffix in (".py", ".pyc", ".json"):
             continue
@@ -68,9 +67,8 @@ def test_files_that_ship_with_pydicom() -> None:
             assert "\n" not in str(error.value)
             refused += 1
         else:
-            np.testing.assert_allclose(
-                read_dicom(path).pixels, wanted, atol=2e-7, err_msg=str(path)
-            )
+            pixels = read_dicom(path).pixels
+            np.testing.assert_allclose(pixels, wanted, atol=2e-7, err_msg=str(path))
             same += 1
     assert (same, refused) == (67, 132)
 
@@ -128,10 +126,8 @@ def test_jpeg_headers_at_which_gdcm_ends_the_process_are_refused(
 
 def test_window_of_the_user_in_hounsfield_units(tmp_path: Path) -> None:
     stored = np.arange(-200, 1080, dtype=np.int16).reshape(HEIGHT, WIDTH)
-    path = save(
-        tmp_path / "a.dcm",
-        dicom(stored, RescaleSlope=2, RescaleIntercept=-100, WindowCenter=0, WindowWidth=9),
-    )
+    scale = {"RescaleSlope": 2, "RescaleIntercept": -100}
+    path = save(tmp_path / "a.dcm", dicom(stored, WindowCenter=0, WindowWidth=9, **scale))
     wanted = np.clip((2.0 * stored - 100 - 50) / 400, 0, 1)  # 250 centre, 400 wide: 50 to 450 HU
     np.testing.assert_allclose(read_grey(path, window=(250, 400)), wanted, atol=1e-6)
     with pytest.raises(DataError, match=r"got width 0, wanted more than 0"):
@@ -141,7 +137,8 @@ def test_window_of_the_user_in_hounsfield_units(tmp_path: Path) -> None:
 def test_lookup_tables_are_followed(tmp_path: Path) -> None:
     stored = bytes_of(1)("u1")
     table = item(LUTDescriptor=[256, 0, 16], LUTData=[257 * (255 - value) for value in range(256)])
-    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    table["LUTDescriptor"].VR = "US"
+    table["LUTData"].VR = "US"
     path = save(tmp_path / "a.dcm", dicom(stored, VOILUTSequence=[table]))
     np.testing.assert_allclose(read_grey(path), 1 - stored / 255, atol=1e-6)
 
@@ -164,14 +161,10 @@ def test_the_middle_frame_unless_another_is_named(tmp_path: Path) -> None:
 def test_what_enhanced_files_say_per_frame_is_followed(tmp_path: Path) -> None:
     run = np.stack([bytes_of(seed)("u1") for seed in range(3)])
     shared = item(PixelMeasuresSequence=[item(PixelSpacing=[0.25, 0.25])])
-    frames = [
-        item(
-            PixelValueTransformationSequence=[
-                item(RescaleSlope=slope, RescaleIntercept=-7, RescaleType="US")
-            ]
-        )
-        for slope in (1, 2, 4)
+    scales = [
+        item(RescaleSlope=slope, RescaleIntercept=-7, RescaleType="US") for slope in (1, 2, 4)
     ]
+    frames = [item(PixelValueTransformationSequence=[scale]) for scale in scales]
     groups = {
         "SharedFunctionalGroupsSequence": [shared],
         "PerFrameFunctionalGroupsSequence": frames,
@@ -190,6 +183,6 @@ def test_what_enhanced_files_say_per_frame_is_followed(tmp_path: Path) -> None:
         ({"ImagerPixelSpacing": [0.5, 0.4]}, "0.5 0.4"),
     ],
 )
-def test_spacing_and_patient(tmp_path: Path, elements: dict[str, Any], spacing: str) -> None:
+def test_spacing_and_patient(tmp_path: Path, elements: Plain, spacing: str) -> None:
     found = read_dicom(save(tmp_path / "a.dcm", dicom(bytes_of(0)("u1"), **elements)))
     assert (found.pixel_spacing_mm, found.patient) == (spacing, "P7")

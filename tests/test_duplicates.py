@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from data.duplicates import OUTSIDE, SIZE, describe, near_duplicates
+from data.descriptors import OUTSIDE, SIZE, describe
+from data.duplicates import near_duplicates
 from metrics.groups import join
 from phantoms.ct import phantom
 from tests.conftest import SHARED
@@ -65,7 +66,7 @@ KINDS: dict[str, Callable[[NDArray], NDArray]] = {
 
 
 def found(images: list[NDArray], kind: str) -> tuple[int, int]:
-    """How many changed images are tied to their originals, and how many pairs are of two originals."""
+    """How many changed images are tied to their originals; how many pairs are of two originals."""
     count = len(images)
     ties = pairs(images + [KINDS[kind](image) for image in images])
     return len({i for i, j in ties if j - i == count}), sum((j - i) % count != 0 for i, j in ties)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.models import embeddings_of, model_of
 from tests.test_vit import pictures, shaken, vit
-from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
-from vit.model import POSITIONS, VisionTransformer
+from vit.embeddings import PatchEmbedding, sine_positions
+from vit.model import POSITIONS
 
 
 def test_patches_are_numbered_row_by_row() -> None:
@@ -35,7 +36,7 @@ def test_tokens_are_cls_then_registers_then_patches(registers: int) -> None:
 
 
 def test_registers_have_no_position() -> None:
-    embeddings = Embeddings((24, 40), 8, 3, 32, num_registers=2)
+    embeddings = embeddings_of((24, 40), 8, 3, 32, num_registers=2)
     assert embeddings.registers.shape == (1, 2, 32)
     assert embeddings.position_embedding.shape == (1, 1 + 15, 32)
 
@@ -67,7 +68,16 @@ def test_an_image_of_another_size_than_the_model() -> None:
 def test_convolution_stem_gives_a_token_for_each_patch(
     patch_size: int, grid: tuple[int, int]
 ) -> None:
-    model = VisionTransformer((48, 24), patch_size, 3, 5, 16, 1, 4, stem="convolution")
+    model = model_of(
+        (48, 24),
+        patch_size=patch_size,
+        num_channels=3,
+        num_classes=5,
+        embedding_size=16,
+        num_hidden_layers=1,
+        num_heads=4,
+        stem="convolution",
+    )
     logits, patches, _ = model.with_patches(torch.rand(2, 3, 48, 24))
     assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
     assert model.grid == grid
@@ -82,7 +92,7 @@ def test_convolution_stem_gives_a_token_for_each_patch(
 
 def test_unknown_stem_is_refused() -> None:
     with pytest.raises(ValueError, match="stem: got 'conv', wanted patch or convolution"):
-        VisionTransformer(32, 8, stem="conv")
+        model_of(32, patch_size=8, stem="conv")
 
 
 def test_positions_begin_as_waves_that_tell_rows_from_columns() -> None:

@@ -14,9 +14,7 @@ from tests.test_evaluate import made
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """predictions.csv, other.csv and manifest.csv of 40 images, two of a group; lesions of two
-    kinds.
-    """
+    """predictions.csv, other.csv and manifest.csv of 40 images in groups, lesions of two kinds."""
     y, s = made(40)
     names = np.array(["normal", "sick"])
     columns = ["path", "truth", "probability_normal", "probability_sick", "predicted"]
@@ -32,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
             for i, (k, p) in enumerate(zip(y, scores, strict=True))
         ]
         write(tmp_path / file, [columns, *rows])
-    about = [
+    listed = [
         [
             f"val/{names[k]}/{i}.npy",
             names[k],
@@ -41,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
         ]
         for i, k in enumerate(y)
     ]
-    write(tmp_path / "manifest.csv", [["path", "label", "group", "lesion_type"], *about])
+    write(tmp_path / "manifest.csv", [["path", "label", "group", "lesion_type"], *listed])
     return tmp_path
 
 
@@ -50,7 +48,7 @@ def write(path: Path, rows: list[list[str]]) -> None:
         csv.writer(file).writerows(rows)
 
 
-def test_the_command_prints_every_figure_with_the_groups_of_the_manifest(
+def test_the_command_prints_every_estimate_with_the_groups_of_the_manifest(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(
@@ -68,9 +66,9 @@ def test_the_command_prints_every_figure_with_the_groups_of_the_manifest(
         "40 of 40 images, 14 sick; 7 groups of the manifest; positive from 0.3"
     )
     y, s = made(40)
-    figures = evaluate(y, s.round(6), np.arange(40) // 6, 0.3, 0.1)
-    assert [line[20:] for line in lines[1 : 1 + len(figures)]] == [
-        str(figure) for figure in figures.values()
+    estimates = evaluate(y, s.round(6), np.arange(40) // 6, 0.3, 0.1)
+    assert [line[20:] for line in lines[1 : 1 + len(estimates)]] == [
+        str(estimate) for estimate in estimates.values()
     ]
 
 
@@ -110,7 +108,7 @@ def test_predictions_of_three_classes_are_refused(folder: Path) -> None:
     columns = ["path", "truth", "probability_a", "probability_b", "probability_c", "predicted"]
     write(folder / "three.csv", [columns, ["x", "a", "0.2", "0.3", "0.5", "c"]])
     with pytest.raises(
-        ValueError,
+        SystemExit,
         match="probability_c, predicted; wanted path, truth, predicted, 2 of probability_",
     ):
         main(["--predictions", f"{folder}/three.csv"])
@@ -118,13 +116,13 @@ def test_predictions_of_three_classes_are_refused(folder: Path) -> None:
 
 def test_a_manifest_of_other_images_is_refused(folder: Path) -> None:
     write(folder / "else.csv", [["path", "group"], ["val/normal/else.npy", "g"]])
-    with pytest.raises(ValueError, match="no image of known truth that --manifest lists"):
+    with pytest.raises(SystemExit, match="no image of known truth that --manifest lists"):
         main(["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/else.csv"])
 
 
 def test_an_unknown_column_is_refused_with_those_there_are(folder: Path) -> None:
     with pytest.raises(
-        ValueError,
+        SystemExit,
         match="--column: got vessel, wanted a column of --manifest: path, label, group, les",
     ):
         main(
@@ -142,7 +140,7 @@ def test_an_unknown_column_is_refused_with_those_there_are(folder: Path) -> None
 def test_predictions_of_other_images_are_not_compared(folder: Path) -> None:
     text = (folder / "other.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / "other.csv").write_text("".join(text[:-1]), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"other\.csv: wanted images and classes of"):
+    with pytest.raises(SystemExit, match=r"other\.csv: wanted images and classes of"):
         main(["--predictions", f"{folder}/predictions.csv", "--versus", f"{folder}/other.csv"])
 
 
@@ -160,3 +158,9 @@ def test_the_command_has_figures_of_patients_with_their_rule(
     assert rule.startswith("20 patients, ")
     assert "the highest probability of its images" in rule
     assert [line.split()[0] for line in (area, *rates)] == ["auroc", "sensitivity", "specificity"]
+
+
+@pytest.mark.parametrize("prevalence", ["2", "-0.1"])
+def test_a_prevalence_that_is_no_share_is_one_line(folder: Path, prevalence: str) -> None:
+    with pytest.raises(SystemExit, match=r"\Aprevalence: got .*, wanted a share from 0 to 1\Z"):
+        main(["--predictions", f"{folder}/predictions.csv", f"--prevalence={prevalence}"])

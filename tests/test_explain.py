@@ -11,6 +11,7 @@ from captum.attr import LayerGradCam, Occlusion
 from torch import Tensor, nn
 
 from tests.test_hooks import GRID, HEADS, PATCH, blocks_of, hooks_on, pictures, vit
+from vit.checkpoint_gate import Plain
 from vit.explain import METHODS, explain, explain_at_once, log_odds
 from vit.hooks import attention_maps
 from vit.model import VisionTransformer
@@ -312,7 +313,7 @@ def test_log_odds_are_the_difference_of_two_logits() -> None:
         ({"method": "occlusion", "layer": 0}, "layer: got 0, but occlusion has none to choose"),
     ],
 )
-def test_what_is_not_there_is_said(asked: dict[str, Any], message: str) -> None:
+def test_what_is_not_there_is_said(asked: Plain, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         explain(vit(), pictures(), **asked)
 

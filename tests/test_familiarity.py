@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from data.inputs import find, gather
-from tests.conftest import contents
+from tests.conftest import CONFIGURATION, contents
+from tests.models import model_of
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
+from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
-from vit.predictor import judge
+from vit.predictor import Predictor
 
 
 def model(**changes: Any) -> VisionTransformer:
@@ -30,7 +31,7 @@ def model(**changes: Any) -> VisionTransformer:
         "num_heads": 2,
         "num_hidden_layers": 2,
     }
-    return VisionTransformer(**(sizes | changes)).eval()
+    return model_of(**(sizes | changes)).eval()
 
 
 def smooth(count: int, seed: int, channels: int = 1) -> Tensor:
@@ -105,7 +106,7 @@ def test_training_batches_of_any_size_give_the_same(fitted: familiarity.Familiar
         {"stem": "convolution"},
     ],
 )
-def test_every_kind_of_model_has_a_distance(changes: dict[str, Any]) -> None:
+def test_every_kind_of_model_has_a_distance(changes: Plain) -> None:
     channels = changes.get("num_channels", 1)
     near = familiarity.fit(model(**changes), [smooth(20, 1, channels)], [smooth(2, 3, channels)])
     distances = near(model(**changes), smooth(5, 4, channels))
@@ -124,21 +125,22 @@ def test_what_is_stored_is_small_at_the_published_size() -> None:
     assert file.tell() < 500_000
 
 
-def stored(path: Path, states: Any, **more: Any) -> tuple[list[VisionTransformer], dict[str, Any]]:
+def stored(path: Path, states: Any, **more: Any) -> checkpoint.Checkpoint:
     checkpoint.save(contents(familiarity=states, **more), path / "a.ckpt")
     return checkpoint.load(path / "a.ckpt")
 
 
 def test_a_checkpoint_gives_it_back(tmp_path: Path) -> None:
-    source = checkpoint.build_model(contents()["config"])
+    source = VisionTransformer(CONFIGURATION)
     near = familiarity.fit(source, [smooth(9, 1)], [smooth(5, 2)])
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     checkpoint.save(
         contents(state_dict=state, familiarity=[near.state_dict()]), tmp_path / "a.ckpt"
     )
-    (loaded,), about = checkpoint.load(tmp_path / "a.ckpt")
+    loaded = checkpoint.load(tmp_path / "a.ckpt")
     images = smooth(4, 3)
-    assert torch.equal(about["familiarity"][0](loaded, images), near(source.eval(), images))
+    distances = loaded.familiarity[0](loaded.models[0], images)
+    assert torch.equal(distances, near(source.eval(), images))
 
 
 def test_a_state_does_not_say_how_it_is_taken() -> None:
@@ -152,27 +154,20 @@ def test_a_state_does_not_say_how_it_is_taken() -> None:
 
 
 def test_distances_of_an_ensemble_are_averaged(tmp_path: Path, folder: Path) -> None:
-    source = checkpoint.build_model(contents()["config"]).eval()
+    source = VisionTransformer(CONFIGURATION).eval()
     near = [familiarity.fit(source, [smooth(9, i)], [smooth(5, 7)]).state_dict() for i in (1, 2)]
     said = []
     for members in (near[:1], near[1:], near):
         more = {"members": [contents()["state_dict"]]} if len(members) == 2 else {}
-        models, about = stored(tmp_path, members, **more)
-        inputs = gather(find(str(folder / "val")), about["class_names"])
-        said.append(
-            np.array(
-                [each.unlike for each in judge(inputs, models, about, torch.device("cpu"), 3)],
-                float,
-            )
-        )
+        predictor = Predictor(stored(tmp_path, members, **more), batch_size=3)
+        predictions = predictor.predict(folder / "val")
+        said.append(np.array([each.distance for each in predictions], float))
     assert said[2] == pytest.approx((said[0] + said[1]) / 2, rel=1e-4)
     assert said[0] != pytest.approx(said[1], rel=1e-2)
 
 
-def state(**changes: Any) -> dict[str, Any]:
-    return (
-        familiarity.Familiarity(checkpoint.build_model(contents()["config"])).state_dict() | changes
-    )
+def state(**changes: Any) -> Plain:
+    return familiarity.Familiarity(VisionTransformer(CONFIGURATION)).state_dict() | changes
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from errors import ending_in_one_line
 from files import (
     UNFINISHED,
     FolderInUse,
@@ -23,9 +24,9 @@ from files import (
     written_whole,
 )
 from tests.test_train import PROJECT
-from training.resume import ending_in_one_line
 from vit import checkpoint
 
+DISK = "what was kept before is whole"
 LARGEST = 100_000  # bytes of a file while the disk is "full"
 
 
@@ -54,7 +55,7 @@ def test_a_full_disk_is_one_line_and_the_last_good_checkpoint_stays(
 ) -> None:
     before = ckpt.read_bytes()
     words = rf"\A{ckpt}: File too large; what was kept before is whole"
-    with pytest.raises(SystemExit, match=words), ending_in_one_line(8):
+    with pytest.raises(SystemExit, match=words), ending_in_one_line(disk=DISK):
         checkpoint.save({"state_dict": {"a": torch.zeros(LARGEST)}}, ckpt)
     assert ckpt.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["ViT.ckpt"]
@@ -62,19 +63,25 @@ def test_a_full_disk_is_one_line_and_the_last_good_checkpoint_stays(
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(SystemExit, match=r"out: File exists; what was kept"), ending_in_one_line(8):
+    with (
+        pytest.raises(SystemExit, match=r"out: File exists; what was kept"),
+        ending_in_one_line(disk=DISK),
+    ):
         checkpoint.save({}, tmp_path / "out" / "ViT.ckpt")
 
 
 def test_an_error_of_the_program_stays_one(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"a bug"), ending_in_one_line(8):
+    with pytest.raises(RuntimeError, match=r"a bug"), ending_in_one_line(disk=DISK):
         raise RuntimeError("a bug")
-    with pytest.raises(OSError, match=r"power cut"), ending_in_one_line(8):
+    with pytest.raises(OSError, match=r"power cut"), ending_in_one_line(disk=DISK):
         raise OSError("power cut")
 
 
 def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) -> None:
-    hold = "from pathlib import Path; import files, sys, time\nwith files.held(Path(sys.argv[1])): print(1, flush=True)"
+    hold = (
+        "from pathlib import Path; import files, sys, time\n"
+        "with files.held(Path(sys.argv[1])): print(1, flush=True)"
+    )
     other = subprocess.Popen(
         [sys.executable, "-c", f"{hold}; time.sleep(60)", str(tmp_path)],
         cwd=PROJECT,
@@ -90,7 +97,7 @@ def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) ->
     other.kill()
     other.communicate()
     with held(tmp_path):
-        assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} on ")
+        assert (tmp_path / "lock_holder").read_text().startswith(f"process {os.getpid()} on ")
 
 
 def test_only_what_dead_writers_left_is_removed(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import CONFIG
-from benchmarks.fuzz import YAML, fuzz
+from benchmarks.fuzz import fuzz
+from benchmarks.odd_files import BILLIONS, PROJECT, YAML
 from data.tables import write_table
 from report.plots import curves
 from tests.conftest import contents
@@ -52,7 +53,7 @@ def test_a_configuration_that_never_ends_is_not_read_to_its_end() -> None:
 
 
 def test_aliases_that_mean_billions_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "c.yml").write_text(YAML[0])
+    (tmp_path / "c.yml").write_text(BILLIONS)
     with pytest.raises(CONFIG.ConfigError, match="no aliases"):
         CONFIG.load(tmp_path / "c.yml")
 
@@ -60,9 +61,8 @@ def test_aliases_that_mean_billions_are_refused(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, folder: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True
-    ).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     writers: dict[str, Callable[[Path, int], object]] = {
         "ViT.ckpt": lambda path, size: checkpoint.save(contents(run="x" * size), path),
@@ -82,21 +82,13 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, folder: Path) -> 
             assert sorted(path.name for path in disk.iterdir()) == sorted([name, "rest"])
             for path in disk.iterdir():
                 path.unlink()
-        command = [
-            sys.executable,
-            "-m",
-            "data.prepare",
-            "--Path",
-            folder.parent / "raw",
-            "--OUTPUT",
-            disk / "out",
-        ]
-        run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+        places = ["--Path", folder.parent / "raw", "--OUTPUT", disk / "out"]
+        command = [sys.executable, "-m", "data.prepare", *places]
+        run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
         assert run.returncode == 1
         assert "Traceback" not in run.stderr
-        assert any(
-            words in run.stderr.splitlines()[-1] for words in ("No space left", "is the disk full?")
-        )
+        last = run.stderr.splitlines()[-1]
+        assert "No space left" in last or "is the disk full?" in last
         assert not (disk / "out").exists()
     finally:
         subprocess.run(["umount", disk], check=True)

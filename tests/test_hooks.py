@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.models import model_of
+from vit.checkpoint_gate import Plain
 from vit.encoder import EncoderBlock
 from vit.explain import explain
 from vit.hooks import OUTLIER, attention_maps, token_outliers
@@ -22,7 +24,7 @@ SIZE = (GRID[0] * PATCH, GRID[1] * PATCH)
 def vit(**changes: Any) -> VisionTransformer:
     """A small model with sharp attention."""
     torch.manual_seed(11)
-    sizes: dict[str, Any] = {
+    sizes: Plain = {
         "image_size": SIZE,
         "patch_size": PATCH,
         "num_channels": 3,
@@ -34,7 +36,7 @@ def vit(**changes: Any) -> VisionTransformer:
         "initializer_range": 0.2,
         "eps": 1e-6,
     }
-    return VisionTransformer(**{**sizes, **changes}).eval()
+    return model_of(**{**sizes, **changes}).eval()
 
 
 def pictures(batch: int = 2) -> Tensor:

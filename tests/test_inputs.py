@@ -1,6 +1,7 @@
 """The images that predict.py is given: which are found, and what is known of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.inputs import Input, find, gather
+from data.preprocessing import Preprocessing
 from data.readers import read_grey
 from tests.image_files import HEIGHT, WIDTH, dicom, save
 
@@ -42,7 +44,7 @@ def test_truth_is_known_from_another_word_for_the_class(
     assert [item.truth for item in gather([path], names)] == [truth]
 
 
-HOW = {"image_size": 20, "border": 0.25, "stretch": False}
+PREPROCESSING = Preprocessing(20, mean=None, std=None, border=0.25)
 
 
 def test_a_raw_image_is_cut_as_the_training_images_were_and_a_prepared_one_is_not_cut_again(
@@ -55,20 +57,19 @@ def test_a_raw_image_is_cut_as_the_training_images_were_and_a_prepared_one_is_no
     raw, prepared = (
         Input(tmp_path / name, name, boxes="10,10,20,20") for name in ("raw.png", "prepared.npy")
     )
-    assert raw.image(HOW).min() == 1
-    assert prepared.image(HOW)[:5].max() == 0
-    lesions = [np.argwhere(item.lesion(HOW))[[0, -1]].tolist() for item in (raw, prepared)]
-    assert lesions == [[[0, 0], [9, 9]], [[10, 10], [19, 19]]]
+    assert raw.image(PREPROCESSING).min() == 1
+    assert prepared.image(PREPROCESSING)[:5].max() == 0
+    for each, corners in ((raw, [[0, 0], [9, 9]]), (prepared, [[10, 10], [19, 19]])):
+        assert np.argwhere(each.lesion(PREPROCESSING))[[0, -1]].tolist() == corners
 
 
 def test_a_dicom_image_is_read_in_the_window_and_frame_of_the_training_images(
     tmp_path: Path,
 ) -> None:
-    run = np.stack(
-        [np.arange(value, value + HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) for value in (0, 500, 900)]
-    )
+    ramp = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
+    run = np.stack([ramp, ramp + 500, ramp + 900])
     item = Input(save(tmp_path / "a.dcm", dicom(run.astype(np.uint16))), "a")
-    grey = item.placed({**HOW, "window": (700, 1000), "frame": 2})[0]
+    grey = item.grey(replace(PREPROCESSING, window=(700, 1000), frame=2))
     np.testing.assert_allclose(grey, read_grey(item.path, (700, 1000), 2))
     assert not np.allclose(grey, read_grey(item.path, (700, 1000)))
     assert not np.allclose(grey, read_grey(item.path, frame=2))
@@ -79,14 +80,11 @@ def test_a_known_mask_counts_more_than_boxes(tmp_path: Path) -> None:
     mask[30:, 30:] = 255
     cv2.imwrite(str(tmp_path / "m.png"), mask)
     np.save(tmp_path / "a.npy", mask)
-    how = {**HOW, "image_size": 40}
-    with_mask = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "m.png").lesion(
-        how
-    )
+    preprocessing = replace(PREPROCESSING, image_size=40)
+    item = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "m.png")
+    with_mask = item.lesion(preprocessing)
     assert with_mask is not None
     assert np.array_equal(with_mask > 0, mask > 0)
-    without = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "gone.png").lesion(
-        how
-    )
+    without = replace(item, mask=tmp_path / "gone.png").lesion(preprocessing)
     assert without is not None
     assert int((without > 0).sum()) == 400

@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import CONFIG
 from report import plots
+from tests.models import model_of
 from training.lightning_module import Classifier
+from vit.checkpoint_gate import Plain
 from vit.embeddings import contrast
 from vit.explain import explain
 from vit.model import VisionTransformer
@@ -19,13 +22,13 @@ from vit.model import VisionTransformer
 def vit(**changes: Any) -> VisionTransformer:
     """24 x 40 px in 3 x 5 patches of 8 px."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {
+    sizes: Plain = {
         "num_classes": 5,
         "embedding_size": 32,
         "num_hidden_layers": 3,
         "num_heads": 4,
     }
-    return VisionTransformer((24, 40), 8, 1, **{**sizes, **changes}).eval()
+    return model_of((24, 40), patch_size=8, num_channels=1, **{**sizes, **changes}).eval()
 
 
 def pictures(lively: list[list[int]]) -> Tensor:
@@ -130,7 +133,7 @@ def test_patches_are_dropped_at_random_in_training_alone() -> None:
 def test_targets_of_patches_follow_those_that_are_kept() -> None:
     model = vit(kept_tokens=0.2, num_classes=2)
     images = pictures([[3, 8, 9], [14, 0, 2]])
-    module = Classifier(model, 1e-3, 0.0, 0.0, 0.0, None, {}, nn.Linear(32, 2), 1.0, 0)
+    module = Classifier(model, CONFIG.TrainingConfig(), None, {}, nn.Linear(32, 2))
     targets = torch.zeros(2, 15, 2)
     targets[0, 8], targets[0, 4], targets[1, 14] = 1, 1, 1  # 4 is left out
     labels = torch.tensor([1, 0])

@@ -1,6 +1,4 @@
-"""python -m report.learning_curve: shares within shares, the same validation, one sentence in the
-end.
-"""
+"""python -m report.learning_curve: shares within shares, the same validation, one sentence."""
 
 import csv
 import re
@@ -12,15 +10,15 @@ import numpy as np
 import pytest
 
 import CONFIG
-import train
 from data.prepare import prepare
-from data.processed import Processed, Sample
+from data.processed import Processed, Sample, load
 from data.readers import DataError
-from metrics.intervals import Estimate
 from report import learning_curve
-from report.learning_curve import Point, part, verdict
-from tests.conftest import CONFIGURATION
-from training.data_module import CoronaryData
+from report.curve import Curve, Point, draw, verdict
+from report.shares import part
+from tests.conftest import CONFIGURATION, contents
+from training.run import Run
+from training.validation import Validation
 from vit import checkpoint
 
 NAMES = ["normal", "abnormal"]
@@ -154,15 +152,13 @@ def test_every_training_takes_all_its_steps_and_is_judged_by_its_last_weights(
 ) -> None:
     """The best ones would have been chosen on the images that judge them."""
     asked = list[tuple[int, int, str]]()
-    fit = train.fit
+    finish = Run.finish
 
-    def look(
-        config: CONFIG.Config, arguments: object, data: CoronaryData, run: Path, weights: str
-    ) -> None:
-        asked.append((config.patience, len(data.train), weights))
-        fit(config, arguments, data, run, weights)  # type: ignore[arg-type]
+    def look(run: Run) -> None:
+        asked.append((run.config.patience, len(run.data.train), run.final))
+        finish(run)
 
-    monkeypatch.setattr(train, "fit", look)
+    monkeypatch.setattr(Run, "finish", look)
     settings = CONFIG.load(Path(with_data[1]), {"patience": 1})
     CONFIG.write(settings, Path(with_data[1]))
     learning_curve.main([*with_data, "--shares", "0.3", "1"])
@@ -172,20 +168,21 @@ def test_every_training_takes_all_its_steps_and_is_judged_by_its_last_weights(
 def test_it_goes_on_where_it_was_stopped(
     with_data: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = train.fit
+    finish = Run.finish
     done = list[Path]()
 
-    def cut(*arguments: object) -> None:
+    def cut(run: Run) -> None:
         if len(done) == 1:
             raise KeyboardInterrupt
-        fit(*arguments)  # type: ignore[arg-type]
-        done.append(Path(str(arguments[3])))
+        finish(run)
+        done.append(run.folder)
 
-    monkeypatch.setattr(train, "fit", cut)
-    with pytest.raises(SystemExit):
+    monkeypatch.setattr(Run, "finish", cut)
+    with pytest.raises(SystemExit) as stopped:
         learning_curve.main([*with_data, "--shares", "0.5", "1"])
+    assert stopped.value.code == 130
     first = (done[0] / "last.ckpt").stat().st_mtime_ns
-    monkeypatch.setattr(train, "fit", fit)
+    monkeypatch.setattr(Run, "finish", finish)
     learning_curve.main([*with_data, "--shares", "0.5", "1"])
     assert (done[0] / "last.ckpt").stat().st_mtime_ns == first
     assert [row["share"] for row in table(with_data)] == ["0.5", "1.0"]
@@ -213,8 +210,6 @@ def test_phantoms_have_no_curve(command: list[str]) -> None:
 def test_weights_that_learned_from_the_training_images_are_refused(
     with_data: list[str], tmp_path: Path
 ) -> None:
-    from data.processed import load
-    from tests.conftest import contents
 
     known = [sample.sha256 for sample in load(tmp_path / "processed").of("train")][:3]
     checkpoint.save(contents(training_images_sha256=known), tmp_path / "ViT.ckpt")
@@ -224,20 +219,22 @@ def test_weights_that_learned_from_the_training_images_are_refused(
         learning_curve.main([*with_data, "--init", f"{tmp_path}/ViT.ckpt"])
 
 
-def points(folder: Path, *spreads: float) -> list[list[Point]]:
+def points(*spreads: float, group: str = "g{}") -> Curve:
     """Two trainings, judged on 80 images; the larger the spread, the worse."""
     rng = np.random.default_rng(0)
-    y = np.arange(80) % 2
+    truths = np.arange(80) % 2
+    curve = []
     for number, spread in enumerate(spreads):
-        score = 1 / (1 + np.exp(-(y * 2 - 1 + spread * rng.normal(size=80))))
-        lines = [f"{i},{NAMES[k]},{p},g{i}" for i, (k, p) in enumerate(zip(y, score, strict=True))]
-        (folder / f"{number}").mkdir()
-        text = "\n".join(["path,truth,probability_abnormal,group", *lines])
-        (folder / f"{number}" / "validation.csv").write_text(text, encoding="utf-8")
-    area = Estimate(0.5, 0.4, 0.6)
-    return [
-        [Point(0.5, 0, 100 * (i + 1), 50, 2, 1, folder / f"{i}", area)] for i in range(len(spreads))
-    ]
+        score = 1 / (1 + np.exp(-(truths * 2 - 1 + spread * rng.normal(size=80))))
+        validation = Validation(
+            NAMES,
+            [f"{i}" for i in range(80)],
+            [NAMES[k] for k in truths],
+            [group.format(i) for i in range(80)],
+            np.stack([1 - score, score], axis=1),
+        )
+        curve.append([Point(0.5, 0, 100 * (number + 1), 50, 2, 1, Path(), validation)])
+    return curve
 
 
 @pytest.mark.parametrize(
@@ -249,9 +246,9 @@ def points(folder: Path, *spreads: float) -> list[list[Point]]:
     ],
 )
 def test_the_sentence_follows_the_paired_comparison(
-    tmp_path: Path, spreads: tuple[float, float], words: str
+    spreads: tuple[float, float], words: str
 ) -> None:
-    said = verdict(points(tmp_path, *spreads), "abnormal")
+    said = verdict(points(*spreads))
     assert said.startswith("From 100 to 200 images the AUROC changed by ")
     assert re.search(words, said)
 
@@ -260,13 +257,14 @@ def test_the_sentence_follows_the_paired_comparison(
     ("group", "unknown"), [("g", True), ("", False)], ids=["one group", "no groups"]
 )
 def test_the_sentence_rests_on_groups_and_on_images_where_there_are_none(
-    tmp_path: Path, group: str, unknown: bool
+    group: str, unknown: bool
 ) -> None:
-    curve = points(tmp_path, 1, 2)
-    for table in tmp_path.glob("*/validation.csv"):
-        table.write_text(
-            re.sub(r",g\d+", f",{group}", table.read_text(encoding="utf-8")), encoding="utf-8"
-        )
-    assert (
-        "unknown, for validation has fewer than two groups" in verdict(curve, "abnormal")
-    ) == unknown
+    said = verdict(points(1, 2, group=group))
+    assert ("unknown, for validation has fewer than two groups" in said) == unknown
+
+
+def test_a_curve_without_intervals_is_drawn_too(tmp_path: Path) -> None:
+    curve = points(1, 2, group="g")
+    assert np.isnan(curve[0][0].auroc.low)
+    draw(curve, verdict(curve), tmp_path / "curve.png")
+    assert matplotlib.image.imread(tmp_path / "curve.png").std() > 0.05

@@ -1,4 +1,4 @@
-"""From images to vessels and patients, and figures of subgroups."""
+"""From images to vessels and patients, and estimates of subgroups."""
 
 from pathlib import Path
 
@@ -122,17 +122,17 @@ def test_images_of_unknown_truth_are_left_out() -> None:
 
 
 def test_groups_of_one_patient_are_drawn_together() -> None:
-    """The manifest may tie by vessel; images of one patient are no independent draws all the same."""
+    """The manifest may tie by vessel; images of one patient are no independent draws even so."""
     rows = made(12, group=[f"g{i}" for i in range(12)], patient=list("aabbccddeeff"))
     image, patient = levels(rows, "sick")
     assert image.groups.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert len(set(patient.groups)) == 6
     own = evaluate(patient.labels, patient.scores, patient.groups, 0.5)
-    assert patient.figures(0.5) == pytest.approx(own, nan_ok=True)
+    assert patient.estimates(0.5) == pytest.approx(own, nan_ok=True)
 
 
-def test_a_level_of_one_class_has_no_figures() -> None:
-    assert levels(VESSELS[:4], "sick")[2].figures(0.5) == {}
+def test_a_level_of_one_class_has_no_estimates() -> None:
+    assert levels(VESSELS[:4], "sick")[2].estimates(0.5) == {}
 
 
 def test_of_three_classes_one_is_followed_against_the_others() -> None:

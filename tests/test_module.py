@@ -17,9 +17,11 @@ from tests.test_train import command
 from training.lightning_module import PRESENT, Classifier, classification_metrics
 from vit import checkpoint
 
+RECIPE = CONFIG.TrainingConfig(lr=1e-3, weight_decay=0.0, warmup_share=0.1)
+
 
 def classifier(class_weights: list[float] | None) -> Classifier:
-    return Classifier(nn.Identity(), 1e-3, 0.0, 0.1, 0.0, class_weights, {}, None, 1.0, 0)
+    return Classifier(nn.Identity(), RECIPE, class_weights, {}, None)
 
 
 def test_class_weights_scale_each_image_and_the_sum_is_divided_by_the_images() -> None:
@@ -33,7 +35,7 @@ def test_validation_has_the_precision_of_prediction_whatever_that_of_training() 
     torch.manual_seed(0)
     net = nn.Linear(64, 2)
     images = torch.randn(50, 64)
-    module = Classifier(net, 1e-3, 0.0, 0.1, 0.0, None, {}, None, 1.0, 0)
+    module = Classifier(net, RECIPE, None, {}, None)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         module.validation_step(
             (images, torch.zeros(50, dtype=torch.long), torch.arange(50), torch.empty(0)), 0
@@ -75,10 +77,10 @@ def test_masks_train_a_head_that_prediction_does_not_need(
     CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
     for output, weight in (("with", "1.0"), ("without", "0.0")):
         train.main(command(tmp_path / "boxes", output, "--epochs", "2", "--lesion_loss", weight))
-    (models, _), (plain, _) = (
-        checkpoint.load(tmp_path / name / "ViT.ckpt") for name in ("with", "without")
-    )
-    one, other = (dict(model.named_parameters()) for model in (models[0], plain[0]))
+    models = [
+        checkpoint.load(tmp_path / name / "ViT.ckpt").models[0] for name in ("with", "without")
+    ]
+    one, other = (dict(model.named_parameters()) for model in models)
     assert set(one) == set(other)
     assert not torch.equal(one["head.0.weight"], other["head.0.weight"])
     (table_with,) = (tmp_path / "with").glob("runs/*/metrics.csv")

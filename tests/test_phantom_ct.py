@@ -101,9 +101,9 @@ def test_a_lesion_lies_on_the_vessel(
     """The same patients with nothing but their vessel painted: each lesion pixel is on it or within
     its wall.
     """
-    for painter in ("_paint_surroundings", "_paint_veins", "_paint_side_branches", "_scan"):
+    for painter in ("paint_surroundings", "paint_veins", "paint_side_branches", "_scan"):
         monkeypatch.setattr(f"phantoms.ct.{painter}", lambda cut, *_: cut.hu.copy())
-    monkeypatch.setattr("phantoms.ct._paint_great_vessels", lambda cut, _: np.ones_like(cut.s))
+    monkeypatch.setattr("phantoms.ct.paint_great_vessels", lambda cut, _: np.ones_like(cut.s))
     for index in range(0, 60, 3):
         bare = phantom(3, index, SIZE, views=3)
         vessel = (bare.image > 0).astype(np.uint8)

@@ -11,6 +11,7 @@ import CONFIG
 import train
 from data.dataset import CoronaryDataset
 from data.prepare import prepare
+from data.preprocessing import Preprocessing
 from phantoms import stream
 from tests.test_train import SMALL
 from vit import checkpoint
@@ -38,7 +39,7 @@ def test_masks_go_with_the_label_and_become_targets() -> None:
     made = stream.make(config())
     for sample in made.samples:
         assert made.lesion(sample).any() == (sample.label == "abnormal")
-    dataset = CoronaryDataset(made, "train", 32, 0.5, 0.3, patch_size=8)
+    dataset = CoronaryDataset(made, "train", Preprocessing(32, 0.5, 0.3), patch_size=8)
     for i in range(20):
         targets = dataset[(0, i)][3]
         assert targets.shape == (16, 2)
@@ -80,8 +81,9 @@ def test_training_goes_on_from_what_phantoms_taught(
     made = ["--phantoms", "xray", "--phantom_count", "100", "--OUTPUT", str(tmp_path / "first")]
     train.main([*common, *made])
     weights = tmp_path / "first" / "ViT.ckpt"
-    (before,), about = checkpoint.load(weights)
-    assert about["class_names"] == ["normal", "abnormal"]
+    first = checkpoint.load(weights)
+    (before,) = first.models
+    assert first.class_names == ["normal", "abnormal"]
     prepare(
         pictures(height=32, width=32), tmp_path / "real", CONFIG.Config(image_size=32, patch_size=8)
     )
@@ -95,12 +97,13 @@ def test_training_goes_on_from_what_phantoms_taught(
         str(tmp_path / "second"),
     ]
     train.main([*still, "--init", str(weights)])
-    (after,), about = checkpoint.load(tmp_path / "second" / "ViT.ckpt")
+    second = checkpoint.load(tmp_path / "second" / "ViT.ckpt")
+    (after,) = second.models
     for name, value in before.state_dict().items():
         assert np.allclose(value, after.state_dict()[name], atol=1e-6), name
     train.main(still)  # without --init it is another run, from weights of its own
     assert len(list((tmp_path / "second" / "runs").iterdir())) == 2
-    assert about["init"]["run"] == checkpoint.load(weights)[1]["run"]
+    assert second.provenance.init["run"] == first.provenance.run
     (table, _) = sorted((tmp_path / "second" / "runs").glob("*/metrics.csv"))
     assert len(list(csv.DictReader(table.open()))) == 1
 

@@ -11,6 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from phantoms.projection import cast
 from phantoms.vessels import Vessel
 from phantoms.xray import XrayPhantom, _render, phantom, write
 
@@ -117,17 +118,17 @@ def straight(heading: float, start: float = -15.0, parent: float = 0.0) -> Vesse
     )
 
 
-def cast(*vessels: Vessel) -> np.ndarray:
+def shadow(*vessels: Vessel) -> np.ndarray:
     total = np.zeros((200, 200), np.float32)
     sick = np.zeros((200, 200), np.uint8)
     for vessel in vessels:
-        vessels.cast(vessel, total, sick, 10.0)
+        cast(vessel, total, sick, 10.0)
     return total
 
 
 def test_attenuation_is_the_path_through_a_cylinder_and_adds_at_a_crossing() -> None:
-    alone = cast(straight(0.0))
-    crossed = cast(straight(0.0), straight(np.pi / 2))
+    alone = shadow(straight(0.0))
+    crossed = shadow(straight(0.0), straight(np.pi / 2))
     across = (np.arange(200) + 0.5) / 10 - 10  # mm
     chord = 2 * np.sqrt(np.maximum(2.0**2 - across**2, 0))
     assert np.allclose(alone[:, 30], 0.1 * chord, atol=0.01)
@@ -136,7 +137,7 @@ def test_attenuation_is_the_path_through_a_cylinder_and_adds_at_a_crossing() -> 
 
 
 def test_a_branch_does_not_add_to_its_parent() -> None:
-    joined = cast(straight(0.0), straight(np.pi / 2, 0.0, 2.0))
+    joined = shadow(straight(0.0), straight(np.pi / 2, 0.0, 2.0))
     assert joined[98:102, 98:102].max() < 0.41
 
 

@@ -1,6 +1,4 @@
-"""report.pictures: seven pictures of a checkpoint, whatever its stem, registers and left-out
-patches.
-"""
+"""report.pictures: seven pictures of a model, whatever its stem, registers and kept patches."""
 
 from dataclasses import asdict
 from itertools import pairwise
@@ -15,15 +13,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import CONFIG
-from report import overlay, pictures, structure
+from report import diagram, overlay, panels, pictures, structure
+from report.subject import Subject, subject_of
+from tests.models import model_of
 from vit import checkpoint
+from vit.checkpoint_gate import Plain
 from vit.hooks import attention_maps
 from vit.model import VisionTransformer
 
 NAMES = {
     f"{name}.png" for name in ("patches", "filters", "positions", "heads", "methods", "model")
 } | {"attention.gif"}
-ODD: dict[str, Any] = {"kept_tokens": 0.5, "num_registers": 2, "stem": "convolution"}
+ODD: Plain = {"kept_tokens": 0.5, "num_registers": 2, "stem": "convolution"}
 
 
 def write(path: Path, members: int = 0, **changes: Any) -> Path:
@@ -35,25 +36,22 @@ def write(path: Path, members: int = 0, **changes: Any) -> Path:
         "num_heads": 3,
         "num_hidden_layers": 2,
     }
-    config = asdict(CONFIG.Config(**{**sizes, **changes}))
+    config = CONFIG.Config(**{**sizes, **changes})
     torch.manual_seed(0)
     states = [
-        {
-            f"model.{key}": value
-            for key, value in checkpoint.build_model(config).state_dict().items()
-        }
+        {f"model.{key}": value for key, value in VisionTransformer(config).state_dict().items()}
         for _ in range(1 + members)
     ]
-    how = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
+    preprocessing = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
     held = {
         "format_version": 1,
         "state_dict": states[0],
         "members": states[1:],
-        "config": config,
+        "config": asdict(config),
         "threshold": 0.5,
         "temperature": 1.0,
         "class_names": ["normal", "abnormal"],
-        "preprocessing": how,
+        "preprocessing": preprocessing,
     }
     checkpoint.save(held, path)
     return path
@@ -61,9 +59,7 @@ def write(path: Path, members: int = 0, **changes: Any) -> Path:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """One of two pictures in a folder whose manifest knows a lesion in columns 8 to 15, rows 16 to
-    27.
-    """
+    """One of two pictures, whose manifest knows a lesion in columns 8 to 15, rows 16 to 27."""
     for name in ("a", "b"):
         noise = np.random.default_rng(ord(name)).integers(0, 256, (32, 32), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / f"{name}.png"), noise)
@@ -73,18 +69,18 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "a.png"
 
 
-def subject(lesion: NDArray[Any] | None = None, **changes: Any) -> overlay.Subject:
+def subject(lesion: NDArray[Any] | None = None, **changes: Any) -> Subject:
     """24 x 40 px in 3 x 5 patches, 3 blocks of 4 heads."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {
+    sizes: Plain = {
         "embedding_size": 32,
         "num_hidden_layers": 3,
         "num_heads": 4,
         "initializer_range": 0.3,
     }
-    model = VisionTransformer((24, 40), 8, **{**sizes, **changes}).eval()
+    model = model_of((24, 40), patch_size=8, **{**sizes, **changes}).eval()
     image = torch.rand(24, 40)
-    return overlay.Subject(model, image[None, None], image.numpy(), lesion, "a.png", "abnormal")
+    return Subject(model, image[None, None], image.numpy(), lesion, "a.png", "abnormal")
 
 
 def test_all_pictures_are_there_and_none_is_blank(tmp_path: Path, image: Path) -> None:
@@ -104,7 +100,7 @@ def test_all_pictures_are_there_and_none_is_blank(tmp_path: Path, image: Path) -
 
 def test_head_maps_are_the_attention_of_cls() -> None:
     shown = subject(kept_tokens=0.4, num_registers=2)
-    maps = pictures.head_maps(shown)
+    maps = panels.head_maps(shown)
     assert maps.shape == (3, 4, 3, 5)
     with torch.no_grad(), attention_maps(shown.model) as probabilities:
         shown.model(shown.batch)
@@ -125,10 +121,10 @@ def test_a_panel_for_each_block_and_head(monkeypatch: pytest.MonkeyPatch) -> Non
         drawn.append(tiles)
         return structure.mosaic(tiles, gap, fill)
 
-    monkeypatch.setattr(pictures, "mosaic", mosaic)
+    monkeypatch.setattr(panels, "mosaic", mosaic)
     maps = np.full((3, 4, 3, 5), 1.0)
     maps[2, 1, 0, 4] = 9
-    figure = pictures.heads(shown, maps)
+    figure = panels.heads(shown, maps)
     (tiles,) = drawn
     assert tiles.shape[:2] == (3, 1 + 4)
     assert tiles.shape[2] * 5 == tiles.shape[3] * 3
@@ -159,15 +155,13 @@ def test_frames_are_those_of_the_last_blocks_where_there_are_many(
     maps = np.random.default_rng(0).random((3, 4, 3, 5))
     drawn = []
 
-    def tile(
-        shown: overlay.Subject, map_: NDArray[Any] | None = None, top: float = 1.0
-    ) -> NDArray[Any]:
+    def tile(shown: Subject, map_: NDArray[Any] | None = None, top: float = 1.0) -> NDArray[Any]:
         drawn.append(map_)
         return overlay.tile(shown, map_, top)
 
-    monkeypatch.setattr(pictures, "tile", tile)
-    monkeypatch.setattr(pictures, "FRAMES", 9)
-    frames = [np.asarray(frame).astype(int) for frame in pictures.frames(subject(), maps)]
+    monkeypatch.setattr(panels, "tile", tile)
+    monkeypatch.setattr(panels, "FRAMES", 9)
+    frames = [np.asarray(frame).astype(int) for frame in panels.frames(subject(), maps)]
     assert len(frames) == 2 * 4
     assert np.array_equal([map_ for map_ in drawn if map_ is not None], maps[1:].reshape(8, 3, 5))
     left = frames[0].shape[1] // 3
@@ -199,7 +193,7 @@ def test_patches_are_cut_in_their_order_and_what_is_left_out_is_striped() -> Non
     for share, count in ((1.0, 15), (0.4, 6)):
         shown = subject(kept_tokens=share)
         cut = np.pad(
-            np.asarray(pictures.patches(shown).axes[1].images[0].get_array()), ((0, 2), (0, 2))
+            np.asarray(panels.patches(shown).axes[1].images[0].get_array()), ((0, 2), (0, 2))
         )
         tiles = cut.reshape(3, 10, 5, 10).swapaxes(1, 2)[..., :8, :8]
         kept = shown.model.embeddings.kept(shown.batch)
@@ -218,7 +212,7 @@ def test_patches_are_cut_in_their_order_and_what_is_left_out_is_striped() -> Non
 def test_the_diagram_has_the_shapes_of_the_model() -> None:
     def words(**changes: Any) -> str:
         return " | ".join(
-            text.get_text() for text in structure.diagram(subject(**changes).model).axes[0].texts
+            text.get_text() for text in diagram.diagram(subject(**changes).model).axes[0].texts
         )
 
     plain = words()
@@ -268,7 +262,7 @@ def test_positions_are_compared_with_themselves() -> None:
 
 
 def test_the_subject(tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = pictures.subject_of(f"{tmp_path}/?.png", write(tmp_path / "folds.ckpt", members=2))
+    given = subject_of(f"{tmp_path}/?.png", write(tmp_path / "folds.ckpt", members=2))
     said = capsys.readouterr().out
     assert "the first of 3 members is shown" in said
     assert f"the first of 2 images is shown, {image}" in said
@@ -276,7 +270,7 @@ def test_the_subject(tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[
     assert given.lesion is not None
     assert (given.lesion > 0).sum() == 8 * 12
     assert given.lesion[16:28, 8:16].all()
-    made = pictures.subject_of(None, tmp_path / "folds.ckpt")
+    made = subject_of(None, tmp_path / "folds.ckpt")
     assert made.lesion is not None
     assert 0 < made.lesion.sum() < 200
     assert made.image.shape == (32, 32)

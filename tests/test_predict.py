@@ -1,8 +1,9 @@
-"""predict.py: every image in the table, pictures that show it, and one line for a user's mistake."""
+"""predict.py: each image in the table, pictures that show it, one line for a user's mistake."""
 
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import torch
 
 import predict
-from data.inputs import Input, gather
+from data.inputs import Input
 from tests.conftest import contents, table
 from vit import checkpoint
 from vit.model import VisionTransformer
-from vit.predictor import Prediction, judge
+from vit.predictions import Prediction, Predictions
+from vit.predictor import Predictor
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +76,7 @@ def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt
     file = next((folder / "val").rglob("*.npy"))
     predict.main(["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")])
     (row,) = table(tmp_path / "predictions.csv")
-    (model,), _ = checkpoint.load(ckpt)
+    (model,) = checkpoint.load(ckpt).models
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)
     expected = model(image[None, None]).softmax(dim=1)[0].detach()
     assert float(row["probability_abnormal"]) == pytest.approx(float(expected[1]), abs=1e-5)
@@ -123,13 +125,12 @@ def test_logits_are_divided_by_the_temperature(tmp_path: Path, folder: Path) -> 
 
 
 def test_a_class_is_called_from_the_threshold_on(folder: Path, ckpt: Path) -> None:
-    models, about = checkpoint.load(ckpt)
-    inputs = gather([next((folder / "val").rglob("*.npy"))], about["class_names"])
-    (said,) = judge(inputs, models, about, torch.device("cpu"), 1)
-    (again,) = judge(
-        inputs, models, about | {"threshold": said.probabilities[1]}, torch.device("cpu"), 1
-    )
-    assert again.predicted == "abnormal"
+    loaded = checkpoint.load(ckpt)
+    image = next((folder / "val").rglob("*.npy"))
+    (first,) = Predictor(loaded).predict(image)
+    moved = replace(loaded, threshold=first.probabilities["abnormal"])
+    (again,) = Predictor(moved).predict(image)
+    assert again.label == "abnormal"
 
 
 def test_a_folder_gets_a_picture_for_each_image(tmp_path: Path, folder: Path, ckpt: Path) -> None:
@@ -172,28 +173,26 @@ def test_a_former_table_is_kept(tmp_path: Path, folder: Path, ckpt: Path) -> Non
     assert kept.read_text() == "mine\n"
 
 
+def made_predictions(count: int, truth_of: Callable[[int], str]) -> Predictions:
+    """Of images called by their number, whose P(a) rises with it."""
+    items = []
+    for i in range(count):
+        shares = {"n": 1 - i / count, "a": i / count}
+        item = Input(Path(f"{i}.png"), f"{i}", truth_of(i))
+        items.append(Prediction(item, "a", (0.0, 0.0), shares))
+    return Predictions(["n", "a"], items)
+
+
 def test_chosen_images_span_the_probabilities() -> None:
-    said = [
-        Prediction(Input(Path(f"{i}.png"), f"{i}"), "a", [1 - i / 10, i / 10], np.ones((2, 2)))
-        for i in range(11)
-    ]
-    chosen, words = predict.spread(said, 3, "a")
-    assert [prediction.item.name for prediction in chosen] == ["10", "5", "0"]
+    chosen, words = predict.spread(made_predictions(11, lambda _: ""), 3, "a")
+    assert [prediction.name for prediction in chosen] == ["10", "5", "0"]
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
 
 
 def test_chosen_images_are_of_each_true_class() -> None:
-    said = [
-        Prediction(
-            Input(Path(f"{i}.png"), f"{i}", "n" if i < 9 else "a"),
-            "a",
-            [1 - i / 12, i / 12],
-            np.ones((2, 2)),
-        )
-        for i in range(12)
-    ]
-    chosen, words = predict.spread(said, 4, "a")
-    assert [prediction.item.name for prediction in chosen] == ["11", "9", "8", "0"]
+    predictions = made_predictions(12, lambda i: "n" if i < 9 else "a")
+    chosen, words = predict.spread(predictions, 4, "a")
+    assert [prediction.name for prediction in chosen] == ["11", "9", "8", "0"]
     assert "among each true class" in words
 
 
@@ -297,7 +296,8 @@ def test_a_place_where_nothing_can_be_written_is_one_line(tmp_path: Path, ckpt: 
 def test_predict_starts_without_lightning(tmp_path: Path, folder: Path, ckpt: Path) -> None:
     file = next((folder / "val").rglob("*.npy"))
     arguments = ["-p", str(file), "-k", str(ckpt), "-o", str(tmp_path / "a.png")]
-    code = f"import sys, predict; predict.main({arguments!r}); print([m for m in sys.modules if 'lightning' in m])"
+    loaded = "[m for m in sys.modules if 'lightning' in m]"
+    code = f"import sys, predict; predict.main({arguments!r}); print({loaded})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )

@@ -1,9 +1,6 @@
-"""The maps of predict.py: of what is asked, drawn where the user wants them, and nothing of the
-user lost.
-"""
+"""The maps of predict.py: of what is asked, where the user wants them, and nothing lost."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -16,7 +13,9 @@ from data.inputs import gather
 from report import plots
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint
+from vit.checkpoint import Checkpoint
 from vit.explain import DEFAULT, METHODS, explain
+from vit.model import VisionTransformer
 
 
 def test_known_lesions_reach_the_picture(
@@ -25,18 +24,19 @@ def test_known_lesions_reach_the_picture(
 
     raw = pictures(height=32, width=32)
     names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.png"))
-    lines = [
-        f"{name},{name.split('/')[0]},{'' if name.startswith('n') else chr(34) + '8,8,16,16' + chr(34)}"
-        for name in names
-    ]
-    (raw / "manifest.csv").write_text("path,label,lesion_boxes_xyxy\n" + "\n".join(lines) + "\n")
-    how = contents()["preprocessing"]
+    lines = ["path,label,lesion_boxes_xyxy"]
+    for name in names:
+        label = name.split("/")[0]
+        box = "" if label == "normal" else '"8,8,16,16"'
+        lines.append(f"{name},{label},{box}")
+    (raw / "manifest.csv").write_text("\n".join(lines) + "\n")
+    preprocessing = Checkpoint.from_plain(contents()).preprocessing
     items = gather(
         [raw / "abnormal" / "p00.png", raw / "normal" / "p00.png"], ["normal", "abnormal"]
     )
-    lesion = items[0].lesion(how)
+    lesion = items[0].lesion(preprocessing)
     assert lesion is not None
-    assert (int(lesion.sum()), items[1].lesion(how)) == (64, None)
+    assert (int(lesion.sum()), items[1].lesion(preprocessing)) == (64, None)
 
 
 def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
@@ -52,13 +52,14 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
         "relevance, for abnormal",
         "rollout, layer 1, head 0, for normal",
     ]
-    (model,), _ = checkpoint.load(ckpt)
+    (model,) = checkpoint.load(ckpt).models
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
-    for item, how in zip(
-        shown, ({}, {"method": "rollout", "target": 0, "layer": 1, "head": 0}), strict=True
-    ):
-        # type: ignore[arg-type]
-        assert np.allclose(item.map, explain(model, image, **how)[1][0], atol=1e-5)
+    maps = (
+        explain(model, image)[1][0],
+        explain(model, image, method="rollout", target=0, layer=1, head=0)[1][0],
+    )
+    for item, map_ in zip(shown, maps, strict=True):
+        assert np.allclose(item.map, map_, atol=1e-5)
 
 
 @pytest.mark.parametrize("output", ["", "i.png"])
@@ -109,14 +110,14 @@ def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
     states = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        model = checkpoint.build_model(asdict(CONFIGURATION))
+        model = VisionTransformer(CONFIGURATION)
         states.append({f"model.{name}": 3 * value for name, value in model.state_dict().items()})
     checkpoint.save(contents(state_dict=states[0], members=[states[1]]), tmp_path / "two.ckpt")
     shown: list[plots.Explained] = []
     monkeypatch.setattr(plots, "predictions", lambda items, *_: shown.extend(items))
     file = str(next((folder / "val").rglob("*.npy")))
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
-    members, _ = checkpoint.load(tmp_path / "two.ckpt")
+    members = checkpoint.load(tmp_path / "two.ckpt").models
     said, maps = (
         torch.stack(each).mean(dim=0)[0]
         for each in zip(*(explain(m, image) for m in members), strict=True)
@@ -171,7 +172,7 @@ def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     ("option", "value", "message"),
     [
         ("--method", "lime", "method: got lime, wanted one of attention, rollout"),
-        ("--target", "ill", "--target: got ill, wanted one of normal, abnormal"),
+        ("--target", "ill", "target: got ill, wanted one of normal, abnormal"),
         ("--layer", "2", "layer: got 2, wanted 0 to 1"),
         ("--head", "2", "head: got 2, wanted 0 to 1"),
     ],

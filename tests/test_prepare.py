@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydicom.data import get_testdata_file
 
 import CONFIG
 from data import prepare as command
@@ -288,7 +289,6 @@ def test_images_that_belong_with_validation_can_be_left_out_of_training(
 
 
 def test_dicom_brings_patient_spacing_and_window(tmp_path: Path) -> None:
-    from pydicom.data import get_testdata_file
 
     raw = tmp_path / "raw"
     for label, name in (("normal", "CT_small.dcm"), ("abnormal", "MR_small.dcm")):

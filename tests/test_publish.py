@@ -7,13 +7,15 @@ import pytest
 
 from data.tables import write_table
 from tests.conftest import contents
-from training.publish import publish
+from training.publish import FinishedRun, publish
+from training.validation import Validation
 from vit import checkpoint
 
 
-def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[Path]:
-    """Folders of finished runs whose logits are ``scale`` times those that the labels of 400
-    patients, each with ``views`` equal images, were drawn by.
+def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[FinishedRun]:
+    """Finished runs whose logits are ``scale`` times those that the labels were drawn by.
+
+    Each has 400 patients with ``views`` equal images.
     """
     rng = np.random.default_rng(0)
     made = []
@@ -40,7 +42,8 @@ def runs(tmp_path: Path, count: int, scale: float, views: int = 1) -> list[Path]
             for i, (sick, share) in enumerate(zip(abnormal, shares, strict=True))
         ]
         write_table(run / "validation.csv", rows)
-        made.append(run)
+        names = ["normal", "abnormal"]
+        made.append(FinishedRun(run, Validation.read(run / "validation.csv", names)))
     return made
 
 

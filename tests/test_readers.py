@@ -55,9 +55,8 @@ def test_every_good_file_is_read_at_full_brightness(tmp_path: Path) -> None:
         assert image.shape == (HEIGHT, WIDTH)
         seen = image / 255 if image.dtype == np.uint8 else image
         expected = picture(int(path.parent.name[-3:]))
-        assert np.abs(seen - expected).max() < (0.05 if "jp" in path.suffix.lower() else 0.01), (
-            path.name
-        )
+        most = 0.05 if "jp" in path.suffix.lower() else 0.01
+        assert np.abs(seen - expected).max() < most, path.name
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
@@ -72,9 +71,8 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, suffix: st
 
 def test_memory_stays_small(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.test_readers", str(tmp_path / "bar"), "1"]
-    run = subprocess.run(
-        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
-    )
+    project = Path(__file__).parents[1]
+    run = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
     assert "missed 0, good ones refused 0" in run.stdout
     assert float(run.stdout.split("peak ")[1].split(" MB")[0]) < 1000
 
@@ -107,18 +105,17 @@ def main(folder: Path, count: int) -> None:
     bad = write(folder, damaged, count)
     fine = write(folder, good, -(-len(bad) // len(good(0))))[: len(bad)]
     bad += odd(folder)
-    missed = [
-        path for path, fault in zip(bad, faults(bad), strict=True) if not fault or "\n" in fault
-    ]
+    found = zip(bad, faults(bad), strict=True)
+    missed = [path for path, fault in found if not fault or "\n" in fault]
     refused = [fault for fault in faults(fine) if fault]
-    status = Path(
-        "/proc/self/status"
-    ).read_text()  # not getrusage alone, which remembers the parent's peak as well
+    # not getrusage alone, which remembers the parent's peak as well
+    status = Path("/proc/self/status").read_text()
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    kinds = len(damaged(0)) + len(odd(folder / "again"))
     print(
-        f"damaged {len(bad)} of {len(damaged(0)) + len(odd(folder / 'again'))} kinds, good {len(fine)}: "
-        f"missed {len(missed)}, good ones refused {len(refused)}; peak {peak:.0f} MB, "
-        f"getrusage {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+        f"damaged {len(bad)} of {kinds} kinds, good {len(fine)}: missed {len(missed)}, "
+        f"good ones refused {len(refused)}; peak {peak:.0f} MB, getrusage {used:.0f} MB"
     )
     print("\n".join([*map(str, missed), *refused]))
 

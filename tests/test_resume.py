@@ -22,7 +22,7 @@ from data.dataset import SeededSampler
 from files import UNFINISHED
 from tests.test_train import PROJECT, command, metrics
 from training.lightning_module import Classifier
-from training.resume import Keeper
+from training.resume import ResumeCallback
 from training.trainer import History
 
 RECIPE = (
@@ -80,25 +80,25 @@ def failing(
 
 MOMENTS: list[tuple[Any, str, Callable[[Any], bool]]] = [
     (
-        Keeper,
+        ResumeCallback,
         "on_train_batch_end",
         lambda trainer: trainer.current_epoch == 0 and trainer.fit_loop.batch_idx == 2,
     ),
     (
-        Keeper,
+        ResumeCallback,
         "on_train_batch_end",
         lambda trainer: trainer.current_epoch == 0 and trainer.is_last_batch,
     ),
-    (Keeper, "on_validation_start", lambda trainer: trainer.current_epoch == 1),
+    (ResumeCallback, "on_validation_start", lambda trainer: trainer.current_epoch == 1),
     (History, "on_train_epoch_end", lambda trainer: trainer.current_epoch == 1),
     (
-        Keeper,
+        ResumeCallback,
         "on_train_batch_end",
         lambda trainer: trainer.current_epoch == 2 and trainer.fit_loop.batch_idx == 0,
     ),
-    (Keeper, "on_validation_start", lambda trainer: trainer.current_epoch == 2),
+    (ResumeCallback, "on_validation_start", lambda trainer: trainer.current_epoch == 2),
     (History, "on_train_epoch_end", lambda trainer: trainer.current_epoch == 2),
-    (Keeper, "on_validation_batch_end", lambda trainer: trainer.state.fn == "validate"),
+    (ResumeCallback, "on_validation_batch_end", lambda trainer: trainer.state.fn == "validate"),
 ]
 
 
@@ -156,7 +156,7 @@ def test_patience_is_not_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch
     epochs = len(metrics(folder.parent / "whole"))
     over = failing(
         monkeypatch,
-        Keeper,
+        ResumeCallback,
         "on_validation_batch_end",
         lambda trainer: trainer.state.fn == "validate",
     )

@@ -1,4 +1,4 @@
-"""Grouped splits and folds: no group on two sides, classes spread evenly, the same on another day."""
+"""Grouped splits and folds: no group on two sides, classes even, the same on another day."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,6 @@
-"""vit.archive and vit.checkpoint on files from strangers: nothing is run, no memory is taken for
-what is not there, one line is said.
+"""vit.archive and vit.checkpoint on files from strangers.
+
+Nothing is run, no memory is taken for what is not there, one line is said.
 """
 
 import re
@@ -12,10 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.attacks import ATTACKS, rezipped, saved
+from tests.attacks import ATTACKS
+from tests.bad_checkpoints import rezipped, saved
 from tests.conftest import contents
 from vit import checkpoint
 from vit.archive import CheckpointError
+
+PROJECT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -36,11 +40,8 @@ def test_an_attack_is_refused_in_one_line(
 def test_a_part_that_is_called_like_a_path_is_written_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "a" / "ViT.ckpt"
     path.parent.mkdir()
-    path.write_bytes(
-        rezipped(
-            extra=(("../out.txt", b"x"), ("/tmp/f/out.txt", b"x"), ("archive/data/../../o", b"x"))
-        )
-    )
+    names = ("../out.txt", "/tmp/f/out.txt", "archive/data/../../o")
+    path.write_bytes(rezipped(extra=tuple((name, b"x") for name in names)))
     with suppress(CheckpointError):
         checkpoint.load(path)
     assert list(tmp_path.rglob("*")) == [path.parent, path]
@@ -49,6 +50,7 @@ def test_a_part_that_is_called_like_a_path_is_written_nowhere(tmp_path: Path) ->
 def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ViT.ckpt"
     good = saved(contents())
+    weights = contents()["state_dict"]
     rng = np.random.default_rng(0)
     seen = 0
     for _ in range(60):
@@ -56,22 +58,18 @@ def test_a_flipped_bit_is_seen_or_changes_nothing(tmp_path: Path) -> None:
         content[rng.integers(len(good))] ^= 1 << rng.integers(8)
         path.write_bytes(content)
         try:
-            (model,), _ = checkpoint.load(path)
+            (model,) = checkpoint.load(path).models
         except CheckpointError:
             seen += 1
         else:
-            assert all(
-                torch.equal(v, contents()["state_dict"][f"model.{n}"])
-                for n, v in model.state_dict().items()
-            )
+            for name, value in model.state_dict().items():
+                assert torch.equal(value, weights[f"model.{name}"])
     assert seen > 30
 
 
 def test_memory_is_not_taken_for_what_is_not_there(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.attacks", str(tmp_path)]
-    run = subprocess.run(
-        command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     without, beyond, _ = map(int, re.findall(r"(\d+) MB", run.stdout))
     assert "was read" not in run.stdout
     assert without < 100
@@ -83,7 +81,7 @@ def test_memory_is_not_taken_for_what_is_not_there(tmp_path: Path) -> None:
 )
 def test_predict_ends_with_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "ViT.ckpt").write_bytes(ATTACKS[name])
-    command = [sys.executable, Path(__file__).parents[1] / "predict.py", "--Path", tmp_path]
+    command = [sys.executable, PROJECT / "predict.py", "--Path", tmp_path]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stderr.startswith("ViT.ckpt: ")

@@ -6,18 +6,23 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import CONFIG
+import predict
 import train
+import vit
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset
 from data.prepare import prepare
+from data.preprocessing import Preprocessing
 from data.readers import DataError
+from tests.test_config import FIRST_VERSION
 from training.data_module import CoronaryData
 from training.trainer import History
 from vit import checkpoint
@@ -73,17 +78,20 @@ def metrics(output: Path) -> list[dict[str, str]]:
 def test_a_run_leaves_a_checkpoint_that_says_all(folder: Path) -> None:
     train.main(command(folder, "out", "--epochs", "2"))
     output = folder.parent / "out"
-    (model,), about = checkpoint.load(output / "ViT.ckpt")
-    assert about["class_names"] == ["normal", "abnormal"]
-    assert 0 < about["threshold"] < 1
-    assert about["temperature"] > 0
-    value, low, high = about["figures"]["auroc"]
-    assert low <= value <= high
-    assert len(about["training_images_sha256"]) == 16
-    assert about["config"]["embedding_size"] == 16
-    assert [row["epoch"] for row in about["history"][0]] == [1, 2]
-    best = max(row["val_auroc"] for row in about["history"][0])
-    assert about["validation"]["val_auroc"] == best
+    loaded = checkpoint.load(output / "ViT.ckpt")
+    (model,) = loaded.models
+    provenance = loaded.provenance
+    assert loaded.class_names == ["normal", "abnormal"]
+    assert 0 < loaded.threshold < 1
+    assert loaded.temperature > 0
+    auroc = provenance.estimates["auroc"]
+    assert auroc.low <= auroc.value <= auroc.high
+    assert len(provenance.training_images_sha256) == 16
+    assert provenance.versions["vit"] == vit.__version__
+    assert loaded.config.embedding_size == 16
+    assert [row["epoch"] for row in provenance.history[0]] == [1, 2]
+    best = max(row["val_auroc"] for row in provenance.history[0])
+    assert provenance.validation["val_auroc"] == best
     (run,) = (output / "runs").iterdir()
     assert {
         "best.ckpt",
@@ -130,8 +138,8 @@ def test_folds_end_in_one_file_and_go_on_where_they_were_cut(
     )
     arguments = [*command(folder.parent / "whole", "a"), "--folds", "2", "--epochs", "2"]
     train.main(arguments)
-    models, about = checkpoint.load(folder.parent / "a" / "ViT.ckpt")
-    assert (len(models), len(about["training_images_sha256"])) == (2, 16)
+    whole = checkpoint.load(folder.parent / "a" / "ViT.ckpt")
+    assert (len(whole.models), len(whole.provenance.training_images_sha256)) == (2, 16)
     rows = list(csv.DictReader((folder.parent / "a" / "out_of_fold.csv").open()))
     assert len({row["path"] for row in rows}) == len(rows) == 16
 
@@ -148,8 +156,8 @@ def test_folds_end_in_one_file_and_go_on_where_they_were_cut(
         train.main(arguments)
     monkeypatch.setattr(History, "on_train_epoch_end", record)
     train.main(arguments)
-    _, again = checkpoint.load(folder.parent / "b" / "ViT.ckpt")
-    assert again["figures"] == about["figures"]
+    again = checkpoint.load(folder.parent / "b" / "ViT.ckpt")
+    assert again.provenance.estimates == whole.provenance.estimates
 
 
 def test_folds_must_be_those_of_the_folder(folder: Path) -> None:
@@ -184,7 +192,6 @@ def test_bf16_mixed_precision_runs(folder: Path) -> None:
 
 
 def test_first_version_configuration_and_folder_train_as_they_are(tmp_path: Path) -> None:
-    from tests.test_config import FIRST_VERSION
 
     rng = np.random.default_rng(0)
     for split, label in ((split, label) for split in ("train", "val") for label in ("0", "1")):
@@ -206,9 +213,9 @@ def test_first_version_configuration_and_folder_train_as_they_are(tmp_path: Path
             "1",
         ]
     )
-    _, about = checkpoint.load(tmp_path / "ViT.ckpt")
-    assert about["class_names"] == ["normal", "abnormal"]
-    assert about["config"]["batch_size"] == 1
+    loaded = checkpoint.load(tmp_path / "ViT.ckpt")
+    assert loaded.class_names == ["normal", "abnormal"]
+    assert loaded.config.batch_size == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
@@ -270,7 +277,10 @@ def test_augmentation_depends_on_seed_epoch_and_image_alone(folder: Path) -> Non
 
     loaded = processed.load(folder)
     augment = Augment("both", 10, 0.1, 0.1, 0.2, 0.05)
-    a, b = (CoronaryDataset(loaded, "train", 32, 0.4, 0.2, 1, augment, seed=1) for _ in range(2))
+    a, b = (
+        CoronaryDataset(loaded, "train", Preprocessing(32, 0.4, 0.2), augment, seed=1)
+        for _ in range(2)
+    )
     _ = a[(0, 3)], a[(7, 1)]
     assert torch.equal(a[(4, 5)][0], b[(4, 5)][0])
     assert not torch.equal(a[(4, 5)][0], a[(5, 5)][0])
@@ -284,7 +294,6 @@ def test_images_of_another_size_are_resized_on_load(
 
 
 def test_batch_must_divide_among_processes(folder: Path) -> None:
-    from types import SimpleNamespace
 
     data = CoronaryData(
         CONFIG.Config(image_size=32, patch_size=8, batch_size=8), processed.load(folder)
@@ -304,7 +313,6 @@ def test_a_run_on_a_gpu(folder: Path) -> None:
 
 
 def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[..., Path]) -> None:
-    import predict
 
     raw = pictures(height=32, width=32)
     (pictures(height=32, width=32, name="more") / "abnormal").rename(raw / "soft")
@@ -312,9 +320,9 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
     CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
     train.main(command(tmp_path / "three", "out", "--epochs", "1", "--num_classes", "3"))
     weights = str(tmp_path / "out" / "ViT.ckpt")
-    figures = checkpoint.load(Path(weights))[1]["figures"]
-    assert list(figures) == ["auroc, normal or not", "auroc, soft or not", "auroc, abnormal or not"]
-    assert all(low <= value <= high for value, low, high in figures.values())
+    found = checkpoint.load(Path(weights)).provenance.estimates
+    assert list(found) == ["auroc, normal or not", "auroc, soft or not", "auroc, abnormal or not"]
+    assert all(each.low <= each.value <= each.high for each in found.values())
     predict.main(
         ["-p", str(tmp_path / "three" / "val"), "-k", weights, "-o", str(tmp_path / "three.png")]
     )
@@ -323,11 +331,10 @@ def test_three_classes_train_and_predict(tmp_path: Path, pictures: Callable[...,
 
 
 def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Path) -> None:
-    import predict
 
     train.main(command(folder, "out", "--epochs", "1", "--standardise", "image"))
-    about = checkpoint.load(folder.parent / "out" / "ViT.ckpt")[1]
-    assert about["preprocessing"]["mean"] is None
+    loaded = checkpoint.load(folder.parent / "out" / "ViT.ckpt")
+    assert loaded.preprocessing.mean is None
     picture = folder.parent / "predictions.png"
     predict.main(
         [
@@ -346,13 +353,8 @@ def test_an_image_standardised_by_itself_trains_and_predicts_the_same(folder: Pa
     }
     said = list(csv.DictReader((folder.parent / "predictions.csv").open()))
     for row in said:  # the temperature alone lies between
-        logit = (
-            np.log(
-                own["/".join(Path(row["path"]).parts[-2:])]
-                / (1 - own["/".join(Path(row["path"]).parts[-2:])])
-            )
-            / about["temperature"]
-        )
+        share = own["/".join(Path(row["path"]).parts[-2:])]
+        logit = np.log(share / (1 - share)) / loaded.temperature
         assert float(row["probability_abnormal"]) == pytest.approx(
             1 / (1 + np.exp(-logit)), abs=1e-4
         )

@@ -12,14 +12,17 @@ import torch
 import CONFIG
 import predict
 import train
+from data import processed
 from data.inputs import gather
 from data.prepare import prepare
+from data.preprocessing import Preprocessing
 from metrics.conformal import conformal_scores, conformal_set, limits
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
+from vit.model import VisionTransformer
 
-HOW = {"image_size": 32, "border": 0.0, "stretch": False}
+PREPROCESSING = Preprocessing(32, 0.4, 0.2)
 
 
 def simulated(rng: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +159,10 @@ def test_a_training_image_is_known_in_another_file_format(
     source = pictures() / "normal" / "p00.png"
     cv2.imwrite(str(tmp_path / "same.bmp"), cv2.imread(str(source)))
     one, other = gather([source, tmp_path / "same.bmp"], ["normal", "abnormal"])
-    assert len(one.digests(HOW) & other.digests(HOW)) == 1
+    assert len(one.digests(PREPROCESSING) & other.digests(PREPROCESSING)) == 1
 
 
 def test_an_image_of_a_folder_without_manifest_is_known_by_its_file(tmp_path: Path) -> None:
-    from data import processed
 
     for i in range(4):
         path = tmp_path / ("train", "val")[i % 2] / str(i // 2) / "a.npy"
@@ -168,7 +170,7 @@ def test_an_image_of_a_folder_without_manifest_is_known_by_its_file(tmp_path: Pa
         np.save(path, np.linspace(0, i / 4 + 0.1, 1024, dtype=np.float16).reshape(32, 32, 1))
     for sample in processed.load(tmp_path).samples:
         (item,) = gather([tmp_path / sample.path], ["normal", "abnormal"])
-        assert sample.sha256 in item.digests(HOW)
+        assert sample.sha256 in item.digests(PREPROCESSING)
 
 
 def test_a_run_leaves_all_that_predict_needs(
@@ -214,13 +216,11 @@ def test_a_run_leaves_all_that_predict_needs(
 def test_how_many_images_are_unlike_is_said(
     tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = checkpoint.build_model(contents()["config"]).eval()
+    source = VisionTransformer(CONFIGURATION).eval()
     noise = torch.randn(20, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     near = familiarity.fit(source, [noise], [noise[:5]]).state_dict()
     rows = predicted(tmp_path, folder / "val", familiarity=[near])
     unlike = sum(float(row["unlike"]) > 1 for row in rows)
     assert unlike
-    assert (
-        f"note: {unlike} of {len(rows)} images lie farther from the training images than 19 in 20 of like"
-        in capsys.readouterr().err
-    )
+    counted = f"note: {unlike} of {len(rows)} images lie farther from the training images than"
+    assert f"{counted} 19 in 20 of like" in capsys.readouterr().err

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vit.embeddings import Embeddings
+from tests.models import embeddings_of, model_of
+from vit.checkpoint_gate import Plain
 from vit.encoder import MLP, EncoderBlock
 from vit.model import VisionTransformer
 
-SIZES: dict[str, Any] = {
+SIZES: Plain = {
     "image_size": (24, 40),
     "patch_size": 8,
     "num_channels": 3,
@@ -30,7 +31,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def vit(**changes: Any) -> VisionTransformer:
-    return VisionTransformer(**{**SIZES, **changes})
+    return model_of(**{**SIZES, **changes})
 
 
 def blocks_of(model: VisionTransformer) -> list[EncoderBlock]:
@@ -163,7 +164,7 @@ def test_same_weights_give_the_logits_and_gradients_of_torchvision(
     theirs = shaken(
         torchvision.VisionTransformer(40, 8, 3, 4, 32, 48, num_classes=5, **hidden_head)
     )
-    ours = VisionTransformer(**SQUARE, representation_size=representation_size).eval()
+    ours = model_of(**SQUARE, representation_size=representation_size).eval()
     ours.load_state_dict(from_torchvision(theirs.state_dict()))
     assert_same_function(ours, theirs, pictures(40, 40))
 
@@ -205,7 +206,7 @@ def test_no_qkv_bias_leaves_out_those_three_alone() -> None:
 
 
 def test_defaults_are_the_published_model() -> None:
-    model = VisionTransformer()
+    model = model_of()
     assert (model.grid, len(model.blocks), model.norm.eps) == ((16, 16), 4, 1e-12)
     assert blocks_of(model)[0].attention.num_heads == 8
     assert model.embeddings.position_embedding.shape == (1, 257, 256)
@@ -261,7 +262,7 @@ def share_of_zeros(x: Tensor) -> float:
 
 
 def test_hidden_dropout_acts_on_the_embedded_tokens() -> None:
-    embeddings = shaken(Embeddings((24, 40), 8, 3, 32, num_registers=2, dropout=0.3)).train()
+    embeddings = shaken(embeddings_of((24, 40), 8, 3, 32, num_registers=2, dropout=0.3)).train()
     assert share_of_zeros(embeddings(pictures())) == pytest.approx(0.3, abs=0.06)
 
 

@@ -1,7 +1,7 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
 import sys
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,8 +13,10 @@ import CONFIG
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
+from data.preprocessing import Preprocessing
 from data.readers import DataError
 from metrics.groups import shared
+from vit.checkpoint_gate import Plain
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
 
@@ -38,29 +40,43 @@ class CoronaryData(pl.LightningDataModule):
         names = self.processed.class_names
         if len(names) != config.num_classes:
             raise DataError(
-                f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but num_classes is "
-                f"{config.num_classes}; set it to {len(names)}"
+                f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
+                f"num_classes is {config.num_classes}; set it to {len(names)}"
             )
         self._check_leaks(folder)
         folder.keep(("train", "val"))
-        self.mean: float | None
-        self.std: float | None
-        self.mean, self.std = self._statistics()
-        augment = Augment(**{key: getattr(config, key) for key in Augment.__dataclass_fields__})
-        common = (config.image_size, self.mean, self.std, config.num_channels)
+        self.preprocessing = self._preprocessing()
+        augment = Augment.from_config(config)
         patch_size = config.patch_size if config.lesion_loss else 0
         self.train = CoronaryDataset(
-            self.processed, "train", *common, augment, config.seed, patch_size
+            folder, "train", self.preprocessing, augment, config.seed, patch_size
         )
-        self.val = CoronaryDataset(self.processed, "val", *common)
-        sizes = [self.processed.image(sample).shape for sample in self.processed.samples]
-        if others := sum(size != (config.image_size,) * 2 for size in sizes):
-            print(
-                f"note: {others} images are resized to {config.image_size} px on load",
-                file=sys.stderr,
-            )
+        self.val = CoronaryDataset(folder, "val", self.preprocessing)
+        self._note_other_sizes()
         self.batch_size = min(config.batch_size, len(self.train))
         self.start = (0, 0)  # epoch and step that training begins with
+
+    def _preprocessing(self) -> Preprocessing:
+        """That of the folder; one that does not say has images that were cut and placed already."""
+        info = self.processed.info
+        mean, std = self._statistics()
+        return Preprocessing(
+            self.config.image_size,
+            mean,
+            std,
+            self.config.num_channels,
+            info.get("border", 0.0),
+            info.get("stretch", False),
+            info.get("window"),
+            info.get("frame", -1),
+        )
+
+    def _note_other_sizes(self) -> None:
+        size = self.config.image_size
+        shapes = [self.processed.image(sample).shape for sample in self.processed.samples]
+        others = sum(shape != (size, size) for shape in shapes)
+        if others:
+            print(f"note: {others} images are resized to {size} px on load", file=sys.stderr)
 
     def _check_leaks(self, folder: processed.Processed) -> None:
         """The cheap part of data.audit: what the manifest alone tells."""
@@ -70,31 +86,31 @@ class CoronaryData(pl.LightningDataModule):
         if leaks and not self.config.allow_leaks:
             files = ", ".join(samples[i].path for i in leaks[0][:4])
             raise DataError(
-                f"{self.config.data_folder}: {len(leaks)} groups of images that belong together are in train and in "
-                f"val, as {files}; validation would flatter the model. "
+                f"{self.config.data_folder}: {len(leaks)} groups of images that belong together "
+                f"are in train and in val, as {files}; validation would flatter the model. "
                 "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
             )
         copies = shared([(sample.sha256,) for sample in samples])
-        if doubtful := [images for images in copies if len({samples[i].label for i in images}) > 1]:
+        doubtful = [images for images in copies if len({samples[i].label for i in images}) > 1]
+        if doubtful:
             files = ", ".join(samples[i].path for i in doubtful[0][:4])
-            print(
-                f"note: {len(doubtful)} images are there under more than one label, as {files}",
-                file=sys.stderr,
-            )
+            note = f"{len(doubtful)} images are there under more than one label, as {files}"
+            print(f"note: {note}", file=sys.stderr)
 
     def class_weights(self) -> list[float]:
-        """Weights that make every class count the same in the loss and average to 1 over the
-        training images.
+        """A weight for each class in the loss, so that every class counts the same.
+
+        They average to 1 over the training images.
         """
         counts = np.bincount(self.train.labels, minlength=self.config.num_classes)
         return [float(len(self.train) / (len(counts) * count)) for count in counts]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Plain:
         """Where training stands, which Lightning keeps with everything else."""
         assert self.trainer is not None
         return {"start": [self.trainer.current_epoch, self.trainer.fit_loop.batch_idx + 1]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Plain) -> None:
         epoch, steps = state_dict["start"]
         self.start = (epoch, steps)
 
@@ -105,29 +121,32 @@ class CoronaryData(pl.LightningDataModule):
         return self._loader(self.val, shuffle=False)
 
     def _loader(self, dataset: CoronaryDataset, shuffle: bool) -> DataLoader[Batch]:
-        rank, world_size = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
+        rank = self.trainer.global_rank if self.trainer else 0
+        world_size = self.trainer.world_size if self.trainer else 1
         if self.batch_size % world_size:
             near = max(1, self.batch_size // world_size) * world_size
-            raise DataError(
-                f"batch_size: got {self.batch_size}, wanted a multiple of {world_size} processes, as {near}"
-            )
-        own = self.batch_size // world_size
-        (epoch, steps) = self.start if shuffle else (0, 0)
-        start = (epoch, steps * own)
+            wanted = f"wanted a multiple of {world_size} processes, as {near}"
+            raise DataError(f"batch_size: got {self.batch_size}, {wanted}")
+        images = self.batch_size // world_size  # of this process
+        epoch, steps = self.start if shuffle else (0, 0)
         sampler = SeededSampler(
-            len(dataset), self.batch_size, rank, world_size, self.config.seed, shuffle, start
+            len(dataset),
+            self.batch_size,
+            rank,
+            world_size,
+            self.config.seed,
+            shuffle,
+            (epoch, steps * images),
         )
         workers = self.config.num_workers
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return DataLoader(
             cast(Dataset[Batch], dataset),
-            batch_size=own,
+            batch_size=images,
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=self.trainer is not None
-            and self.trainer.strategy.root_device.type == "cuda",
+            pin_memory=on_gpu,
             worker_init_fn=start_worker,
             # its own, so that a resumed epoch's dropout draws the same numbers
             generator=torch.Generator(),
@@ -139,6 +158,5 @@ class CoronaryData(pl.LightningDataModule):
         info = self.processed.info
         if "mean" in info and "std" in info:
             return float(info["mean"]), float(info["std"])
-        return processed.statistics(
-            [self.processed.image(sample) for sample in self.processed.of("train")]
-        )
+        images = [self.processed.image(sample) for sample in self.processed.of("train")]
+        return processed.statistics(images)

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
 
-Batch = tuple[
-    Tensor, Tensor, Tensor, Tensor
-]  # images (B, C, H, W), labels (B,), indices (B,), patch targets (B, N, 2)
-PRESENT = (
-    10.0,
-    2.0,
-)  # weight of a patch with lesion, and with vessel, in the loss: such patches are few
+from CONFIG import TrainingConfig
+from vit.checkpoint_gate import Plain
+
+# (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+# weight in the loss of a patch with lesion, and of one with vessel: such patches are few
+PRESENT = (10.0, 2.0)
 
 
 class Classifier(pl.LightningModule):
@@ -24,91 +24,75 @@ class Classifier(pl.LightningModule):
 
     Args:
         model: any nn.Module from (B, C, H, W) images to (B, K) logits.
-        lr: highest learning rate.
-        weight_decay: of weight matrices; biases, norms, tokens and positions have none.
-        warmup_share: share of all steps over which the learning rate rises.
-        label_smoothing: share of each label that is spread over the classes.
+        config: learning rate, losses and seed. Dropout depends on the seed, the epoch, the step and
+            the process alone.
         class_weights: factor of each class in the loss, averaging to 1 over the training images.
         contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
-            (B, N, 2) logits of lesion and vessel; learns the patches' targets and is not used
-            after. None: no such loss.
-        lesion_loss: weight of that loss.
-        seed: of dropout, which depends on it, the epoch, the step and the process alone.
+            (B, N, 2) logits of lesion and vessel. It learns the targets of the patches and is not
+            used after training. None: no such loss.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        lr: float,
-        weight_decay: float,
-        warmup_share: float,
-        label_smoothing: float,
+        config: TrainingConfig,
         class_weights: list[float] | None,
-        contents: dict[str, Any],
+        contents: Plain,
         patch_head: nn.Module | None,
-        lesion_loss: float,
-        seed: int,
     ) -> None:
         super().__init__()
         self.model = model
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.warmup_share = warmup_share
-        self.label_smoothing = label_smoothing
+        self.config = config
         self.contents = contents
-        self.seed = seed
-        self.lesion_loss = lesion_loss
         self.patch_head = patch_head
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.seen: list[
-            Tensor
-        ] = []  # one (B, 2 + K) block of index, label and logits a validation batch
-        self.predictions = torch.empty(
-            0
-        )  # (images, 2 + K) of the last whole validation, in order of index
+        # one (B, 2 + K) block of index, label and logits a validation batch
+        self.seen: list[Tensor] = []
+        # (images, 2 + K) of the last whole validation, in order of index
+        self.predictions = torch.empty(0)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted cross entropy, divided by the images and not by the weights that this process
-        happens to hold.
+        """Weighted cross entropy, as a mean over the images.
+
+        It is not divided by the sum of the weights, which differs from process to process.
         """
+        smoothing = self.config.label_smoothing
         losses = F.cross_entropy(
-            logits.float(), labels, reduction="none", label_smoothing=self.label_smoothing
+            logits.float(), labels, reduction="none", label_smoothing=smoothing
         )
         if self.class_weights is not None:
             losses = losses * self.class_weights[labels]
         return losses.mean()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        own = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
-        torch.manual_seed(int(own.generate_state(1)[0]))
+        numbers = [self.config.seed, self.current_epoch, batch_idx, self.global_rank]
+        sequence = np.random.SeedSequence(numbers)
+        torch.manual_seed(int(sequence.generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss to lessen, and its parts, of which training.resume keeps the means over the epoch."""
+        """The loss and its parts; training.resume keeps their means over the epoch."""
         images, labels, _, targets = batch
         if self.patch_head is None:
             loss = self._loss(self(images), labels)
             return {"loss": loss, "train_loss": loss.detach()}
         logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
         if kept is not None:
-            targets = targets.gather(
-                1, kept[..., None].expand(-1, -1, targets.shape[2])
-            )  # (B, K, 2)
+            numbers = kept[..., None].expand(-1, -1, targets.shape[2])
+            targets = targets.gather(1, numbers)  # (B, K, 2)
         lesion_loss = self._lesion_loss(self.patch_head(patches), targets)
         loss = self._loss(logits, labels)
         parts = {"train_lesion_loss": lesion_loss.detach(), "train_loss": loss.detach()}
-        return {"loss": loss + self.lesion_loss * lesion_loss, **parts}
+        return {"loss": loss + self.config.lesion_loss * lesion_loss, **parts}
 
     @staticmethod
     def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:
-        """Binary cross entropy of (B, N, 2) patches; those of which nothing is known (NaN) count
-        nothing.
-        """
+        """Binary cross entropy of (B, N, 2) patches; unknown ones (NaN) do not count."""
         present = torch.tensor(PRESENT, device=logits.device)
         weights = torch.where(targets > 0, present, 1.0) * ~targets.isnan()
         losses = F.binary_cross_entropy_with_logits(
@@ -118,17 +102,15 @@ class Classifier(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels, indices, _ = batch
-        with torch.autocast(
-            images.device.type, enabled=False
-        ):  # as predict.py, whatever the training's precision
+        # in full precision, as predict.py, whatever the precision of the training
+        with torch.autocast(images.device.type, enabled=False):
             logits = self(images.float()).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:
-        """Metrics over every image once, worked out alike on each process from the gathered logits."""
-        self.predictions = self._gathered(
-            torch.cat(self.seen) if self.seen else torch.empty(0, 0, device=self.device)
-        )
+        """Metrics over every image once; each process works them out from the same logits."""
+        nothing = torch.empty(0, 0, device=self.device)
+        self.predictions = self._gathered(torch.cat(self.seen) if self.seen else nothing)
         self.seen.clear()
         labels = self.predictions[:, 1].long()
         logits = self.predictions[:, 2:]
@@ -138,14 +120,14 @@ class Classifier(pl.LightningModule):
             self.log(name, value, prog_bar=name in bar)
 
     def _gathered(self, own: Tensor) -> Tensor:
-        """Rows of all processes in order of index; parts of unequal length are filled with rows of
-        index -1.
+        """Rows of all processes in order of index.
+
+        Parts of unequal length are filled up with rows of index -1, which are dropped again.
         """
         if self.trainer.world_size == 1:
             return own
-        shapes = torch.as_tensor(
-            self.all_gather(torch.tensor(own.shape, device=self.device))
-        )  # (processes, 2)
+        shape = torch.tensor(own.shape, device=self.device)
+        shapes = torch.as_tensor(self.all_gather(shape))  # (processes, 2)
         largest = [int(size) for size in shapes.amax(dim=0)]
         filled = own.new_full(largest, -1.0)
         filled[: len(own), : own.shape[1]] = own
@@ -159,25 +141,24 @@ class Classifier(pl.LightningModule):
         others = [p for name, p in named if not (p.ndim > 1 and name.endswith("weight"))]
         optimizer = torch.optim.AdamW(
             [
-                {"params": matrices, "weight_decay": self.weight_decay},
+                {"params": matrices, "weight_decay": self.config.weight_decay},
                 {"params": others, "weight_decay": 0.0},
             ],
-            self.lr,
+            self.config.lr,
         )
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = max(1, round(steps * self.warmup_share))
+        warmup = max(1, round(steps * self.config.warmup_share))
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            return 0.5 * (
-                1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup)))
-            )
+            done = min(1.0, (step - warmup) / max(1, steps - warmup))
+            return 0.5 * (1 + math.cos(math.pi * done))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: Plain) -> None:
         metrics = {
             name: float(v)
             for name, v in self.trainer.callback_metrics.items()
@@ -194,16 +175,16 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """
     classes = logits.shape[1]
     scores = logits.softmax(dim=1)  # (N, K)
-    how: dict[str, Any] = {"task": "multiclass", "num_classes": classes, "average": "macro"}
+    options: Plain = {"task": "multiclass", "num_classes": classes, "average": "macro"}
     if classes == 2:
         scores = scores[:, 1]
-        how = {"task": "binary"}
-    area = auroc(scores, labels, **how)
+        options = {"task": "binary"}
+    area = auroc(scores, labels, **options)
     assert area is not None, "torchmetrics gives None for its lists alone"
     return {
         "val_auroc": area,
-        "val_accuracy": accuracy(scores, labels, **{**how, "average": "micro"}),
-        "val_sensitivity": recall(scores, labels, **how),
-        "val_specificity": specificity(scores, labels, **how),
-        "val_f1": f1_score(scores, labels, **how),
+        "val_accuracy": accuracy(scores, labels, **{**options, "average": "micro"}),
+        "val_sensitivity": recall(scores, labels, **options),
+        "val_specificity": specificity(scores, labels, **options),
+        "val_f1": f1_score(scores, labels, **options),
     }

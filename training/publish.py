@@ -1,145 +1,131 @@
-"""From finished runs to ViT.ckpt: temperature and threshold from validation, figures, the folds as
-one.
-"""
+"""From finished runs to ViT.ckpt: temperature, threshold and estimates from validation."""
 
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data.dataset import CoronaryDataset
-from data.tables import read_table, write_table
+from data.tables import read_table
 from files import keeping_former
 from metrics.calibration import fit_temperature, fit_threshold
 from metrics.conformal import conformal_scores
-from metrics.intervals import evaluate
-from vit import checkpoint, familiarity
-from vit.model import VisionTransformer
-
-# training images that are looked at again, images at a time
-MOST = 2000
-TOGETHER = 64
+from metrics.intervals import Estimate, evaluate
+from training.validation import Validation
+from vit import checkpoint
+from vit.checkpoint import Checkpoint
+from vit.checkpoint_gate import Plain
 
 
-def write_validation(path: Path, dataset: CoronaryDataset, logits: NDArray) -> None:
-    """A run's predictions of the images that it did not learn from, in the form of predictions.csv
-    and with groups.
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is trained, and its predictions of its validation images.
+
+    ``folder`` holds best.ckpt, last.ckpt, metrics.csv and, unless an older version ran,
+    familiarity.ckpt.
     """
-    names = dataset.processed.class_names
-    probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
-    rows: list[dict[str, Any]] = []
-    for sample, row in zip(dataset.samples, probabilities, strict=True):
-        said = {f"probability_{name}": share for name, share in zip(names, row, strict=True)}
-        predicted = names[int(row.argmax())]
-        rows.append(
-            {
-                "path": sample.path,
-                "truth": sample.label,
-                **said,
-                "predicted": predicted,
-                "group": sample.group,
-            }
-        )
-    write_table(path, rows)
+
+    folder: Path
+    validation: Validation
+
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of every epoch."""
+        rows = read_table(self.folder / "metrics.csv")
+        return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
-def write_familiarity(
-    path: Path, model: VisionTransformer, training: CoronaryDataset, held_out: CoronaryDataset
-) -> None:
-    """What tells images that are unlike the training images, of which a fixed choice is looked at,
-    not augmented.
-    """
-    plain = copy(training)
-    plain.augment = None
-    plain.patch_size = 0
-    chosen = np.sort(np.random.default_rng(0).permutation(len(plain))[:MOST])
-
-    def batches(dataset: CoronaryDataset, numbers: NDArray) -> Iterator[torch.Tensor]:
-        for start in range(0, len(numbers), TOGETHER):
-            yield torch.stack([dataset[0, int(i)][0] for i in numbers[start : start + TOGETHER]])
-
-    fitted = familiarity.fit(
-        model, batches(plain, chosen), batches(held_out, np.arange(len(held_out)))
-    )
-    checkpoint.save(fitted.state_dict(), path)
-
-
-def publish(runs: list[Path], target: Path, sensitivity: float) -> None:
+def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> None:
     """Write ``target`` with the weights of the runs; an older file is kept under a dated name.
 
-    One run gives a model, with the weights of its best epoch. Several are folds and give an
+    One run gives a model, with the weights of its best epoch. Several runs are folds and give an
     ensemble, whose logits are averaged, with the weights of each last epoch: a fold that chose its
-    epoch would flatter its own figures. Temperature and threshold are fitted on the runs'
+    epoch would flatter its own estimates. Temperature and threshold are fitted on the runs'
     validation images, pooled.
 
     Args:
-        runs: folders with best.ckpt, last.ckpt, validation.csv and, unless an older version ran,
-            familiarity.ckpt.
+        runs: finished runs.
         target: ViT.ckpt.
-        sensitivity: that the threshold shall reach on validation; 0: most sensitivity + specificity
-            (Youden).
+        sensitivity: that the threshold shall reach on validation; 0: most sensitivity +
+            specificity (Youden).
     """
-    members = [checkpoint.read(run / "best.ckpt") for run in runs]
-    rows = [row for run in runs for row in read_table(run / "validation.csv")]
-    names = members[0]["class_names"]
-    labels = np.array([names.index(row["truth"]) for row in rows])
-    probabilities = np.array(
-        [[float(row[f"probability_{name}"]) for name in names] for row in rows]
+    plain = [checkpoint.read(run.folder / "best.ckpt") for run in runs]
+    validation = Validation.joined([run.validation for run in runs])
+    fitted = _fitted(Checkpoint.from_plain(plain[0]), validation, sensitivity, len(runs) == 1)
+    provenance = replace(
+        fitted.provenance,
+        epoch_chosen_on_validation=len(runs) == 1,
+        history=[run.history() for run in runs],
     )
-    logits = np.log(np.maximum(probabilities, 1e-300))
-    groups = [row["group"] or row["path"] for row in rows]
-    temperature = fit_temperature(labels, logits, groups)
-    if (
-        len(runs) == 1
-        # its epoch was chosen on these images, so it does better on them than on others: never surer
-    ):
-        temperature = max(1.0, temperature)
-    result: dict[str, Any] = {**members[0], "temperature": temperature}
-    scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
-    result["conformal_scores"] = conformal_scores(labels, scores, names)
-    if all((run / "familiarity.ckpt").exists() for run in runs):
-        result["familiarity"] = [checkpoint.read(run / "familiarity.ckpt") for run in runs]
-    if len(names) == 2:
-        result["threshold"] = fit_threshold(labels, scores[:, 1], sensitivity or None)
-        figures = evaluate(labels, scores[:, 1], groups, result["threshold"])
-    else:
-        areas = [evaluate(labels == k, scores[:, k], groups)["auroc"] for k in range(len(names))]
-        figures = {f"auroc, {name} or not": area for name, area in zip(names, areas, strict=True)}
-    result["figures"] = {
-        name: [figure.value, figure.low, figure.high] for name, figure in figures.items()
-    }
-    result["epoch_chosen_on_validation"] = len(runs) == 1
-    histories = [read_table(run / "metrics.csv") for run in runs]
-    result["history"] = [
-        [{name: float(row[name]) for name in row} for row in history] for history in histories
-    ]
+    weights: Plain = {}
     if len(runs) > 1:
-        states = [checkpoint.read(run / "last.ckpt")["state_dict"] for run in runs]
-        result["state_dict"], *result["members"] = states
-        images = {digest for member in members for digest in member["training_images_sha256"]}
-        result["training_images_sha256"] = sorted(images)
+        states = [checkpoint.read(run.folder / "last.ckpt")["state_dict"] for run in runs]
+        weights = {"state_dict": states[0], "members": states[1:]}
+        images = {digest for each in plain for digest in each["training_images_sha256"]}
+        provenance = replace(provenance, training_images_sha256=sorted(images))
         with keeping_former(joined := target.parent / "out_of_fold.csv"):
-            write_table(joined, rows)
+            validation.write(joined)
+    familiar = [run.folder / "familiarity.ckpt" for run in runs]
+    if all(path.exists() for path in familiar):
+        weights["familiarity"] = [checkpoint.read(path) for path in familiar]
+    published = replace(fitted, provenance=provenance)
     with keeping_former(target):
-        checkpoint.save(result, target)
-    print(summary(result, len(rows), len(runs)))
-    print(f"wrote {target}; curves and logs in {runs[0] if len(runs) == 1 else runs[0].parent}")
+        checkpoint.save({**plain[0], **published.plain(), **weights}, target)
+    print(summary(published, len(validation), len(runs)))
+    logs = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
+    print(f"wrote {target}; curves and logs in {logs}")
 
 
-def summary(result: dict[str, Any], images: int, runs: int) -> str:
-    """The validation figures as a table."""
-    how = "out-of-fold predictions, weights of each last epoch"
+def _fitted(
+    trained: Checkpoint, validation: Validation, sensitivity: float, epoch_chosen: bool
+) -> Checkpoint:
+    """The checkpoint with temperature, threshold, limits and estimates from validation.
+
+    ``epoch_chosen``: whether the same images chose the epoch. Then the model does better on them
+    than on others, so the temperature never makes it surer.
+    """
+    labels = validation.labels
+    logits = validation.logits
+    temperature = fit_temperature(labels, logits, validation.owners)
+    if epoch_chosen:
+        temperature = max(1.0, temperature)
+    scores = torch.from_numpy(logits / temperature).softmax(dim=1).numpy()
+    threshold = trained.threshold
+    if len(trained.class_names) == 2:
+        threshold = fit_threshold(labels, scores[:, 1], sensitivity or None)
+    estimates = _estimates(trained.class_names, validation, scores, threshold)
+    return replace(
+        trained,
+        temperature=temperature,
+        threshold=threshold,
+        conformal_scores=conformal_scores(labels, scores, trained.class_names),
+        provenance=replace(trained.provenance, estimates=estimates),
+    )
+
+
+def _estimates(
+    names: list[str], validation: Validation, scores: NDArray, threshold: float
+) -> dict[str, Estimate]:
+    labels = validation.labels
+    groups = validation.owners
+    if len(names) == 2:
+        return evaluate(labels, scores[:, 1], groups, threshold)
+    return {
+        f"auroc, {name} or not": evaluate(labels == k, scores[:, k], groups)["auroc"]
+        for k, name in enumerate(names)
+    }
+
+
+def summary(published: Checkpoint, images: int, runs: int) -> str:
+    """The estimates on validation as a table."""
+    source = "out-of-fold predictions, weights of each last epoch"
     if runs == 1:
-        epoch = result["validation"]["epoch"]
+        epoch = published.provenance.validation["epoch"]
         chosen = "which was chosen on them (--folds gives unflattered figures)"
-        how = f"validation images, weights of epoch {epoch}, {chosen}"
-    lines = [
-        f"{images} {how}; temperature {result['temperature']:.2f}, threshold {result['threshold']:.3f}"
-    ]
-    for name, (value, low, high) in result.get("figures", {}).items():
-        lines.append(f"  {name:<24}{value:7.3f}   95 % interval {low:.3f} to {high:.3f}")
+        source = f"validation images, weights of epoch {epoch}, {chosen}"
+    fitted = f"temperature {published.temperature:.2f}, threshold {published.threshold:.3f}"
+    lines = [f"{images} {source}; {fitted}"]
+    for name, each in published.provenance.estimates.items():
+        interval = f"95 % interval {each.low:.3f} to {each.high:.3f}"
+        lines.append(f"  {name:<24}{each.value:7.3f}   {interval}")
     return "\n".join(lines)

@@ -1,3 +1,77 @@
-"""A Vision Transformer written from torch primitives, its training module, checkpoint and
-explanations.
+"""A Vision Transformer for medical images: load a trained model, ask it, see where it looked.
+
+    import vit
+
+    model = vit.load("ViT.ckpt")                            # checked before anything of it is used
+    for p in model.predict(["a.png", "scan.dcm", array]):   # paths, folders, numpy, PIL
+        print(p.name, p.label, p.probabilities, p.prediction_set, p.distance, p.in_training)
+
+    heat = model.explain("a.png", method="relevance", target="abnormal")   # (H, W) float32
+    model.overlay("a.png", heat).save("heat.png")
+
+Names that stay stable (changes stand in CHANGELOG.md):
+
+    load         reads a ViT.ckpt and gives a Predictor
+    Predictor    predict(images), explain(image, ...), overlay(image, heat)
+    Prediction   what predict gives of each image: label, probabilities (by class name, the positive
+                 class last), prediction_set, distance (above 1: unlike the training images),
+                 in_training, logits, name, truth
+    UserError    the root of all errors that you can mend; their text says how
+
+Importing this package is cheap. PyTorch is imported by the first ``load``, after the file has been
+checked.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from errors import UserError
+    from vit.predictions import Prediction
+    from vit.predictor import Predictor
+
+__version__ = "2.0.0"
+__all__ = ["Prediction", "Predictor", "UserError", "load"]
+
+
+def load(path: "str | Path", device: str = "auto", level: float = 0.9) -> "Predictor":
+    """The model of a ViT.ckpt, ready to predict and to explain.
+
+    Args:
+        path: ViT.ckpt as train.py writes it.
+        device: auto (a GPU where there is one), cpu, gpu, cuda or mps.
+        level: share of the images of each class whose prediction set shall hold it, 0 to 1.
+
+    Raises:
+        UserError: no such file, damaged, not ours, holding more than plain types; no such device.
+        ImportError: a file of yours has the name of a module of this project.
+    """
+    from vit.collisions import refuse_collisions
+
+    refuse_collisions()
+    from pathlib import Path
+
+    from vit.archive import screened
+
+    screened(Path(path))  # before torch, for which a hostile file may have been made, is there
+    from vit import predictor
+
+    return predictor.load(path, device, level)
+
+
+def __getattr__(name: str) -> Any:
+    """The public classes, imported when they are asked for."""
+    from vit.collisions import refuse_collisions
+
+    homes = {
+        "Prediction": "vit.predictions",
+        "Predictor": "vit.predictor",
+        "UserError": "errors",
+    }
+    if name not in homes:
+        raise AttributeError(f"module 'vit' has no attribute {name!r}; it has {', '.join(__all__)}")
+    refuse_collisions()
+    from importlib import import_module
+
+    return getattr(import_module(homes[name]), name)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 @contextmanager
 def explicit_attention(module: nn.Module) -> Iterator[None]:
-    """Inside this context every SelfAttention of ``module`` works out its probabilities, where a
-    hook can read them.
+    """Inside this context every SelfAttention of ``module`` works out its probabilities.
+
+    A hook can then read them.
 
     The fused kernel never holds them. Same weights, same logits: only memory and time differ.
     """
@@ -26,8 +27,9 @@ def explicit_attention(module: nn.Module) -> Iterator[None]:
 
 
 class SelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V in each head (Vaswani et al. 2017, eq. 1), heads joined and
-    projected.
+    """softmax(Q K^T / sqrt(d)) V in each head, heads joined and projected.
+
+    Vaswani et al. 2017, "Attention Is All You Need", equation 1.
 
     Args:
         embedding_size: width of a token, D.

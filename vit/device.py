@@ -1,13 +1,11 @@
-"""Which device to work on, and what to say where it has no room."""
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Which device to work on."""
 
 import torch
 
+from errors import UserError
 
-class DeviceError(ValueError):
+
+class DeviceError(UserError):
     """A device was asked for that this machine lacks."""
 
 
@@ -24,33 +22,12 @@ def accelerator(device: str) -> str:
         )
     if device == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("--device mps: this machine has none; use --device cpu or --device auto")
-    return {"auto": "gpu" if torch.cuda.is_available() else "cpu", "cuda": "gpu"}.get(
-        device, device
-    )
+    if device == "auto":
+        return "gpu" if torch.cuda.is_available() else "cpu"
+    return "gpu" if device == "cuda" else device
 
 
 def torch_device(device: str) -> torch.device:
     """The same as torch calls it."""
-    return torch.device({"gpu": "cuda"}.get(name := accelerator(device), name))
-
-
-def precision(wanted: str, accelerator: str) -> str:
-    """Lightning's name of the number format; auto takes mixed precision on a GPU."""
-    if wanted == "auto" and accelerator == "gpu":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    return "32-true" if wanted in ("auto", "32") else wanted
-
-
-@contextmanager
-def out_of_memory_in_one_line(advice: str) -> Iterator[None]:
-    """Leave with one line and a status where the machine or the device has no room for what the
-    block does.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(
-            error, MemoryError | torch.OutOfMemoryError
-        ) and "can't allocate memory" not in str(error):
-            raise
-        sys.exit(f"out of memory: {advice}")
+    name = accelerator(device)
+    return torch.device("cuda" if name == "gpu" else name)

@@ -1,6 +1,4 @@
-"""From pixels to tokens: patch projection or convolutions, CLS token, registers and position
-embedding.
-"""
+"""From pixels to tokens: patches, CLS token, registers and position embedding."""
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +6,9 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 
 def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) -> nn.Sequential:
-    """Pairs of 3 x 3 convolutions, the first of which halves the picture, until a token is left of
-    each patch.
+    """Pairs of 3 x 3 convolutions that leave one token of each patch.
+
+    The first of each pair halves the picture.
 
     Early convolutions (Xiao et al. 2021, "Early Convolutions Help Transformers See Better", section
     3) give a small data set the edges that patches would have to learn. Norms are over an image,
@@ -32,8 +31,9 @@ def convolution_stem(patch_size: int, num_channels: int, embedding_size: int) ->
 
 
 def sine_positions(grid: tuple[int, int], embedding_size: int) -> Tensor:
-    """(N, D) sines and cosines of each patch's row and column (Vaswani et al. 2017, section 3.5, in
-    two dimensions).
+    """(N, D) sines and cosines of the row and the column of each patch.
+
+    Vaswani et al. 2017, section 3.5, in two dimensions.
     """
     quarter = -(-embedding_size // 4)
     rates = 100.0 ** -(torch.arange(quarter) / quarter)  # from one radian a patch to a hundredth
@@ -97,11 +97,9 @@ class PatchEmbedding(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) images to (B, N, D) tokens, N = grid height * grid width, row by row."""
         if images.shape[-2:] != self.image_size:
-            got = tuple(images.shape[-2:])
-            wanted = self.image_size
-            raise ValueError(
-                f"image of {got[0]} x {got[1]} px, but this model takes {wanted[0]} x {wanted[1]} px"
-            )
+            got = " x ".join(map(str, images.shape[-2:]))
+            wanted = " x ".join(map(str, self.image_size))
+            raise ValueError(f"image of {got} px, but this model takes {wanted} px")
         return self.projection(images).flatten(2).transpose(1, 2)  # (B, D, h, w) -> (B, N, D)
 
 
@@ -113,7 +111,8 @@ class Embeddings(nn.Module):
     background patches.
 
     Args:
-        image_size, patch_size, num_channels, embedding_size, stem: as for ``PatchEmbedding``.
+        patch_embedding: makes the tokens of the patches.
+        embedding_size: width of a token, D.
         num_registers: R.
         dropout: of all tokens.
         kept_tokens: share of the patches that stay, those with the most contrast. Air, collimator
@@ -124,21 +123,16 @@ class Embeddings(nn.Module):
 
     def __init__(
         self,
-        image_size: tuple[int, int],
-        patch_size: int,
-        num_channels: int,
+        patch_embedding: PatchEmbedding,
         embedding_size: int,
         num_registers: int = 0,
         dropout: float = 0.0,
-        stem: str = "patch",
         kept_tokens: float = 1.0,
         patch_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.patch_embedding = PatchEmbedding(
-            image_size, patch_size, num_channels, embedding_size, stem
-        )
-        num_patches = self.patch_embedding.grid[0] * self.patch_embedding.grid[1]
+        self.patch_embedding = patch_embedding
+        num_patches = patch_embedding.grid[0] * patch_embedding.grid[1]
         self.num_kept = max(1, round(kept_tokens * num_patches))
         self.patch_dropout = patch_dropout
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embedding_size))

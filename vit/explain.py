@@ -12,13 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from errors import UserError
 from vit.hooks import attention_maps, outputs_of, still
 from vit.model import VisionTransformer
 
 DEFAULT = "relevance"
 
 
-class ExplanationError(ValueError):
+class ExplanationError(UserError):
     """A method, class, block or head that is not there."""
 
 
@@ -36,8 +37,9 @@ Answer = tuple[Tensor, Tensor]  # (B, classes) logits; (B, 1 + R + K) evidence o
 
 
 def log_odds(logits: Tensor, target: Tensor) -> Tensor:
-    """(B, K) logits to (B,) log odds of the target class against all others: what its probability
-    stands on.
+    """(B, K) logits to (B,) log odds of the target class against all others.
+
+    The probability of the class rests on them.
     """
     others = logits.masked_fill(nn.functional.one_hot(target, logits.shape[1]).bool(), -math.inf)
     return logits.gather(1, target[:, None])[:, 0] - others.logsumexp(dim=1)
@@ -56,8 +58,9 @@ def _cls_attention(asked: _Asked) -> Answer:
 
 
 def _rollout(asked: _Asked) -> Answer:
-    """Attention multiplied through the blocks, half of each token staying where it is; it knows no
-    class.
+    """Attention multiplied through the blocks; it knows no class.
+
+    Half of each token stays where it is.
 
     Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
     """
@@ -68,8 +71,9 @@ def _rollout(asked: _Asked) -> Answer:
 
 
 def _gradient_rollout(asked: _Asked) -> Answer:
-    """Rollout of the positive part of attention times the gradient of the class in it, rows summing
-    to 1.
+    """Rollout of the positive part of attention times the gradient of the class in it.
+
+    Rows sum to 1.
 
     Rollout as in Abnar and Zuidema 2020 with the weights of Chefer et al. 2021b, equation 5.
     """
@@ -88,8 +92,9 @@ def _relevance(asked: _Asked) -> Answer:
 
 
 def _legrad(asked: _Asked) -> Answer:
-    """Gradient, in each block's attention, of the class as the head would judge that block's CLS
-    token; summed.
+    """Gradient of the class in the attention of each block, summed.
+
+    In each block the class is as the head would judge the CLS token of that block.
 
     Bousselham et al. 2024, "LeGrad: An Explainability Method for Vision Transformers via Feature
     Formation Sensitivity", equations 5 to 9, for a CLS token.
@@ -118,8 +123,9 @@ def _legrad(asked: _Asked) -> Answer:
 
 
 def _grad_cam(asked: _Asked) -> Answer:
-    """Tokens that enter one block, the last by default, weighted by the mean gradient of the class
-    in each channel.
+    """Tokens that enter one block, weighted by the mean gradient of the class in each channel.
+
+    By default the last block.
 
     Selvaraju et al. 2017, "Grad-CAM", equations 1 and 2, a token being a place. It has no heads.
     """
@@ -242,9 +248,7 @@ def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> di
 
 
 def _as_maps(model: VisionTransformer, images: Tensor, evidence: Tensor) -> Tensor:
-    """(B, M, 1 + R + K) evidence of each token to (B, M, grid height, grid width) maps, as
-    ``explain`` gives them.
-    """
+    """(B, M, 1 + R + K) evidence to (B, M, grid height, grid width) maps, as ``explain`` gives."""
     evidence = evidence.detach()[..., model.num_prefix_tokens :].clamp_min(0)  # (B, M, K)
     maps = evidence / evidence.mean(dim=2, keepdim=True).clamp_min(1e-12)
     kept = model.embeddings.kept(images)
@@ -306,8 +310,9 @@ def _share(row: Tensor, mixing: Tensor) -> Tensor:
 
 
 def _down(fused: list[Tensor], step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The CLS row of the product of all blocks: (B, N), from their (B, N, N) or, of the last block,
-    (B, 1, N).
+    """The CLS row, (B, N), of the product of all blocks.
+
+    They are (B, N, N) each, the last block (B, 1, N).
     """
     *body, last = fused
     count = last.shape[2]

@@ -1,5 +1,6 @@
-"""How far an image lies from those that a model learned from: of one that is unlike them it may say
-anything.
+"""How far an image lies from the training images.
+
+What a model says of an image that is unlike them may mean nothing.
 """
 
 import math
@@ -16,6 +17,7 @@ QUANTILES = torch.linspace(0, 1, 21)
 # strength of a pattern, and spread of a figure, below which all counts as this
 FAINTEST = 1e-4
 NARROWEST = 1e-2
+SMALLEST_LIMIT = 1e-3  # a fitted one is NARROWEST at least
 SHRINKAGE = 0.3  # of the covariance towards none: few training images do not tell it
 INSIDE = 0.95  # share of held-out images within the limit
 
@@ -34,16 +36,14 @@ def describe(model: VisionTransformer, images: Tensor) -> Tensor:
     patches = model.blocks[0](tokens)[:, model.num_prefix_tokens :]
     grey = images.mean(dim=1, keepdim=True)
     quantiles = grey.flatten(1).quantile(QUANTILES.to(grey), dim=1).T
-    strength = (
-        conv2d(grey, _patterns().to(grey), stride=EDGE // 2).flatten(2).abs() + FAINTEST
-    )  # (B, 16, places)
-    return torch.cat(
-        [patches.mean(1), quantiles, strength.mean(2).log(), strength.log().mean(2)], dim=1
-    ).float()
+    waves = conv2d(grey, _patterns().to(grey), stride=EDGE // 2).flatten(2)  # (B, 16, places)
+    strength = waves.abs() + FAINTEST
+    figures = [patches.mean(1), quantiles, strength.mean(2).log(), strength.log().mean(2)]
+    return torch.cat(figures, dim=1).float()
 
 
 def _patterns() -> Tensor:
-    """(16, 1, 4, 4) products of two cosines, of orthonormal rows (Ahmed, Natarajan and Rao 1974)."""
+    """(16, 1, 4, 4) products of two orthonormal cosines (Ahmed, Natarajan and Rao 1974)."""
     order = torch.arange(EDGE)[:, None]
     place = torch.arange(EDGE) + 0.5
     waves = torch.cos(math.pi / EDGE * order * place) * (2 / EDGE) ** 0.5
@@ -52,10 +52,10 @@ def _patterns() -> Tensor:
 
 
 class Familiarity(nn.Module):
-    """Mahalanobis distance from the training images (Lee et al. 2018, "A Simple Unified Framework
-    for Detecting Out-of-Distribution Samples", equation 2, with all classes as one), divided by
-    that of the farthest usual image.
+    """Mahalanobis distance from the training images, 1 for the farthest usual image.
 
+    Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
+    equation 2, with all classes as one; divided by the distance of the farthest usual image.
     Its state, less than 0.5 MB for tokens of 256, is part of ViT.ckpt.
 
     Args:
@@ -73,43 +73,43 @@ class Familiarity(nn.Module):
         self.register_buffer("limit", torch.ones(()))
 
     def forward(self, model: VisionTransformer, images: Tensor) -> Tensor:
-        """(B, C, H, W) standardised images to (B,) distances; above 1 an image is unlike the
-        training images.
-        """
+        """(B, C, H, W) standardised images to (B,) distances; above 1: unlike the training."""
         return ((describe(model, images) - self.mean) @ self.whitening).norm(dim=1) / self.limit
 
 
 def fit(
     model: VisionTransformer, training: Iterable[Tensor], held_out: Iterable[Tensor]
 ) -> Familiarity:
-    """Learn the usual from batches of training images as they are, and the limit from images of
-    other patients.
+    """Learn the usual from training images, and the limit from images of other patients.
+
+    Args:
+        training, held_out: batches of (B, C, H, W) standardised images, not augmented.
     """
     known = torch.cat([describe(model, images) for images in training]).double()
     spread = known.std(dim=0, correction=0).clamp_min(NARROWEST)
     scaled = (known - known.mean(dim=0)) / spread
-    covariance = (1 - SHRINKAGE) * scaled.T @ scaled / len(scaled) + SHRINKAGE * torch.eye(
-        scaled.shape[1]
-    )
+    seen = scaled.T @ scaled / len(scaled)
+    covariance = (1 - SHRINKAGE) * seen + SHRINKAGE * torch.eye(scaled.shape[1])
     result = Familiarity(model)
     result.mean.copy_(known.mean(dim=0))
     result.whitening.copy_(torch.linalg.cholesky(covariance.inverse()) / spread[:, None])
     distances = torch.cat([result(model, images) for images in held_out])
-    rank = min(
-        len(distances), math.ceil((len(distances) + 1) * INSIDE)
-    )  # as for a conformal set of one class
+    count = len(distances)
+    rank = min(count, math.ceil((count + 1) * INSIDE))  # as for a prediction set of one class
     result.limit.copy_(distances.kthvalue(rank).values.clamp_min(NARROWEST))
     return result
 
 
 def restore(model: VisionTransformer, state: dict[str, Tensor]) -> Familiarity:
-    """That of a checkpoint. Raises RuntimeError or ValueError if the state is not that of this
-    model's.
+    """That of a checkpoint.
+
+    Raises:
+        RuntimeError, ValueError: the state is not that of this model.
     """
     result = Familiarity(model)
-    result.load_state_dict(
-        dict(state)
-    )  # without what an ordered one may say of how it is to be taken
-    if not (result.limit > 0 and all(part.isfinite().all() for part in state.values())):
-        raise ValueError("familiarity: wanted finite numbers and a limit above 0")
+    # a plain dictionary: an ordered one may say how it is to be taken
+    result.load_state_dict(dict(state))
+    finite = all(part.isfinite().all() for part in result.state_dict().values())
+    if not finite or result.limit < SMALLEST_LIMIT:
+        raise ValueError(f"familiarity: wanted finite numbers and a limit from {SMALLEST_LIMIT} on")
     return result

@@ -14,8 +14,7 @@ OUTLIER = 3.0  # times the median norm of an image's patch tokens: from there on
 
 @contextmanager
 def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with one map for each block, ``first``
-    block first.
+    """Inside this context each forward pass fills the list with one map for each block.
 
     A map is (B, heads, N, N) attention probabilities, rows summing to 1; that of the last block has
     one row, (B, heads, 1, N), of the CLS token, the only one that is worked out there. ``first`` =
@@ -34,9 +33,7 @@ def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Te
 
 @contextmanager
 def outputs_of(model: VisionTransformer, modules: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass fills the list with what the modules give, in that
-    order.
-    """
+    """Inside this context each forward pass fills the list with what the modules give."""
     outputs: list[Tensor] = []
 
     def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
@@ -69,8 +66,9 @@ def still(model: VisionTransformer) -> Iterator[None]:
 
 @contextmanager
 def token_outliers(model: VisionTransformer) -> Iterator[list[Tensor]]:
-    """Inside this context each forward pass adds (B,): how far the longest patch token is from an
-    image's usual one.
+    """Inside this context each forward pass adds how far the longest patch token stands out.
+
+    It is (B,): the largest norm of a patch token divided by the usual one of the image.
 
     Norms of the tokens that enter the last block, the largest divided by the median. From OUTLIER
     on the model keeps notes in a patch that has no need of its place, and attention lies there

@@ -3,100 +3,64 @@
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from vit.embeddings import Embeddings, sine_positions
+from CONFIG import ModelConfig
+from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
 
 POSITIONS = 0.3  # size of the waves that position embeddings begin as
 
 
 class VisionTransformer(nn.Module):
-    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token. By default of the
-    published size.
+    """Embeddings, encoder blocks, final norm, and an MLP head on the CLS token.
 
     Args:
-        image_size: edge in pixels, or (height, width).
-        patch_size: edge of a square patch in pixels.
-        num_channels: channels of the image, C.
-        num_classes: length of the logits.
-        embedding_size: width of a token, D.
-        num_hidden_layers: encoder blocks.
-        num_heads: attention heads of each block.
-        mlp_ratio: hidden width of a block's MLP, as a multiple of D.
-        qkv_bias: whether query, key and value projections have a bias.
-        hidden_dropout_prob: dropout of embeddings, projections and MLPs.
-        attention_dropout: dropout of attention probabilities.
-        eps: added to the variance in every layer norm.
-        num_registers: learned tokens beside CLS and patches.
-        representation_size: hidden width of the head, linear-tanh-linear as in the paper's
-            pre-training; 0 gives the linear head of its fine-tuning.
-        initializer_range: standard deviation of the truncated normal that starts the weights.
-        stem: "patch" cuts and projects, "convolution" lets 3 x 3 convolutions make the tokens.
-        kept_tokens: share of the patches that are looked at, those with the most contrast.
-        patch_dropout: share of those that training leaves out at random.
+        config: the shape; CONFIG.ModelConfig says what each key means and holds the defaults.
+        image_size: (height, width) [px] where the image is no square; by default the square of
+            the configuration.
 
     Raises:
         ValueError: image and patch size, or width and heads, do not divide.
     """
 
-    def __init__(
-        self,
-        image_size: int | tuple[int, int] = 256,
-        patch_size: int = 16,
-        num_channels: int = 1,
-        num_classes: int = 2,
-        embedding_size: int = 256,
-        num_hidden_layers: int = 4,
-        num_heads: int = 8,
-        mlp_ratio: float = 4.0,
-        qkv_bias: bool = True,
-        hidden_dropout_prob: float = 0.0,
-        attention_dropout: float = 0.0,
-        eps: float = 1e-12,
-        num_registers: int = 0,
-        representation_size: int = 0,
-        initializer_range: float = 0.02,
-        stem: str = "patch",
-        kept_tokens: float = 1.0,
-        patch_dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, config: ModelConfig, image_size: tuple[int, int] | None = None) -> None:
         super().__init__()
-        self.num_heads = num_heads
-        self.num_classes = num_classes
-        size = (
-            (image_size, image_size)
-            if isinstance(image_size, int)
-            else (image_size[0], image_size[1])
+        self.num_heads = config.num_heads
+        self.num_classes = config.num_classes
+        width = config.embedding_size
+        patch_embedding = PatchEmbedding(
+            image_size or (config.image_size, config.image_size),
+            config.patch_size,
+            config.num_channels,
+            width,
+            config.stem,
         )
         self.embeddings = Embeddings(
-            size,
-            patch_size,
-            num_channels,
-            embedding_size,
-            num_registers,
-            hidden_dropout_prob,
-            stem,
-            kept_tokens,
-            patch_dropout,
+            patch_embedding,
+            width,
+            config.num_registers,
+            config.hidden_dropout_prob,
+            config.kept_tokens,
+            config.patch_dropout,
         )
         self.blocks = nn.ModuleList(
             EncoderBlock(
-                embedding_size,
-                num_heads,
-                mlp_ratio,
-                qkv_bias,
-                hidden_dropout_prob,
-                attention_dropout,
-                eps,
+                width,
+                config.num_heads,
+                config.mlp_ratio,
+                config.qkv_bias,
+                config.hidden_dropout_prob,
+                config.attention_dropout,
+                config.eps,
             )
-            for _ in range(num_hidden_layers)
+            for _ in range(config.num_hidden_layers)
         )
-        self.norm = nn.LayerNorm(embedding_size, eps=eps)
+        self.norm = nn.LayerNorm(width, eps=config.eps)
         self.head = nn.Sequential()
-        if representation_size:
-            self.head.extend([nn.Linear(embedding_size, representation_size), nn.Tanh()])
-        self.head.append(nn.Linear(representation_size or embedding_size, num_classes))
+        if config.representation_size:
+            self.head.extend([nn.Linear(width, config.representation_size), nn.Tanh()])
+        self.head.append(nn.Linear(config.representation_size or width, config.num_classes))
         if not self.norm.weight.is_meta:  # such weights are about to come from a file
-            self._initialise(initializer_range)
+            self._initialise(config.initializer_range)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -109,10 +73,9 @@ class VisionTransformer(nn.Module):
         return 1 + self.embeddings.registers.shape[1]
 
     def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(B, C, H, W) images to the (B, num_classes) logits, the (B, K, D) normed patch tokens and
-        their numbers.
+        """(B, C, H, W) images to logits, normed patch tokens and the numbers of the patches.
 
-        The numbers are (B, K), or None where all patches are kept.
+        They are (B, num_classes), (B, K, D), and (B, K), or None where all patches are kept.
         """
         kept = self.embeddings.kept(images)
         tokens = self.embeddings(images, kept)

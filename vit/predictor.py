@@ -1,177 +1,329 @@
-"""What a model says of images: class, probabilities, map; and predictions.csv."""
+"""A trained model that answers: predictions of images, and where the evidence for them lies."""
 
-import math
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
-from data.dataset import to_tensor
-from data.inputs import Input
+from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
-from data.tables import write_table
-from files import keeping_former
 from metrics.conformal import conformal_set, limits
-from vit.explain import explain
+from vit import checkpoint as checkpoints
+from vit import explain as explanations
+from vit import heatmap
+from vit.archive import CheckpointError
+from vit.checkpoint import Checkpoint
+from vit.device import torch_device
+from vit.explain import DEFAULT, ExplanationError
 from vit.hooks import OUTLIER, token_outliers
+from vit.predictions import Prediction, Predictions
 
-LEVEL = (
-    0.9  # share of the images of each class whose conformal set holds it, unless asked for another
-)
-
-
-@dataclass
-class Prediction:
-    """What the model says of one image; the image itself is read again where it is drawn."""
-
-    item: Input
-    predicted: str
-    probabilities: list[float]  # of each class
-    map: NDArray[Any] | None = (
-        None  # (grid height, grid width) evidence, 1 is an even share; None: not asked for
-    )
-    set: list[str] | None = None  # classes of its conformal set; None: the checkpoint cannot tell
-    unlike: float | None = (
-        None  # distance from the training images, above 1 it is unlike them; None: cannot tell
-    )
-    in_training: bool = False
-
-    def row(self, class_names: list[str]) -> dict[str, str]:
-        """Its row of predictions.csv."""
-        shares = zip(class_names, self.probabilities, strict=True)
-        return {"path": self.item.name, "truth": self.item.truth} | {
-            **{f"probability_{name}": f"{share:.6f}" for name, share in shares},
-            "predicted": self.predicted,
-            "set": "" if self.set is None else ";".join(self.set) or "none",
-            "unlike": "" if self.unlike is None else f"{self.unlike:.3f}",
-            "in_training": "yes" if self.in_training else "no",
-        }
+BATCH_SIZE = 16  # images at a time, unless asked for another
+LEVEL = 0.9  # share of the images of each class whose prediction set holds it, likewise
 
 
-def judge(
-    inputs: list[Input],
-    models: list[Any],
-    about: dict[str, Any],
-    device: torch.device,
-    batch_size: int,
-    asked: dict[str, Any] | None = None,
-    tell: bool = True,
-) -> list[Prediction]:
-    """Prediction for each input, in their order, with a map if one is asked for (arguments of
-    vit.explain.explain).
+@dataclass(frozen=True)
+class MapRequest:
+    """Which map of evidence is wanted.
+
+    Args:
+        target: class whose evidence it shows, by index.
+        method: one of vit.explain.METHODS.
+        layer: encoder block that alone is asked, from 0; None: as the method does.
+        head: attention head that alone is asked, from 0; None: all.
+    """
+
+    target: int
+    method: str = DEFAULT
+    layer: int | None = None
+    head: int | None = None
+
+    def title(self, class_names: list[str]) -> str:
+        """What is drawn, in words."""
+        parts = [self.method]
+        if self.layer is not None:
+            parts.append(f"layer {self.layer}")
+        if self.head is not None:
+            parts.append(f"head {self.head}")
+        return f"{', '.join(parts)}, for {class_names[self.target]}"
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Images that are ready for the model."""
+
+    items: list[Input]
+    images: Tensor  # (B, C, S, S), standardised
+    in_training: list[bool]
+
+
+class Predictor:
+    """The model of a ViT.ckpt, ready to be asked. ``vit.load`` makes one.
+
+    Args:
+        checkpoint: the models, and all that belongs to them.
+        device: that works on the images.
+        batch_size: images at a time.
+        level: share of the images of each class whose prediction set shall hold it, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device | str = "cpu",
+        batch_size: int = BATCH_SIZE,
+        level: float = LEVEL,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.level = level
+        self.limits = limits(checkpoint.conformal_scores, level)
+        self._trained_on = set(checkpoint.provenance.training_images_sha256)
+        for module in [*checkpoint.models, *checkpoint.familiarity]:
+            module.to(self.device)
+
+    @property
+    def class_names(self) -> list[str]:
+        """In index order, the positive class last."""
+        return self.checkpoint.class_names
+
+    def predict(self, images: Picture | Sequence[Picture], progress: bool = False) -> Predictions:
+        """What the model says of each image.
+
+        Args:
+            images: one or several of these: a path, a folder, a glob; a numpy array, (H, W) grey or
+                (H, W, 3) RGB, uint8, uint16, or floating from 0 to 1; a PIL image.
+            progress: show a bar on stderr.
+
+        Returns:
+            Predictions, one for each image, in order.
+
+        Raises:
+            DataError: every image that cannot be read, a line each.
+        """
+        return self.answer(inputs_of(images, self.class_names), progress=progress)
+
+    def answer(
+        self,
+        inputs: list[Input],
+        request: MapRequest | None = None,
+        logits: ArrayLike | None = None,
+        progress: bool = True,
+    ) -> Predictions:
+        """As ``predict``, of inputs whose truth and lesions may be known.
+
+        Args:
+            inputs: the images.
+            request: the map that is wanted of each image; None: none.
+            logits: (n, K), where the model has been asked already, as in validation.
+            progress: show a bar on stderr.
+
+        Raises:
+            DataError: every image, or lesion to be drawn, that cannot be read, a line each.
+        """
+        known = None if logits is None else torch.as_tensor(np.asarray(logits))
+        answers: list[Prediction] = []
+        faults: list[str] = []
+        longest: list[Tensor] = []
+        bar = tqdm(
+            total=len(inputs),
+            desc="predicting",
+            unit=" images",
+            mininterval=1,
+            leave=False,
+            disable=not progress,
+        )
+        with bar, token_outliers(self.checkpoint.models[0]) as ratios:
+            for start in range(0, len(inputs), self.batch_size):
+                part = slice(start, start + self.batch_size)
+                batch = self._read(inputs[part], request is not None, faults)
+                bar.update(len(inputs[part]))
+                if faults:
+                    continue  # only the other faults are still of interest
+                answers += self._answer(batch, request, None if known is None else known[part])
+                longest += ratios[:1]  # occlusion makes more passes, of painted images
+                ratios.clear()
+        if faults:
+            told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
+            raise DataError("\n".join([*faults, told]))
+        outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
+        return Predictions(self.class_names, answers, self.limits, outliers)
+
+    def explain(
+        self,
+        image: Picture,
+        method: str = DEFAULT,
+        target: str | None = None,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> NDArray:
+        """Where in an image the evidence for a class lies.
+
+        Args:
+            image: as ``predict`` takes it; one.
+            method: attention, rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion.
+            target: the class; by default the positive one.
+            layer, head: encoder block or attention head that alone is asked, from 0.
+
+        Returns:
+            (H, W) float32 in the pixels of the image; 1 is an even share, 0 is none. What
+            preprocessing cuts off, and patches that the model leaves out, are 0.
+
+        Raises:
+            DataError: not exactly one image, or one that cannot be read.
+            ExplanationError: no such method, class, block or head.
+        """
+        item = self._single(image)
+        request = self.request(method, target, layer, head)
+        map_ = self.answer([item], request, progress=False)[0].map
+        assert map_ is not None, "it was asked for"
+        preprocessing = self.checkpoint.preprocessing
+        size = preprocessing.image_size
+        shape = item.grey(preprocessing).shape
+        evidence = heatmap.upsampled(map_, (size, size))
+        return preprocessing.placement(shape, item.prepared).back(evidence)
+
+    def overlay(self, image: Picture, heat: NDArray) -> Image.Image:
+        """The image with the evidence that ``explain`` found in it, as a colour picture.
+
+        Raises:
+            DataError: not exactly one image, or evidence of another shape.
+        """
+        item = self._single(image)
+        grey = item.grey(self.checkpoint.preprocessing)
+        if heat.shape != grey.shape:
+            raise DataError(f"heat: got shape {heat.shape}, wanted that of the image {grey.shape}")
+        scale = 255 if grey.dtype == np.uint8 else 1
+        return Image.fromarray(heatmap.over(grey.astype(np.float32) / scale, heat))
+
+    def request(
+        self,
+        method: str = DEFAULT,
+        target: str | None = None,
+        layer: int | None = None,
+        head: int | None = None,
+    ) -> MapRequest:
+        """A request that the model can answer.
+
+        Raises:
+            ExplanationError: no such method, class, block or head.
+        """
+        names = self.class_names
+        name = names[-1] if target is None else target
+        if name not in names:
+            raise ExplanationError(f"target: got {name}, wanted one of {', '.join(names)}")
+        request = MapRequest(names.index(name), method, layer, head)
+        explanations.check(self.checkpoint.models[0], method, request.target, layer, head)
+        return request
+
+    def _single(self, image: Picture) -> Input:
+        inputs = inputs_of(image, self.class_names)
+        if len(inputs) != 1:
+            raise DataError(f"image: got {len(inputs)} images, wanted one")
+        return inputs[0]
+
+    def _read(self, items: list[Input], with_lesions: bool, faults: list[str]) -> _Batch:
+        """The images; what cannot be read goes to ``faults``, a line each."""
+        preprocessing = self.checkpoint.preprocessing
+        tensors = []
+        in_training = []
+        for item in items:
+            try:
+                pixels = item.image(preprocessing)
+                learned = self._trained_on and self._trained_on & item.digests(preprocessing)
+                if with_lesions:
+                    item.lesion(preprocessing)
+            except ValueError as error:
+                faults.append(str(error))
+            else:
+                tensors.append(preprocessing.tensor(pixels))
+                in_training.append(bool(learned))
+        images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
+        return _Batch(items, images, in_training)
+
+    def _answer(
+        self, batch: _Batch, request: MapRequest | None, known: Tensor | None
+    ) -> list[Prediction]:
+        logits, maps = self._ask(batch.images, request) if known is None else (known, None)
+        distances = self._distances(batch.images)
+        _check_numbers(batch.items, logits, maps, distances)
+        shares = (logits / self.checkpoint.temperature).softmax(dim=1).tolist()
+        answers = []
+        for i, item in enumerate(batch.items):
+            row = shares[i]
+            answers.append(
+                Prediction(
+                    item,
+                    self._decide(row),
+                    tuple(logits[i].tolist()),
+                    dict(zip(self.class_names, row, strict=True)),
+                    tuple(conformal_set(row, self.limits)) if self.limits else None,
+                    None if distances is None else distances[i],
+                    batch.in_training[i],
+                    None if maps is None else maps[i],
+                )
+            )
+        return answers
+
+    def _ask(self, images: Tensor, request: MapRequest | None) -> tuple[Tensor, NDArray | None]:
+        """(B, K) logits and (B, grid height, grid width) maps, means over the models."""
+        models = self.checkpoint.models
+        if request is None:
+            with torch.inference_mode():
+                return _mean([model(images) for model in models]), None
+        pairs = [
+            explanations.explain(
+                model, images, request.method, request.target, request.layer, request.head
+            )
+            for model in models
+        ]
+        logits = _mean([of_one for of_one, _ in pairs])
+        return logits, _mean([map_ for _, map_ in pairs]).numpy()
+
+    def _distances(self, images: Tensor) -> list[float] | None:
+        pairs = zip(self.checkpoint.models, self.checkpoint.familiarity, strict=False)
+        found = [familiarity(model, images) for model, familiarity in pairs]
+        return list(_mean(found).tolist()) if found else None
+
+    def _decide(self, probabilities: list[float]) -> str:
+        """The predicted class: by the threshold where there are two, else the most probable."""
+        if len(probabilities) == 2:
+            return self.class_names[int(probabilities[1] >= self.checkpoint.threshold)]
+        return self.class_names[probabilities.index(max(probabilities))]
+
+
+def _check_numbers(
+    items: list[Input], logits: Tensor, maps: NDArray | None, distances: list[float] | None
+) -> None:
+    """Refuse what is no number: it must not leave the model as a prediction.
 
     Raises:
-        DataError: every image, or lesion to be drawn, that cannot be read, a line each.
+        CheckpointError: with the first image at fault. A map may hold NaN, for patches not seen.
     """
-
-    def mean(members: list[torch.Tensor]) -> torch.Tensor:
-        return torch.stack(members).float().mean(dim=0).cpu()
-
-    how = about["preprocessing"]
-    names = about["class_names"]
-    predictions = []
-    faults = list[str]()
-    longest = list[torch.Tensor]()
-    limit = limits(about.get("conformal_scores", {}), about.get("level", LEVEL))
-    familiar = about.get("familiarity", [])
-    trained = set(about.get("training_images_sha256", []))
-    for module in [*models, *familiar]:
-        module.to(device)
-    bar = tqdm(total=len(inputs), desc="predicting", unit=" images", mininterval=1, leave=False)
-    with bar as progress, token_outliers(models[0]) as ratios:
-        for start in range(0, len(inputs), batch_size):
-            part = inputs[start : start + batch_size]
-            tensors = []
-            known = []
-            for item in part:
-                try:
-                    pixels = item.image(how)
-                    known.append(bool(trained and trained & item.digests(how)))
-                    if asked is not None:
-                        item.lesion(how)
-                except ValueError as error:
-                    faults.append(str(error))
-                else:
-                    tensors.append(
-                        to_tensor(pixels, how["mean"], how["std"], about["config"]["num_channels"])
-                    )
-            progress.update(len(part))
-            if faults:
-                continue  # only the other faults are still of interest
-            images = torch.stack(tensors).to(device)
-            maps: list[Any] = [None] * len(part)
-            if asked is None:
-                with torch.inference_mode():
-                    logits = mean(
-                        [model(images) for model in models]
-                    )  # several are the folds of a cross-validation
-            else:
-                both = [explain(model, images, **asked) for model in models]
-                logits = mean([said for said, _ in both])
-                maps = list(mean([map_ for _, map_ in both]).numpy())
-            unlike: list[Any] = [None] * len(part)
-            if familiar:
-                unlike = mean(
-                    [each(model, images) for each, model in zip(familiar, models, strict=True)]
-                ).tolist()
-            longest.append(ratios[0])  # occlusion makes more passes, of painted images
-            ratios.clear()
-            rows = (logits / about["temperature"]).softmax(dim=1).tolist()
-            for item, row, map_, distance, trained_on in zip(
-                part, rows, maps, unlike, known, strict=True
-            ):
-                chosen = (
-                    int(row[1] >= about["threshold"]) if len(names) == 2 else row.index(max(row))
-                )
-                classes = conformal_set(row, limit) if limit else None
-                predictions.append(
-                    Prediction(item, names[chosen], row, map_, classes, distance, trained_on)
-                )
-    if faults:
-        told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
-        raise DataError("\n".join([*faults, told]))
-    if tell:
-        _tell(predictions, limit)
-    if tell and (many := int((torch.cat(longest) > OUTLIER).sum())):
-        print(
-            f"note: in {many} of {len(inputs)} images a patch token is more than {OUTLIER:g} times as long as usual; "
-            "attention gathers on such tokens whatever the picture shows. The published remedy is to train with "
-            "registers, as num_registers: 4",
-            file=sys.stderr,
-        )
-    return predictions
-
-
-def _tell(predictions: list[Prediction], limit: dict[str, float]) -> None:
-    """Notes of what keeps the predictions from being taken at their word."""
-    for count, words in (
-        (
-            sum((said.unlike or 0) > 1 for said in predictions),
-            "lie farther from the training images than 19 in 20 of like images do: what is said of them "
-            "may mean nothing",
-        ),
-        (
-            sum(said.in_training for said in predictions),
-            "were in training: what is said of them flatters",
-        ),
-    ):
-        if count:
-            print(f"note: {count} of {len(predictions)} images {words}", file=sys.stderr)
-    if scarce := [name for name, most in limit.items() if math.isinf(most)]:
-        print(
-            f"note: too few validation images of class {', '.join(scarce)} for this --level: "
-            "it is in the set of every image",
-            file=sys.stderr,
+    finite = logits.isfinite().all(dim=1).numpy()
+    if maps is not None:
+        finite &= ~np.isinf(maps).any(axis=(1, 2))
+    if distances is not None:
+        finite &= np.isfinite(distances)
+    if not finite.all():
+        first = items[int(np.argmin(finite))].name
+        raise CheckpointError(
+            f"{first}: the model gives no finite number for it, so its weights are damaged or far "
+            "too large; train again, with a lower lr"
         )
 
 
-def write(predictions: list[Prediction], class_names: list[str], path: Path) -> None:
-    """Write predictions.csv: path, truth, probability of each class, predicted class; a former one
-    is kept.
-    """
-    with keeping_former(path):
-        write_table(path, [said.row(class_names) for said in predictions])
+def _mean(members: list[Tensor]) -> Tensor:
+    return torch.stack(members).float().mean(dim=0).cpu()
+
+
+def load(path: str | Path, device: str = "auto", level: float = LEVEL) -> Predictor:
+    """The model of a ViT.ckpt, as a Predictor; see ``vit.load``."""
+    return Predictor(checkpoints.load(Path(path)), torch_device(device), level=level)

@@ -1,6 +1,4 @@
-"""The report says what the manifest and the checkpoint know: groups, patients, lesions, notes,
-CLAIM.
-"""
+"""The report says what manifest and checkpoint know: groups, patients, lesions, notes, CLAIM."""
 
 import base64
 import csv
@@ -14,19 +12,24 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import predict
 from data import processed
 from data.inputs import gather
 from metrics.intervals import Estimate, evaluate
 from metrics.levels import levels
-from report.claim_checklist import filled
+from report.claim_checklist import claim_checklist
 from report.page import of_validation
-from tests.conftest import contents, table
+from tests.conftest import CONFIGURATION, contents, table
 from tests.made_report import report
-from tests.test_html import figures, inside
+from tests.test_page import estimates, inside
+from training.validation import Validation
 from vit import checkpoint, familiarity
+from vit.checkpoint import Checkpoint
+from vit.checkpoint_gate import Plain
 from vit.explain import explain
+from vit.model import VisionTransformer
 
 BOX = (4, 18, 12, 24)  # x0, y0, x1, y1 of the one lesion
 
@@ -65,9 +68,9 @@ def page(made: Path, tmp_path: Path) -> Path:
 
 def rows_of(page: Path) -> list[dict[str, str]]:
     """Of predictions.csv, with the manifest's columns."""
-    about = {row["path"]: row for row in table(page.parent / "images" / "manifest.csv")}
+    listed = {row["path"]: row for row in table(page.parent / "images" / "manifest.csv")}
     return [
-        about["/".join(Path(row["path"]).parts[-2:])] | row
+        listed["/".join(Path(row["path"]).parts[-2:])] | row
         for row in table(page.with_name("predictions.csv"))
     ]
 
@@ -87,20 +90,20 @@ def test_intervals_are_drawn_over_groups(page: Path) -> None:
     )
 
 
-def test_figures_are_those_at_the_checkpoints_threshold(page: Path) -> None:
+def test_estimates_are_those_at_the_checkpoints_threshold(page: Path) -> None:
     threshold = float(
         np.quantile([float(row["probability_abnormal"]) for row in rows_of(page)], 0.8)
     )
     wanted = judged(page, threshold)["sensitivity"].value
     assert wanted != pytest.approx(judged(page)["sensitivity"].value, abs=1e-3)
-    assert figures(again(page, threshold=threshold))["sensitivity"] == f"{wanted:.3f}"
+    assert estimates(again(page, threshold=threshold))["sensitivity"] == f"{wanted:.3f}"
 
 
-def test_patients_have_figures_of_their_own(page: Path) -> None:
+def test_patients_have_estimates_of_their_own(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     _, patient = levels(rows_of(page), "abnormal")
     (part,) = re.findall(r"<h3>10 patients, 5 of them abnormal</h3>(.*?)</table>", text, re.DOTALL)
-    area = patient.figures(0.5)["auroc"]
+    area = patient.estimates(0.5)["auroc"]
     assert (
         f">AUROC</th><td>{area.value:.3f}</td>\n    <td>{area.low:.3f} to {area.high:.3f}</td>"
         in part
@@ -155,17 +158,15 @@ def test_the_level_of_the_sets_is_the_one_that_was_asked_for(page: Path) -> None
 
 def test_maps_of_an_ensemble_are_the_mean_of_its_members(page: Path) -> None:
     torch.manual_seed(5)
-    config = checkpoint.read(page.with_name("ViT.ckpt"))["config"]
-    state = {
-        f"model.{name}": value
-        for name, value in checkpoint.build_model(config).state_dict().items()
-    }
+    model = VisionTransformer(checkpoint.load(page.with_name("ViT.ckpt")).config)
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
     data = inside(again(page, members=[state]))
-    models, about = checkpoint.load(page.with_name("ViT.ckpt"))
+    source = checkpoint.load(page.with_name("ViT.ckpt"))
+    assert len(source.models) == 2
     (item,) = gather([page.parent / "images" / data["images"][0]["name"]], data["classes"])
-    pixels = torch.from_numpy((item.image(about["preprocessing"]) - 0.4) / 0.2)[None, None]
+    pixels = torch.from_numpy((item.image(source.preprocessing) - 0.4) / 0.2)[None, None]
     wanted = np.mean(
-        [explain(model, pixels, "relevance", 1)[1][0].numpy() for model in models], axis=0
+        [explain(model, pixels, "relevance", 1)[1][0].numpy() for model in source.models], axis=0
     )
     shown = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8)[
         : wanted.size
@@ -179,23 +180,21 @@ def test_images_that_were_trained_on_are_told_at_the_top(page: Path) -> None:
     (item,) = gather(
         [page.parent / "images" / inside(page)["images"][0]["name"]], ["normal", "abnormal"]
     )
-    digests = sorted(item.digests(contents()["preprocessing"]))
+    digests = sorted(item.digests(Checkpoint.from_plain(contents()).preprocessing))
     text = again(page, training_images_sha256=digests).read_text(encoding="utf-8")
     assert "1 of 40 images were trained on: what is said of them flatters." in text
     assert [image["training"] for image in inside(page)["images"]] == [True] + [False] * 39
 
 
 def test_images_unlike_the_training_images_are_told_at_the_top(page: Path) -> None:
-    model = checkpoint.load(page.with_name("ViT.ckpt"))[0][0]
+    (model,) = checkpoint.load(page.with_name("ViT.ckpt")).models
     near = familiarity.fit(
         model, [torch.randn(20, 1, 32, 32)], [torch.randn(9, 1, 32, 32)]
     ).state_dict()
     text = again(page, familiarity=[near]).read_text(encoding="utf-8")
     unlike = sum(image["unlike"] > 1 for image in inside(page)["images"])
-    assert (
-        f"{unlike} of 40 images lie farther from the training images than 19 in 20 of like images do"
-        in text
-    )
+    said = "lie farther from the training images than 19 in 20 of like images do"
+    assert f"{unlike} of 40 images {said}" in text
 
 
 def test_an_item_of_claim_is_open_where_no_truth_is_known(page: Path) -> None:
@@ -218,16 +217,13 @@ def test_an_item_of_claim_is_open_where_no_truth_is_known(page: Path) -> None:
         (35, {"training_images_sha256": ["a", "b"]}, "2 images were learned from"),
     ],
 )
-def test_claim_says_what_the_checkpoint_knows(
-    number: int, changes: dict[str, Any], words: str
-) -> None:
-    assert filled(contents(**changes), None, "")[number - 1][2].startswith(words)
+def test_claim_says_what_the_checkpoint_knows(number: int, changes: Plain, words: str) -> None:
+    source = Checkpoint.from_plain(contents(**changes))
+    assert claim_checklist(source, None, "")[number - 1][2].startswith(words)
 
 
 def of_folder(folder: Path, split: str, **changes: Any) -> str:
-    """The report of a split of a ProcessedFolder by a checkpoint that says it was trained on that
-    folder.
-    """
+    """The report of a split of a ProcessedFolder, by a checkpoint that was trained on it."""
     known = {"split_sha256": processed.load(folder).split_hash(), **changes}
     checkpoint.save(contents(**known), folder.parent / "ViT.ckpt")
     page = folder.parent / "report.html"
@@ -281,34 +277,62 @@ def test_images_and_groups_of_each_split_are_counted(folder: Path) -> None:
         )
 
 
+def validation_of(data: processed.Processed, shares: NDArray[Any]) -> Validation:
+    """The validation of a folder's validation images, of (n,) probabilities of the positive."""
+    samples = data.of("val")
+    return Validation(
+        data.class_names,
+        [sample.path for sample in samples],
+        [sample.label for sample in samples],
+        [sample.group for sample in samples],
+        np.stack([1 - shares, shares], axis=1),
+    )
+
+
 def test_after_cross_validation_each_image_has_the_distance_from_what_its_own_model_learned(
     folder: Path,
 ) -> None:
-    # which begins the random numbers anew
     data = processed.load(folder)
-    config = contents()["config"]
-    states = list[dict[str, Any]]()
-    known = list[dict[str, Any]]()
+    states = list[Plain]()
+    known = list[Plain]()
     for seed in range(data.folds):
         torch.manual_seed(seed)
-        model = checkpoint.build_model(config).eval()
+        model = VisionTransformer(CONFIGURATION).eval()
         states.append({f"model.{name}": value for name, value in model.state_dict().items()})
-        known.append(
-            familiarity.fit(
-                model, [torch.randn(9, 1, 32, 32)], [torch.randn(5, 1, 32, 32)]
-            ).state_dict()
-        )
+        near = familiarity.fit(model, [torch.randn(9, 1, 32, 32)], [torch.randn(5, 1, 32, 32)])
+        known.append(near.state_dict())
     path = folder.parent / "ViT.ckpt"
     checkpoint.save(contents(state_dict=states[0], members=states[1:], familiarity=known), path)
-    of_validation(path, data, data.folds, torch.device("cpu"))
-    models, about = checkpoint.load(path)
+    folds = [data.with_fold(number) for number in range(data.folds)]
+    validations = [validation_of(fold, np.full(len(fold.of("val")), 0.5)) for fold in folds]
+    of_validation(path, data, validations, torch.device("cpu"))
+    source = checkpoint.load(path)
     images = inside(folder.parent / "report.html")["images"]
     told = {tuple(Path(image["name"]).parts[-2:]): image["unlike"] for image in images}
     assert len(told) == 24
-    for number in range(data.folds):
-        for sample in data.with_fold(number).of("val"):
-            pixels = torch.from_numpy(
-                (np.load(folder / sample.path).astype(np.float32) / 255 - 0.4) / 0.2
-            )[None, None]
-            wanted = float(about["familiarity"][number](models[number], pixels))
+    for model, near, fold in zip(source.models, source.familiarity, folds, strict=True):
+        for sample in fold.of("val"):
+            grey = np.load(folder / sample.path).astype(np.float32) / 255
+            pixels = torch.from_numpy((grey - 0.4) / 0.2)[None, None]
+            wanted = float(near(model, pixels))
             assert told[Path(sample.path).parts[-2:]] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_after_training_the_probabilities_are_those_of_validation(folder: Path) -> None:
+    data = processed.load(folder)
+    shares = np.linspace(0.02, 0.98, len(data.of("val")))
+    checkpoint.save(contents(), folder.parent / "ViT.ckpt")
+    validation = validation_of(data, shares)
+    of_validation(folder.parent / "ViT.ckpt", data, [validation], torch.device("cpu"))
+    images = inside(folder.parent / "report.html")["images"]
+    told = {tuple(Path(image["name"]).parts[-2:]): image["p"][1] for image in images}
+    for path, share in zip(validation.paths, shares, strict=True):
+        assert told[Path(path).parts[-2:]] == pytest.approx(share, abs=1e-6)
+
+
+def test_a_validation_of_other_images_is_not_taken(folder: Path) -> None:
+    data = processed.load(folder)
+    checkpoint.save(contents(), folder.parent / "ViT.ckpt")
+    validation = validation_of(data.with_fold(1), np.full(len(data.with_fold(1).of("val")), 0.5))
+    with pytest.raises(AssertionError, match="validation was of other images"):
+        of_validation(folder.parent / "ViT.ckpt", data, [validation], torch.device("cpu"))

@@ -1,5 +1,6 @@
-"""The report: its figures, its maps, and that nothing in it comes from elsewhere or says where it
-was made.
+"""The report: its estimates, its maps, and that it has nothing from elsewhere.
+
+Nor does it say where it was made.
 """
 
 import base64
@@ -10,7 +11,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,20 +22,22 @@ import CONFIG
 import predict
 import train
 from data import processed
-from report.claim_checklist import ITEMS, filled
+from report.claim_checklist import ITEMS, claim_checklist
 from tests.conftest import contents, table
 from tests.made_report import HOSTILE, report
 from vit import checkpoint
+from vit.checkpoint import Checkpoint
+from vit.checkpoint_gate import Plain
 from vit.explain import explain
 
 
-def figures(page: Path) -> dict[str, str]:
+def estimates(page: Path) -> dict[str, str]:
     return dict(
         re.findall(r'<td data-figure="([^"]+)">([^<]+)</td>', page.read_text(encoding="utf-8"))
     )
 
 
-def inside(page: Path) -> dict[str, Any]:
+def inside(page: Path) -> Plain:
     text = page.read_text(encoding="utf-8")
     (found,) = re.findall(
         r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL
@@ -70,7 +72,7 @@ def test_every_figure_is_what_scikit_learn_says_of_predictions_csv(page: Path) -
         "calibration error": sum(shares),
     }
     assert 0 < called.sum() < len(called)
-    assert figures(page) == {name: f"{value:.3f}" for name, value in wanted.items()}
+    assert estimates(page) == {name: f"{value:.3f}" for name, value in wanted.items()}
     confusion = re.findall(r'id="confusion".*?<tbody>(.*?)</tbody>', page.read_text(), re.DOTALL)[0]
     counts = [int(cell) for cell in re.findall(r"<td[^>]*>(\d+)</td>", confusion)]
     assert counts == metrics.confusion_matrix(y, called).ravel().tolist()
@@ -89,15 +91,13 @@ def test_rows_are_those_of_predictions_csv(page: Path) -> None:
 def test_maps_are_those_of_explain(page: Path) -> None:
     data = inside(page)
     image = data["images"][4]
-    (model,), about = checkpoint.load(page.parent / "ViT.ckpt")
-    grey = (
-        cv2.imread(str(page.parent / "images" / image["name"]), cv2.IMREAD_GRAYSCALE).astype(
-            np.float32
-        )
-        / 255
-    )
-    how = about["preprocessing"]
-    pixels = torch.from_numpy((grey - how["mean"]) / how["std"])[None, None]
+    source = checkpoint.load(page.parent / "ViT.ckpt")
+    (model,) = source.models
+    read = cv2.imread(str(page.parent / "images" / image["name"]), cv2.IMREAD_GRAYSCALE)
+    assert read is not None
+    grey = read.astype(np.float32) / 255
+    standardised = (grey - source.preprocessing.mean) / source.preprocessing.std
+    pixels = torch.from_numpy(standardised)[None, None]
     maps = np.frombuffer(zlib.decompress(base64.b64decode(image["maps"])), np.uint8).reshape(
         -1, *data["grid"]
     )
@@ -157,7 +157,7 @@ def test_claim_is_filled_in_by_what_is_known_and_open_else(page: Path) -> None:
     )
 
 
-def test_images_of_unknown_truth_make_a_page_without_figures(tmp_path: Path) -> None:
+def test_images_of_unknown_truth_make_a_page_without_estimates(tmp_path: Path) -> None:
     report(tmp_path)
     (tmp_path / "images" / "abnormal").rename(tmp_path / "images" / "unsorted")
     argv = [
@@ -169,7 +169,7 @@ def test_images_of_unknown_truth_make_a_page_without_figures(tmp_path: Path) -> 
         str(tmp_path / "b.html"),
     ]
     predict.main(argv)
-    assert figures(tmp_path / "b.html") == {}
+    assert estimates(tmp_path / "b.html") == {}
     assert "No figures: the truth is not known" in (tmp_path / "b.html").read_text()
     assert len(inside(tmp_path / "b.html")["images"]) == 20
 
@@ -180,7 +180,7 @@ def test_three_classes_have_an_auroc_each(tmp_path: Path) -> None:
     for name in ("normal", "mild", "severe"):
         own = [float(row[f"probability_{name}"]) for row in rows]
         area = metrics.roc_auc_score([row["truth"] == name for row in rows], own)
-        assert figures(page)[f"AUROC, {name} or not"] == f"{area:.3f}"
+        assert estimates(page)[f"AUROC, {name} or not"] == f"{area:.3f}"
 
 
 def test_many_images_leave_single_heads_out(
@@ -244,7 +244,7 @@ def test_cross_validation_leaves_a_report_of_each_image_by_the_model_that_did_no
     assert not any(image["training"] for image in said.values())
     y = [row["truth"] == "abnormal" for row in joined]
     s = [float(row["probability_abnormal"]) for row in joined]
-    assert float(figures(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
+    assert float(estimates(page)["AUROC"]) == pytest.approx(metrics.roc_auc_score(y, s), abs=6e-3)
 
 
 @pytest.mark.parametrize(
@@ -261,12 +261,12 @@ def test_what_was_chosen_on_the_images_is_said(
 
 def test_groups_in_two_splits_are_said_under_claim_20(folder: Path) -> None:
     data = processed.load(folder)
-    about = {**contents(), "history": []}
-    assert filled(about, data, "")[19][2].endswith("none lies in two splits")
+    source = Checkpoint.from_plain({**contents(), "history": []})
+    assert claim_checklist(source, data, "")[19][2].endswith("none lies in two splits")
     split = data.of("train")[0]
     other = replace(split, path="elsewhere", split="val")
     leaking = replace(data, samples=[*data.samples, other])
-    assert filled(about, leaking, "")[19][2].endswith("1 of them lie in several splits")
+    assert claim_checklist(source, leaking, "")[19][2].endswith("1 of them lie in several splits")
 
 
 def test_a_full_disk_leaves_the_former_report(

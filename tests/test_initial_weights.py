@@ -1,13 +1,15 @@
-"""vit.checkpoint: weights that another training begins with."""
+"""training.initial_weights: weights that another training begins with."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.models import PUBLISHED, model_of
+from training.initial_weights import InitialWeights
 from vit import checkpoint
 from vit.archive import CheckpointError
-from vit.checkpoint import MODEL_KEYS
 from vit.model import VisionTransformer
 
 SIZES = {
@@ -23,11 +25,10 @@ SIZES = {
 
 
 def model(**changes: int | str) -> VisionTransformer:
-    return VisionTransformer(**(SIZES | changes))  # type: ignore[arg-type]
+    return model_of(**(SIZES | changes))  # type: ignore[arg-type]
 
 
 def saved(path: Path, source: VisionTransformer, **changes: int | str) -> Path:
-    assert set(SIZES) <= set(MODEL_KEYS)
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     how = {"image_size": 32, "mean": 0.4, "std": 0.2, "border": 0.0, "stretch": False}
     about = {
@@ -37,14 +38,16 @@ def saved(path: Path, source: VisionTransformer, **changes: int | str) -> Path:
         "temperature": 1.0,
         "format_version": 1,
     }
-    checkpoint.save({"state_dict": state, "config": SIZES | changes, **about}, path)
+    checkpoint.save(
+        {"state_dict": state, "config": {**asdict(PUBLISHED), **SIZES, **changes}, **about}, path
+    )
     return path
 
 
 def test_the_same_architecture_begins_with_the_same_weights(tmp_path: Path) -> None:
     source = model()
     target = model()
-    checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
     images = torch.rand(3, 1, 32, 32)
     assert torch.equal(source.eval()(images), target.eval()(images))
 
@@ -54,7 +57,7 @@ def test_another_image_size_resamples_the_positions(tmp_path: Path) -> None:
     target = model(image_size=48)
     waves = torch.linspace(0, 1, 4)[:, None] + torch.linspace(0, 2, 4)  # (h, w), a plane
     source.embeddings.position_embedding.data[0, 1:, 3] = waves.flatten()
-    checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
     assert torch.equal(
         target.embeddings.position_embedding[:, 0], source.embeddings.position_embedding[:, 0]
     )
@@ -69,7 +72,7 @@ def test_a_head_of_other_classes_is_left_as_it_is(tmp_path: Path) -> None:
     source = model()
     target = model(num_classes=3)
     before = target.head[-1].weight.clone()
-    checkpoint.initialise(target, saved(tmp_path / "a.ckpt", source))
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
     assert torch.equal(target.head[-1].weight, before)
     assert torch.equal(target.norm.weight, source.norm.weight)
 
@@ -82,4 +85,4 @@ def test_another_architecture_is_refused(tmp_path: Path, changes: dict[str, int 
     with pytest.raises(
         CheckpointError, match=r"of another architecture; .* got patch_size 8, .* stem patch"
     ):
-        checkpoint.initialise(model(**changes), path)
+        InitialWeights(path).give_to(model(**changes))

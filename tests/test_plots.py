@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from report import plots
+from vit import heatmap
 
 SHAPE = (24, 40)  # 3 x 5 patches of 8 px
 
@@ -70,14 +71,14 @@ def test_without_a_known_lesion_nothing_is_said_of_it(
 def test_without_colours_more_evidence_is_lighter_and_the_vessel_stays() -> None:
     strength = np.linspace(0, 1, 50)
     for grey in (0.0, 0.4, 0.7, 1.0):
-        light = plots.blend(np.full(50, grey), strength) @ [0.299, 0.587, 0.114]
+        light = heatmap.blend(np.full(50, grey), strength) @ [0.299, 0.587, 0.114]
         assert (np.diff(light) > 0).all()
-    vessel = plots.blend(np.full(50, 0.8), strength) - plots.blend(np.full(50, 0.3), strength)
+    vessel = heatmap.blend(np.full(50, 0.8), strength) - heatmap.blend(np.full(50, 0.3), strength)
     assert vessel.min() > 0.15
 
 
 def test_a_map_is_no_larger_than_its_picture_shows() -> None:
-    wide = plots.upsampled(np.array([[0.0, 9.0, 0.0], [np.nan, 0.0, 0.0]], np.float32), (16, 24))
+    wide = heatmap.upsampled(np.array([[0.0, 9.0, 0.0], [np.nan, 0.0, 0.0]], np.float32), (16, 24))
     assert wide.shape == (16, 24)
     assert wide.min() == 0
     assert np.unravel_index(wide.argmax(), wide.shape)[1] in range(8, 16)

@@ -1,0 +1,123 @@
+"""What data.audit keeps of an image: little, so that memory stays flat."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.descriptors import describe
+from data.findings import Finding
+from data.geometry import Placement, read_mask
+from data.readers import full_scale, kind_of, read_grey, wrong_suffix
+from data.samples import Sample
+
+# shares of the shorter edge that probes see; pixels of a thumbnail
+FRAME = 0.06
+CORNER = 0.15
+THUMB = 32
+TINT = 0.05  # of the range, between colour channels
+
+
+class Look(NamedTuple):
+    """What is kept of one image."""
+
+    sample: Sample
+    size: str
+    depth: str  # with format and channels
+    sha256: str  # of the file
+    descriptor: NDArray  # (2, T, T) int8, for data.duplicates
+    views: dict[str, NDArray]  # for each probe what it sees, (features,)
+
+
+def look_at(
+    sample: Sample, folder: Path, image_size: int, border: float
+) -> tuple[Look | None, list[Finding]]:
+    """What is kept of an image, None if it cannot be read, and what is wrong with its file.
+
+    ``image_size`` [px] and ``border`` (share) are those that data.prepare stores it with.
+    """
+    path = folder / sample.path
+    try:
+        image = read_grey(path)
+        kind = kind_of(path)
+        content = path.read_bytes()
+        if sample.mask:
+            read_mask(folder / sample.mask, image.shape)
+    except (ValueError, OSError) as error:
+        return None, [Finding("unreadable", [sample.path], str(error))]
+    stored = _stored(path, kind, content, image)
+    findings = []
+    wrong = wrong_suffix(path)
+    if wrong:
+        findings.append(Finding("wrong_suffix", [sample.path], wrong))
+    if _is_coloured(stored):
+        findings.append(Finding("colour", [sample.path], f"{path}: got colour, wanted grey"))
+    height, width = image.shape
+    square = Placement(height, width, image_size, border).image(image)
+    look = Look(
+        sample,
+        size=f"{height} x {width} px",
+        depth=_depth(stored, kind),
+        sha256=hashlib.sha256(content).hexdigest(),
+        descriptor=describe(square.astype(np.float32)),
+        views=_views(image, len(content)),
+    )
+    return look, findings
+
+
+def _stored(path: Path, kind: str, content: bytes, image: NDArray) -> NDArray:
+    """The pixels as the file holds them; those of DICOM as they are read."""
+    if kind == "NPY":
+        return np.asarray(np.load(path, allow_pickle=False))
+    if kind == "DICOM":
+        return image
+    return np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def _depth(stored: NDArray, kind: str) -> str:
+    channels = stored.shape[2] if stored.ndim == 3 else 1
+    depth = f"{kind} {8 * stored.dtype.itemsize} bit"
+    if channels > 1:
+        depth += f" x {channels}"
+    # reading divides by what is used, which has to be one for all
+    if stored.dtype == np.uint16 and kind != "DICOM":
+        depth += f" of which {full_scale(stored.max()).bit_length()} are used"
+    return depth
+
+
+def _is_coloured(stored: NDArray) -> bool:
+    if stored.ndim < 3 or stored.shape[2] < 3:
+        return False
+    tinted = np.ptp(stored[..., :3], axis=2) > TINT * stored.max()
+    return bool(tinted.mean() > TINT / 100)
+
+
+def _views(image: NDArray, size: int) -> dict[str, NDArray]:
+    """What each probe sees of an image, (H, W), whose file has ``size`` bytes."""
+    height, width = image.shape
+    grey = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    whole = Placement(height, width, max(height, width)).image(grey)
+    thumb = cv2.resize(whole, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    t, c = (max(2, round(share * min(height, width))) for share in (FRAME, CORNER))
+    frame = (grey[:t], grey[-t:], grey[:, :t].T, grey[:, -t:].T)
+    corners = (grey[:c, :c], grey[:c, -c:], grey[-c:, :c], grey[-c:, -c:])
+    return {
+        "border pixels": np.concatenate([_cells(side, 1, 16) for side in frame]),
+        "corners": np.concatenate([_cells(corner, 4, 4) for corner in corners]),
+        "mean brightness": np.array([grey.mean()]),
+        "file size": np.log([size]),
+        "image size": np.log([height, width]),
+        "baseline": thumb.astype(np.float16),
+    }
+
+
+def _cells(part: NDArray, rows: int, columns: int) -> NDArray:
+    """(2 * rows * columns,) mean and greatest value of each cell: thin text hardly moves a mean."""
+    y = np.arange(rows) * part.shape[0] // rows
+    x = np.arange(columns) * part.shape[1] // columns
+    mean = cv2.resize(np.ascontiguousarray(part), (columns, rows), interpolation=cv2.INTER_AREA)
+    greatest = np.maximum.reduceat(np.maximum.reduceat(part, y, 0), x, 1)
+    return np.concatenate([mean.ravel(), greatest.ravel()])

@@ -1,0 +1,120 @@
+"""One image on its way into a ProcessedFolder: read, placed in its square, stored."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CONFIG import Config
+from data.descriptors import describe
+from data.geometry import Placement, format_boxes, read_mask
+from data.readers import about_dicom, read_grey
+from data.samples import Sample
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One image as it will be stored.
+
+    Args:
+        sample: its boxes and spacing are those of the stored pixels; its path is that of its
+            source.
+        image: (S, S) uint8 from 0 to 255, or float16 from 0 to 1.
+        mask: (S, S) uint8, 1 = lesion; None where there is none.
+        patient: as its DICOM file says, else empty.
+        descriptor: (2, T, T) int8, for data.duplicates.
+    """
+
+    sample: Sample
+    image: NDArray
+    mask: NDArray | None
+    patient: str
+    descriptor: NDArray
+
+
+@dataclass(frozen=True)
+class Division:
+    """What belongs together, and on which side it lies; (n,) each.
+
+    Args:
+        labels: class names.
+        groups: numbers from 0.
+        sides: train, val or test.
+    """
+
+    labels: NDArray
+    groups: NDArray
+    sides: NDArray
+
+    def only(self, chosen: NDArray) -> "Division":
+        """That of the images for which ``chosen``, (n,), is true."""
+        return Division(self.labels[chosen], self.groups[chosen], self.sides[chosen])
+
+
+def prepare_one(sample: Sample, folder: Path, config: Config) -> Prepared | str:
+    """The prepared image, or the fault as one line."""
+    path = folder / sample.path
+    try:
+        image = read_grey(path, config.window, config.frame)
+        patient, spacing = about_dicom(path)
+        height, width = image.shape
+        place = Placement(height, width, config.image_size, config.border, config.stretch)
+        mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
+        spacing = place.spacing(sample.pixel_spacing_mm or spacing)
+    except ValueError as error:
+        return str(error)
+    pixels = place.image(image)
+    stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
+    sample = replace(
+        sample,
+        sha256=hashlib.sha256(image.tobytes()).hexdigest(),
+        pixel_spacing_mm=spacing,
+        lesion_boxes_xyxy=format_boxes(place.boxes(sample.boxes)),
+    )
+    return Prepared(sample, stored, mask, patient, describe(pixels.astype(np.float32)))
+
+
+def store(
+    folder: Path, images: Sequence[Prepared], division: Division, folds: Sequence[str]
+) -> list[Sample]:
+    """Write images and masks as .npy; gives the rows of the manifest.
+
+    ``folds``: the number of each image's fold, or empty.
+    """
+    samples = []
+    taken: set[str] = set()
+    sides = division.sides.tolist()
+    for image, side, group, fold in zip(images, sides, division.groups, folds, strict=True):
+        path = _free_name(f"{side}/{image.sample.label}", Path(image.sample.path), taken)
+        taken.add(path)
+        _save(folder / path, image.image)
+        mask = ""
+        if image.mask is not None:
+            mask = f"masks/{path}"
+            _save(folder / mask, image.mask)
+        stored = replace(
+            image.sample,
+            path=path,
+            source=image.sample.path,
+            split=side,
+            group=f"g{group:05d}",
+            fold=fold,
+            mask=mask,
+        )
+        samples.append(stored)
+    return samples
+
+
+def _free_name(folder: str, source: Path, taken: set[str]) -> str:
+    path = f"{folder}/{source.stem}.npy"
+    if path not in taken:
+        return path
+    return f"{folder}/{'__'.join(source.with_suffix('').parts)}{source.suffix}.npy"
+
+
+def _save(path: Path, pixels: NDArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, pixels)

@@ -1,0 +1,116 @@
+"""From a grey picture to what the model sees: placed in its square, then standardised."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from data.geometry import Placement
+from data.readers import read_grey
+
+BLACK = 0.12  # grey value below which a pixel shows collimator or air
+FLAT = 0.01  # added to the standard deviation of an image, so that a flat one is not blown up
+FARTHEST = 4.0  # standard deviations from the mean at which a single image is cut off
+
+
+def as_float(image: NDArray, size: int) -> NDArray:
+    """Stored pixels, uint8 or float16, to (size, size) float32 from 0 to 1."""
+    grey = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 1)
+    if grey.shape == (size, size):
+        return grey
+    return Placement(grey.shape[0], grey.shape[1], size).image(grey)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to a picture before a model sees it; part of ViT.ckpt.
+
+    Args:
+        image_size: edge of the square that the model takes, S [px].
+        mean, std: of the training pixels, grey range 0 to 1; None: of each image's own.
+        num_channels: channels that the grey image is repeated in, C.
+        border: share of height and of width that is cut from each edge of a raw picture.
+        stretch: fill the square by stretching, instead of keeping the aspect ratio.
+        window: centre and width of the grey window for DICOM [HU]; None: the file's own.
+        frame: of a DICOM file with many frames, from 0; -1: the middle one.
+    """
+
+    image_size: int
+    mean: float | None
+    std: float | None
+    num_channels: int = 1
+    border: float = 0.0
+    stretch: bool = False
+    window: tuple[float, float] | None = None
+    frame: int = -1
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any], num_channels: int) -> "Preprocessing":
+        """From the form that ViT.ckpt keeps."""
+        window = values.get("window")
+        return cls(
+            image_size=values["image_size"],
+            mean=values.get("mean"),
+            std=values.get("std"),
+            num_channels=num_channels,
+            border=values.get("border", 0.0),
+            stretch=values.get("stretch", False),
+            window=None if window is None else (window[0], window[1]),
+            frame=values.get("frame", -1),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """The form that ViT.ckpt keeps: plain types only."""
+        return {
+            "image_size": self.image_size,
+            "mean": self.mean,
+            "std": self.std,
+            "border": self.border,
+            "stretch": self.stretch,
+            "window": self.window,
+            "frame": self.frame,
+        }
+
+    def read(self, path: Path) -> NDArray:
+        """(H, W) grey picture of a file, DICOM in this window and frame. DataError: unreadable."""
+        return read_grey(path, self.window, self.frame)
+
+    def placement(self, shape: tuple[int, ...], prepared: bool = False) -> Placement:
+        """Where the pixels of an (H, W) picture come to lie in the square.
+
+        prepared: the picture was prepared by data.prepare, so that its border is cut already.
+        """
+        height, width = shape
+        if prepared:
+            return Placement(height, width, self.image_size)
+        return Placement(height, width, self.image_size, self.border, self.stretch)
+
+    def place(self, grey: NDArray, prepared: bool = False) -> NDArray:
+        """(H, W) uint8 from 0 to 255, or floating from 0 to 1, to (S, S) float32 from 0 to 1."""
+        if not prepared:
+            grey = self.placement(grey.shape).image(grey)
+        return as_float(grey, self.image_size)
+
+    def tensor(self, grey: NDArray) -> Tensor:
+        """(S, S) float32 from 0 to 1 to a standardised (C, S, S) tensor.
+
+        Without a mean the image's own is taken, of the pixels that are not black.
+        """
+        if self.mean is None or self.std is None:
+            standardised = _by_itself(grey)
+        else:
+            standardised = (grey - self.mean) / self.std
+        pixels = torch.from_numpy(np.ascontiguousarray(standardised, dtype=np.float32))
+        return pixels.expand(self.num_channels, -1, -1)
+
+
+def _by_itself(grey: NDArray) -> NDArray:
+    seen = grey[grey > BLACK]
+    mean = float(seen.mean()) if seen.size else 0.0
+    std = float(seen.std()) + FLAT if seen.size else 1.0
+    cut = np.clip(grey, mean - FARTHEST * std, mean + FARTHEST * std)
+    return np.asarray((cut - mean) / std)

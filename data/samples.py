@@ -1,0 +1,162 @@
+"""The images of a ProcessedFolder, and what is known of each."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset_info import Info
+from data.geometry import Box, parse_boxes, rasterise
+from data.readers import fault_of
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the manifest.
+
+    ``path`` and ``mask`` are relative to the folder, with forward slashes. ``fold`` is the number
+    of its fold in cross-validation, empty for test images. ``more`` are further columns that the
+    source brought.
+    """
+
+    path: str
+    split: str
+    label: str
+    group: str = ""
+    fold: str = ""
+    source: str = ""
+    sha256: str = ""
+    pixel_spacing_mm: str = ""
+    lesion_boxes_xyxy: str = ""
+    mask: str = ""
+    more: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_row(cls, row: dict[str, str]) -> "Sample":
+        """A row of a manifest.csv."""
+        known = {column: row.get(column, "") for column in COLUMNS}
+        more = {column: value for column, value in row.items() if column not in COLUMNS}
+        return cls(**known, more=more)
+
+    def as_row(self) -> dict[str, str]:
+        """The row that ``from_row`` reads."""
+        return {column: getattr(self, column) for column in COLUMNS} | self.more
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Lesion boxes in pixels of the prepared image."""
+        return parse_boxes(self.lesion_boxes_xyxy)
+
+
+COLUMNS = [column.name for column in fields(Sample) if column.name != "more"]
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A ProcessedFolder.
+
+    Args:
+        folder: where it lies.
+        samples: its images in the order of their paths.
+        class_names: in index order, the positive class last.
+        info: what dataset.json says.
+    """
+
+    folder: Path
+    samples: list[Sample]
+    class_names: list[str]
+    info: Info
+
+    def of(self, split: str) -> list[Sample]:
+        """The samples of one split, in the order of their paths."""
+        return [sample for sample in self.samples if sample.split == split]
+
+    def image(self, sample: Sample) -> NDArray:
+        """(H, W) pixels, uint8 from 0 to 255 or float16 from 0 to 1.
+
+        They are mapped from the file unless ``keep`` has read them.
+        """
+        return self.stored(sample.path)
+
+    def keep(self, splits: Sequence[str], most: int = 2 << 30) -> None:
+        """Read images and masks of these splits into memory, up to ``most`` bytes.
+
+        Loader workers share that memory.
+        """
+        for sample in self.samples:
+            if sample.split not in splits:
+                continue
+            for name in filter(None, (sample.path, sample.mask)):
+                image = np.array(self.stored(name))
+                most -= image.nbytes
+                if most < 0:
+                    return
+                self._kept[name] = image
+
+    @cached_property
+    def _kept(self) -> dict[str, NDArray]:
+        return {}
+
+    def stored(self, name: str) -> NDArray:
+        """(H, W) what a file of the folder holds: of an image, or of a mask."""
+        if name in self._kept:
+            return self._kept[name]
+        # opens .npy alone, and no pickled objects
+        image = np.lib.format.open_memmap(self.folder / name, mode="r")
+        return image[:, :, 0] if image.ndim == 3 else image
+
+    def with_fold(self, number: int) -> "Processed":
+        """The same images, those of one fold for validation and those of all others for training.
+
+        Images without a fold are for testing.
+        """
+        sides = {str(number): "val", "": "test"}
+        samples = [
+            replace(sample, split=sides.get(sample.fold, "train")) for sample in self.samples
+        ]
+        return replace(self, samples=samples)
+
+    @property
+    def folds(self) -> int:
+        """How many folds data.prepare assigned; 0: none."""
+        return len({sample.fold for sample in self.samples} - {""})
+
+    @cached_property
+    def knows_lesions(self) -> bool:
+        """Whether any training image has a lesion mask or box."""
+        return any(sample.mask or sample.lesion_boxes_xyxy for sample in self.of("train"))
+
+    def lesion(self, sample: Sample) -> NDArray | None:
+        """(H, W) uint8 mask of the lesions; None where nothing is known.
+
+        It is all zero in the first, normal class.
+        """
+        if sample.mask:
+            return np.asarray(self.stored(sample.mask))
+        if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.class_names[0]):
+            return rasterise(sample.boxes, self.image(sample).shape)
+        return None
+
+    def vessel(self, sample: Sample) -> NDArray | None:
+        """(H, W) uint8 mask of the vessels; None, for a folder holds none."""
+        return None
+
+    def split_hash(self) -> str:
+        """sha256 over which image, by content, is in which split under which label."""
+        rows = sorted(
+            f"{sample.split} {sample.fold} {sample.label} {sample.sha256}"
+            for sample in self.samples
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def file_faults(sample: Sample, folder: Path) -> list[str]:
+    """Why the files of a sample, its image and its mask, are not read; empty if they can be."""
+    files = [folder / name for name in (sample.path, sample.mask) if name]
+    return [fault for fault in (fault_of(file, folder) for file in files) if fault]

@@ -1,0 +1,134 @@
+"""Errors that are the user's, and how every command ends: in one line, with a status."""
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+WROTE_LESS = "requested and"  # numpy's words for a file that it could not write whole
+
+
+class UserError(ValueError):
+    """The root of all errors that the user can mend: what was got, what was wanted, what to do."""
+
+
+class EndedEarly(Exception):
+    """A command that has to end before its work is done, for a reason that is no mistake.
+
+    Args:
+        reason: one line for the terminal.
+        status: that the process ends with.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@contextmanager
+def ending_in_one_line(memory: str = "", disk: str = "") -> Iterator[None]:
+    """Whatever the user can mend ends the block as one line and a status, never as a traceback.
+
+    Args:
+        memory: what to do where memory is short, such as "lower batch_size".
+        disk: what to say after a file that could not be read or written.
+
+    Raises:
+        SystemExit: in place of UserError, EndedEarly, OSError, and of short memory.
+    """
+    try:
+        yield
+    except UserError as error:
+        sys.exit(printable(str(error)))
+    except EndedEarly as end:
+        print(f"\n{printable(str(end))}", file=sys.stderr)
+        sys.exit(end.status)
+    except OSError as error:
+        if error.errno is None and WROTE_LESS not in str(error):
+            raise  # a library's way to say something else
+        sys.exit(printable("; ".join(filter(None, [_of_file(error), disk]))))
+    except (MemoryError, RuntimeError) as error:
+        if lost := _lost_helper(error):
+            sys.exit(": ".join(filter(None, [lost, memory])))
+        if not is_short_memory(error):
+            raise
+        sys.exit(": ".join(filter(None, ["out of memory", memory])))
+
+
+def is_short_memory(error: BaseException) -> bool:
+    """Whether an error says that the machine, or its GPU, has no room left."""
+    of_torch = type(error).__name__ == "OutOfMemoryError"  # torch may not be imported yet
+    return isinstance(error, MemoryError) or of_torch or "can't allocate memory" in str(error)
+
+
+def _lost_helper(error: BaseException) -> str:
+    """What to say of a process that loaded images and is gone; empty for another error."""
+    said = str(error)
+    if "shared memory" in said or "shm" in said:
+        return "shared memory (/dev/shm) is full; set num_workers: 0, or give it more room"
+    if "DataLoader worker" in said or "process pool was terminated" in said:
+        return "a process that works on images was killed; set num_workers: 0, or free memory"
+    return ""
+
+
+def printable(text: str) -> str:
+    """A text for the terminal: what could steer it, or turn its reading around, is spelt out.
+
+    Lines stay lines.
+    """
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def note(text: str) -> None:
+    """Tell the user on stderr what does not stop the work."""
+    print(f"note: {printable(text)}", file=sys.stderr)
+
+
+def _of_file(error: OSError) -> str:
+    said = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    if WROTE_LESS in said:
+        said = f"not written whole ({said}); is the disk full?"
+    return f"{error.filename}: {said}" if error.filename else said
+
+
+def run(main: Callable[[list[str]], int | None], quiet_pipe: bool = False) -> None:
+    """Run a command's main with the words of its command line, and end the process.
+
+    Args:
+        main: takes the words after the program's name; gives a status, None for success.
+        quiet_pipe: end without a word where the reader of the output has gone, as ``head`` does.
+    """
+    end_ctrl_c_in_one_line()
+    os.environ["MPLBACKEND"] = "Agg"  # a notebook's backend may not be here, and none is needed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a log need not be UTF-8
+    if quiet_pipe and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main(sys.argv[1:]))
+
+
+def end_ctrl_c_in_one_line() -> None:
+    """Ctrl-C ends this process without a traceback; its status is that of the signal.
+
+    Only the first Ctrl-C is heard. A second one would interrupt what the first leaves to be done,
+    such as removing half a folder.
+    """
+    usual = sys.excepthook
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("\nstopped by Ctrl-C", file=sys.stderr)
+        else:
+            usual(kind, error, trace)
+
+    def first(*_: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    sys.excepthook = say
+    signal.signal(signal.SIGINT, first)

@@ -1,0 +1,1 @@
+"""Made-up images: CT reformations and X-ray angiograms with their lesions."""

@@ -1,0 +1,113 @@
+"""What follows from truths and probabilities: all that the page's first part shows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from data import processed
+from metrics.intervals import Estimate, evaluate
+from metrics.levels import Level, Rows, Subgroup, levels, subgroup_columns, subgroups
+from report import charts
+from report.charts import Charts
+from vit.checkpoint import Checkpoint
+from vit.predictions import Prediction
+
+Named = list[tuple[str, Estimate]]
+SHORT = ("auroc", "ppv", "npv", "f1")  # names that are written in capitals
+NONE_KNOWN = "No figures: the truth is not known, or is the same for all images."
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results on images, those of known truth.
+
+    Args:
+        counts: how many images there are of each truth, in words.
+        groups: how many groups they are drawn by.
+        headline: the first estimate, or why there is none.
+        estimates: of each image by itself; none where truths of two classes are not known.
+        confusion: for each true class how many images were called which class.
+        charts: SVG pictures.
+        levels: estimates of vessels and of patients.
+        subgroups: for each column of the manifest its values.
+    """
+
+    counts: str
+    groups: int
+    headline: str = NONE_KNOWN
+    estimates: Named = field(default_factory=list)
+    confusion: list[tuple[str, list[int]]] = field(default_factory=list)
+    charts: Charts = field(default_factory=dict)
+    levels: list[tuple[Level, Named]] = field(default_factory=list)
+    subgroups: list[tuple[str, list[Subgroup]]] = field(default_factory=list)
+
+
+def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Results:
+    """The results of predictions, whose probabilities are rounded as in predictions.csv."""
+    names = checkpoint.class_names
+    rows = [each.item.row | each.row() for each in predictions if each.truth]
+    truths = Counter(each.truth or "truth not known" for each in predictions)
+    counts = ", ".join(f"{count} {name}" for name, count in truths.items())
+    results = Results(counts, groups=len(set(_groups(rows))))
+    if len({row["truth"] for row in rows}) < 2:
+        return results
+    labels = np.array([names.index(row["truth"]) for row in rows])
+    called = np.array([names.index(row["predicted"]) for row in rows])
+    table = confusion_matrix(labels, called, labels=range(len(names))).tolist()
+    results = replace(results, confusion=list(zip(names, table, strict=True)))
+    if len(names) > 2:
+        return _of_several_classes(results, rows, labels, names)
+    return _of_two_classes(results, rows, labels == 1, checkpoint)
+
+
+def _groups(rows: Rows) -> list[str]:
+    return [row.get("group") or row["path"] for row in rows]
+
+
+def _probabilities(rows: Rows, name: str) -> NDArray:
+    return np.array([float(row[f"probability_{name}"]) for row in rows])
+
+
+def _of_several_classes(results: Results, rows: Rows, labels: NDArray, names: list[str]) -> Results:
+    """An AUROC of each class against all others."""
+    areas = {
+        name: evaluate(labels == k, _probabilities(rows, name), _groups(rows))["auroc"]
+        for k, name in enumerate(names)
+        if k in labels
+    }
+    estimates = [(f"AUROC, {name} or not", area) for name, area in areas.items()]
+    headline = "; ".join(f"{name} {area}" for name, area in estimates)
+    return replace(results, estimates=estimates, headline=headline)
+
+
+def _of_two_classes(
+    results: Results, rows: Rows, labels: NDArray, checkpoint: Checkpoint
+) -> Results:
+    threshold = checkpoint.threshold
+    positive = checkpoint.positive
+    scores = _probabilities(rows, positive)
+    estimates = evaluate(labels, scores, _groups(rows), threshold)
+    above = [(level, _named(level.estimates(threshold))) for level in levels(rows, positive)[1:]]
+    columns = subgroup_columns(rows, processed.COLUMNS)
+    return replace(
+        results,
+        headline=f"AUROC {estimates['auroc']} on {len(rows)} images of known truth",
+        estimates=_named(estimates),
+        charts=charts.of_predictions(labels, scores, threshold, checkpoint.class_names),
+        levels=[(level, named) for level, named in above if named],
+        subgroups=[
+            (column, list(subgroups(rows, positive, column, threshold))) for column in columns
+        ],
+    )
+
+
+def _named(estimates: dict[str, Estimate]) -> Named:
+    """The estimates under the names that the page shows."""
+    return [
+        (name.upper() if name in SHORT else name.replace("_", " "), estimate)
+        for name, estimate in estimates.items()
+    ]

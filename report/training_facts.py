@@ -1,0 +1,135 @@
+"""What was trained on what, by the checkpoint and by the folder of the images."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data import processed
+from data.audit import audit, table
+from data.processed import Processed
+from data.readers import DataError
+from report import charts
+from report.charts import Charts
+from report.claim_checklist import versions_in_words
+from vit.checkpoint import Checkpoint
+
+MOST_AUDITED = 10_000  # images: a minute
+NEAR = 4  # folders above an image where a ProcessedFolder is looked for
+UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the page says of the training.
+
+    Args:
+        learned: which images the model learned from, in words.
+        begun: which weights it began with, in words.
+        facts: what else is known, by name.
+        config: every key of the configuration.
+        splits: for each split its images of each class, and its groups.
+        curves: SVG pictures of loss and metrics.
+    """
+
+    learned: str
+    begun: str
+    facts: list[tuple[str, str]]
+    config: list[tuple[str, object]]
+    splits: list[tuple[str, list[int]]]
+    curves: Charts
+
+
+def folder_of(image: Path) -> Processed | None:
+    """The ProcessedFolder that an image lies in; None: there is none, or it has faults."""
+    for parent in list(image.resolve().parents)[:NEAR]:
+        if (parent / "dataset.json").is_file():
+            try:
+                return processed.load(parent)
+            except DataError:
+                return None  # predictions stand without it
+    return None
+
+
+def is_trained_on(checkpoint: Checkpoint, folder: Processed | None) -> bool:
+    """Whether the checkpoint comes from this very folder, images, labels and splits."""
+    if folder is None:
+        return False
+    crossed = folder.with_fold(0)  # of which a cross-validation keeps the hash
+    known = (folder.split_hash(), crossed.split_hash())
+    return checkpoint.provenance.split_sha256 in known
+
+
+def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) -> Training:
+    """What is known of a training.
+
+    Args:
+        checkpoint: the model.
+        folder: that the images lie in; None: none is known.
+        path: the ViT.ckpt.
+    """
+    provenance = checkpoint.provenance
+    config = dataclasses.asdict(checkpoint.config)
+    # where it lies on this machine is nobody's business
+    config["data_folder"] = Path(config["data_folder"]).name
+    count = len(provenance.training_images_sha256)
+    run = provenance.init.get("run")
+    learned = f"{count} images" if count else f"phantoms ({checkpoint.config.phantoms})"
+    begun = f"the weights of run {run}" if run else "random weights"
+    histories = [rows for rows in provenance.history if rows]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    notes = folder.info.get("notes", []) if folder else []
+    facts = [
+        ("checkpoint", f"{path.name}, sha256 {digest}"),
+        ("run", provenance.run or UNKNOWN),
+        ("learned from", learned),
+        ("began with", begun),
+        ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
+        ("data folder is as in training", _likeness(checkpoint, folder)),
+        ("classes", ", ".join(checkpoint.class_names)),
+        ("temperature", f"{checkpoint.temperature:.3f}"),
+        ("threshold", f"{checkpoint.threshold:.4f}"),
+        ("versions", versions_in_words(provenance) or UNKNOWN),
+        *(("preparation of the data", note) for note in notes),
+    ]
+    return Training(
+        learned,
+        begun,
+        facts,
+        list(config.items()),
+        _splits(folder, checkpoint.class_names) if folder else [],
+        charts.of_training(histories) if histories else {},
+    )
+
+
+def _likeness(checkpoint: Checkpoint, folder: Processed | None) -> str:
+    if folder is None:
+        return UNKNOWN
+    return "yes" if is_trained_on(checkpoint, folder) else "no: other images, labels or splits"
+
+
+def _splits(folder: Processed, names: list[str]) -> list[tuple[str, list[int]]]:
+    splits = []
+    for split in processed.SPLITS:
+        samples = folder.of(split)
+        if samples:
+            counts = Counter(sample.label for sample in samples)
+            groups = {sample.group for sample in samples}
+            splits.append((split, [*(counts[name] for name in names), len(groups)]))
+    return splits
+
+
+def audit_of(folder: Processed | None) -> tuple[str, str]:
+    """The audit of a folder as text, or "" and why there is none."""
+    if folder is None:
+        return "", (
+            "The images lie in no ProcessedFolder. Of raw images, "
+            "python -m data.audit --Path FOLDER makes one."
+        )
+    name = folder.folder.name
+    command = f"python -m data.audit --Path {name}"
+    if len(folder.samples) > MOST_AUDITED:
+        return "", f"Not made for more than {MOST_AUDITED:,} images: {command}"
+    found = replace(audit(folder.folder), path=name)
+    return f"{table(found)}\nevery find: {command}", ""

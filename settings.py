@@ -1,0 +1,173 @@
+"""The machinery of CONFIG.py: typed, checked values from YAML and from the command line.
+
+Nothing here knows what the keys mean. CONFIG.py says that, and holds the defaults.
+"""
+
+import dataclasses
+import difflib
+import math
+import reprlib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errors import UserError
+
+Values = dict[str, Any]  # of keys, by their names
+MOST_CHARACTERS = 100_000  # of a configuration file
+LARGEST = 2**64  # whole number in it
+TYPES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+}
+FITTING: dict[Any, Any] = {
+    bool: bool,
+    str: str | int | float,
+    int: int | str,
+    float: int | float | str,
+}
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class ConfigError(UserError):
+    """One or more faults in a configuration, a line each."""
+
+
+def key(
+    default: Any,
+    meaning: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: Iterable[str] = (),
+) -> Any:
+    """A field of the configuration.
+
+    Args:
+        default: its value unless config.yml or the command line gives another.
+        meaning: what it is, its unit in brackets.
+        low, high: range of a number.
+        choices: the texts that are allowed; none: any.
+    """
+    metadata = {"meaning": meaning, "low": low, "high": high, "choices": tuple(choices)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def allowed(field: "dataclasses.Field[Any]") -> str:
+    """The range or the choices of a field in brackets, or nothing where any value is allowed."""
+    limits = field.metadata
+    if limits["choices"]:
+        return f"({', '.join(limits['choices'])})"
+    if math.isfinite(limits["high"]):
+        return f"({limits['low']:.10g} to {limits['high']:.10g})"
+    return "(true or false)" if field.type is bool else ""
+
+
+def out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
+    """The fault of a value of the right type, as a line; None where it is allowed."""
+    limits = field.metadata
+    choices = limits["choices"]
+    if choices:
+        fits = value in choices
+    else:
+        fits = isinstance(value, str | bool) or limits["low"] <= value <= limits["high"]
+    if fits:
+        return None
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    got = reprlib.repr(str(value))[1:-1]
+    return f"{field.name}: got {got}, wanted one in {allowed(field)}{hint}"
+
+
+def read_yaml(path: Path) -> Values:
+    """The keys and values of a YAML file.
+
+    Raises:
+        ConfigError: missing, no YAML, too long, or not of the form 'key: value'.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS)
+        if len(text) == MOST_CHARACTERS:
+            raise ValueError(f"wanted less than {MOST_CHARACTERS} characters")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise ValueError("wanted no aliases, whose few lines can mean billions")
+        values = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; write one with: python CONFIG.py") from None
+    except Exception as error:  # PyYAML raises whatever an odd number, date or depth leads to
+        said = " ".join(str(error).split())[:300]
+        raise ConfigError(f"{path}: not readable as YAML: {said}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        kind = type(values).__name__
+        raise ConfigError(f"{path}: got a {kind}, wanted lines of the form 'key: value'")
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Keys:
+    """The keys that a configuration has, by name, and the names that former versions gave them."""
+
+    fields: Mapping[str, "dataclasses.Field[Any]"]
+    former: Mapping[str, str]
+
+    def typed(self, values: Mapping[str, Any], source: str, faults: list[str]) -> Values:
+        """The values under their present names, in the types of their fields.
+
+        Args:
+            values: as they were given.
+            source: file or "command line", for the messages.
+            faults: takes a line for each value that does not fit.
+        """
+        typed: Values = {}
+        for given, value in values.items():
+            name = self.former.get(given, given)
+            if name not in self.fields:
+                faults.append(f"{source}: {self._unknown(given)}")
+                continue
+            if name != given:
+                print(f"note: {source}: {given} is called {name} now", file=sys.stderr)
+            if name in typed:
+                faults.append(f"{source}: {name} is given twice, once as {given}; keep one")
+                continue
+            field = self.fields[name]
+            try:
+                typed[name] = _cast(value, field.type)
+            except (TypeError, ValueError, OverflowError):
+                wanted = f"{TYPES[field.type]} {allowed(field)}"
+                faults.append(f"{source}: {given}: got {_shown(value)}, wanted {wanted}")
+        return typed
+
+    def _unknown(self, given: str) -> str:
+        near = difflib.get_close_matches(given, [*self.fields, *self.former], n=1)
+        if near:
+            hint = f"did you mean {self.former.get(near[0], near[0])}?"
+        else:
+            hint = f"the keys are: {', '.join(self.fields)}"
+        return f"unknown key {reprlib.repr(given)[1:-1]}; {hint}"
+
+
+def _shown(value: Any) -> str:
+    huge = isinstance(value, int) and abs(value) > LARGEST
+    return "a huge number" if huge else reprlib.repr(value)
+
+
+def _cast(value: Any, kind: Any) -> Any:
+    """The value in the type of its field.
+
+    YAML 1.1 reads 1e-2 as text, and the command line gives text only, so text is parsed here.
+    """
+    if kind is bool and isinstance(value, str):
+        value = TRUTH.get(value.lower())
+    if not isinstance(value, FITTING[kind]) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError
+    result = kind(value)
+    if isinstance(result, int) and abs(result) > LARGEST:
+        raise OverflowError
+    return result

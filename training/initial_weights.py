@@ -1,0 +1,94 @@
+"""Weights that training begins with, such as those that learned from phantoms."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from vit import checkpoint
+from vit.archive import CheckpointError
+from vit.checkpoint_gate import Plain
+from vit.model import VisionTransformer
+
+SHAPING = (  # keys of the configuration that weights cannot do without
+    "patch_size",
+    "num_channels",
+    "embedding_size",
+    "num_hidden_layers",
+    "num_heads",
+    "mlp_ratio",
+    "qkv_bias",
+    "num_registers",
+    "representation_size",
+    "stem",
+)
+POSITIONS = "embeddings.position_embedding"
+
+
+class InitialWeights:
+    """The first model of a ViT.ckpt, read once.
+
+    Args:
+        path: the ViT.ckpt.
+
+    Raises:
+        CheckpointError: as ``vit.checkpoint.load`` does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        self.checkpoint = checkpoint.load(path)
+
+    def known_among(self, digests: Iterable[str]) -> set[str]:
+        """Which of these images, by sha256, the weights learned from."""
+        return set(digests) & set(self.checkpoint.provenance.training_images_sha256)
+
+    def provenance(self) -> Plain:
+        """What ViT.ckpt keeps of it: run, configuration and split."""
+        return {
+            "run": self.checkpoint.provenance.run,
+            "config": dataclasses.asdict(self.checkpoint.config),
+            "split_sha256": self.checkpoint.provenance.split_sha256,
+        }
+
+    def give_to(self, model: VisionTransformer) -> None:
+        """Give a model these weights.
+
+        Position embeddings of another grid are resampled (Dosovitskiy et al. 2021, section 3.2). A
+        head of other classes is left as it is.
+
+        Raises:
+            CheckpointError: another architecture.
+        """
+        source = self.checkpoint.models[0]
+        state = source.state_dict()
+        own = model.state_dict()
+        if source.grid != model.grid:
+            state[POSITIONS] = _resampled(state[POSITIONS], source.grid, model.grid)
+        if source.head[-1].out_features != model.head[-1].out_features:
+            last = f"head.{len(model.head) - 1}."
+            state.update({name: value for name, value in own.items() if name.startswith(last)})
+        same_names = own.keys() == state.keys()
+        fits = same_names and all(own[name].shape == state[name].shape for name in own)
+        if not fits or source.num_heads != model.num_heads:
+            config = self.checkpoint.config
+            had = ", ".join(f"{key} {getattr(config, key)}" for key in SHAPING)
+            raise CheckpointError(
+                f"{self.path}: is of another architecture; wanted weights for this configuration, "
+                f"got {had}"
+            )
+        model.load_state_dict(state)
+
+
+def _resampled(positions: Tensor, source: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """(1, 1 + N, D) position embeddings of one grid as those of another."""
+    cls = positions[:, :1]
+    patches = positions[:, 1:].view(1, *source, -1)
+    picture = patches.permute(0, 3, 1, 2)  # (1, D, h, w)
+    resized = interpolate(picture, grid, mode="bicubic", antialias=True)
+    return torch.cat([cls, resized.flatten(2).transpose(1, 2)], dim=1)

@@ -1,0 +1,104 @@
+"""What a run says of the images that it did not learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.dataset import CoronaryDataset
+from data.tables import read_table, write_table
+
+LEAST = 1e-300  # probability below which its logarithm is not taken
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The predictions of a run's validation images, in the order of their paths.
+
+    Args:
+        class_names: in index order, the positive one last.
+        paths, truths, groups: of each image.
+        probabilities: (n, K), before temperature.
+    """
+
+    class_names: list[str]
+    paths: list[str]
+    truths: list[str]
+    groups: list[str]
+    probabilities: NDArray
+
+    @classmethod
+    def of(cls, dataset: CoronaryDataset, logits: NDArray) -> "Validation":
+        """That of (n, K) logits of a dataset's images, in their order."""
+        samples = dataset.samples
+        return cls(
+            dataset.processed.class_names,
+            [sample.path for sample in samples],
+            [sample.label for sample in samples],
+            [sample.group for sample in samples],
+            torch.from_numpy(logits).double().softmax(dim=1).numpy(),
+        )
+
+    @classmethod
+    def read(cls, path: Path, class_names: list[str]) -> "Validation":
+        """That of a finished run. DataError: the file is not readable."""
+        rows = read_table(path)
+        shares = [[float(row[f"probability_{name}"]) for name in class_names] for row in rows]
+        return cls(
+            class_names,
+            [row["path"] for row in rows],
+            [row["truth"] for row in rows],
+            [row["group"] for row in rows],
+            np.array(shares),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Validation"]) -> "Validation":
+        """Those of several folds as one."""
+        return cls(
+            parts[0].class_names,
+            [path for part in parts for path in part.paths],
+            [truth for part in parts for truth in part.truths],
+            [group for part in parts for group in part.groups],
+            np.concatenate([part.probabilities for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def labels(self) -> NDArray:
+        """(n,) index of the true class."""
+        return np.array([self.class_names.index(truth) for truth in self.truths])
+
+    @property
+    def logits(self) -> NDArray:
+        """(n, K) logarithms of the probabilities."""
+        return np.asarray(np.log(np.maximum(self.probabilities, LEAST)))
+
+    @property
+    def owners(self) -> list[str]:
+        """The group of each image; one without a group stands alone."""
+        return [group or path for group, path in zip(self.groups, self.paths, strict=True)]
+
+    def write(self, path: Path) -> None:
+        """Write the form of predictions.csv, with groups."""
+        rows = []
+        for i, shares in enumerate(self.probabilities):
+            columns = {
+                f"probability_{name}": share
+                for name, share in zip(self.class_names, shares, strict=True)
+            }
+            rows.append(
+                {
+                    "path": self.paths[i],
+                    "truth": self.truths[i],
+                    **columns,
+                    "predicted": self.class_names[int(shares.argmax())],
+                    "group": self.groups[i],
+                }
+            )
+        write_table(path, rows)
