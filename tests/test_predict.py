@@ -84,7 +84,7 @@ def test_probabilities_are_those_of_the_model(tmp_path: Path, folder: Path, ckpt
 
 def test_threshold_and_temperature_are_used(tmp_path: Path, folder: Path) -> None:
     predicted = {}
-    for threshold in (0.0, 1.1):
+    for threshold in (0.0, 1.0):
         checkpoint.save(contents(threshold=threshold, temperature=3.0), tmp_path / "t.ckpt")
         predict.main(
             [
@@ -99,7 +99,7 @@ def test_threshold_and_temperature_are_used(tmp_path: Path, folder: Path) -> Non
         predicted[threshold] = {
             row["predicted"] for row in table(tmp_path / f"{threshold}" / "predictions.csv")
         }
-    assert predicted == {0.0: {"abnormal"}, 1.1: {"normal"}}
+    assert predicted == {0.0: {"abnormal"}, 1.0: {"normal"}}
 
 
 def test_logits_are_divided_by_the_temperature(tmp_path: Path, folder: Path) -> None:
