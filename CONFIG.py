@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 import errors
-from files import keeping_former, written_whole
+from files import written_whole
 from presets import PRESETS
 from settings import ConfigError, Keys, Values, allowed, key, out_of_range, read_yaml
 
@@ -251,8 +251,8 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
 
 
 def write(config: Config, path: Path) -> None:
-    """Write the configuration as YAML with what each key means beside it."""
-    with written_whole(path) as beside:
+    """Write the configuration as YAML with what each key means beside it; a former one is kept."""
+    with written_whole(path, keep_former=True) as beside:
         beside.write_text(_as_yaml(config), encoding="utf-8")
 
 
@@ -303,9 +303,9 @@ def main(argv: list[str]) -> None:
     )
     arguments = parser.parse_args(argv)
     target = arguments.output
-    with errors.ending_in_one_line(), keeping_former(target):
+    with errors.ending_in_one_line():
         write(Config(**PRESETS.get(arguments.preset, {})), target)
-    print(f"wrote {target}; train with: python train.py --Config {target} --device auto")
+    errors.say(f"wrote {target}; train with: python train.py --Config {target} --device auto")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	touch $@
 
 test: $(VENV)/.installed-dev lint
-	$(RUN) -m pytest -m "not gpu"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not gpu"
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -6,10 +6,26 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
 WROTE_LESS = "requested and"  # numpy's words for a file that it could not write whole
+MODULE = "module://"  # begins the name of a backend of matplotlib that is a module
+
+
+def leave_missing_backend() -> None:
+    """Take a notebook's backend that is not here out of the way: it would stop matplotlib itself.
+
+    It has to be gone before matplotlib is imported, so this runs when this file is.
+    """
+    backend = os.environ.get("MPLBACKEND", "")
+    package = backend.removeprefix(MODULE).split(".")[0]
+    if backend.startswith(MODULE) and not (package and find_spec(package)):
+        os.environ["MPLBACKEND"] = "Agg"
+
+
+leave_missing_backend()
 
 
 class UserError(ValueError):
@@ -83,6 +99,11 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def say(text: str) -> None:
+    """Tell the user on stdout what was done."""
+    print(printable(text))
+
+
 def note(text: str) -> None:
     """Tell the user on stderr what does not stop the work."""
     print(f"note: {printable(text)}", file=sys.stderr)
@@ -109,7 +130,19 @@ def run(main: Callable[[list[str]], int | None], quiet_pipe: bool = False) -> No
             stream.reconfigure(errors="backslashreplace")  # a log need not be UTF-8
     if quiet_pipe and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
+    words = sys.argv[1:]
+    with ending_in_one_line():
+        check_text(words)
+    sys.exit(main(words))
+
+
+def check_text(words: list[str]) -> None:
+    """Raise UserError for a word of the command line, such as a file's name, that is no text."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"got {word!a}, wanted text in UTF-8; rename the file") from None
 
 
 def end_ctrl_c_in_one_line() -> None:

@@ -3,41 +3,57 @@
 A reader meets the old file or the new one, never half of one.
 """
 
+import filecmp
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from errors import UserError
+import errors
+
+try:
+    import fcntl
+except ImportError:  # not of POSIX
+    fcntl = None  # type: ignore[assignment]
 
 # begins the name of a file that is being written; the number of the process follows
 UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"
+LONGEST_NAME = 255  # bytes of a file name, on the usual disks
 WAIT_FOR_WORKERS = 20.0  # seconds that loader workers of a killed process may hold its lock
 
 
-class FolderInUse(UserError):
+class FolderInUse(errors.UserError):
     """Another process writes to a folder; the message says which one."""
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, keep_former: bool = False) -> Iterator[Path]:
     """Yield a name beside ``path`` to write to; it becomes ``path`` if the block succeeds.
 
-    Missing parent folders are made. If the block raises, ``path`` is as it was and the other name
-    is gone.
+    Missing parent folders are made. A file that is replaced hands on its mode, so that what was
+    private stays so. If the block raises, ``path`` is as it was and the other name is gone.
+
+    Args:
+        path: the file.
+        keep_former: for a file that users see: a different one that lies there when it is replaced
+            stays under a dated name, and a line says so.
     """
     path = Path(path)
-    beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:80]}{path.suffix}")
+    beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:40]}{path.suffix[:20]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            os.close(os.open(beside, os.O_CREAT | os.O_WRONLY, mode | stat.S_IWUSR))
         yield beside
         _sync(beside)
-        os.replace(beside, path)
+        _replace(beside, path, keep_former)
         if os.name == "posix":  # elsewhere a folder cannot be opened
             _sync(path.parent)
     except OSError as error:
@@ -48,14 +64,36 @@ def written_whole(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
+def _replace(beside: Path, path: Path, keep_former: bool) -> None:
+    if path.is_file():
+        beside.chmod(stat.S_IMODE(path.stat().st_mode))
+        if keep_former and not filecmp.cmp(beside, path, shallow=False):
+            errors.say(f"kept the former {path} as {_keep(path)}")
+    os.replace(beside, path)
+
+
+def _keep(path: Path) -> Path:
+    """Give a file a second, dated name."""
+    while True:
+        former = free_dated_name(path)
+        try:
+            os.link(path, former)
+        except FileExistsError:  # another process took the name
+            continue
+        except OSError:  # a disk without such links
+            shutil.copy2(path, former)
+        return former
+
+
 @contextmanager
 def folder_written_whole(output: Path) -> Iterator[Path]:
     """Yield the name of a folder beside ``output`` to make; it becomes ``output`` on success.
 
-    ``output`` must not exist when the block ends. If the block raises, the other folder is gone.
+    The name is of this process alone. ``output`` must not exist when the block ends. If the block
+    raises, the other folder is gone.
     """
-    beside = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = output.with_name(f"{UNFINISHED}{os.getpid()}-{output.name[:40]}.partial")
+    remove_leftovers(output.parent)
     try:
         yield beside
     except BaseException:
@@ -64,32 +102,16 @@ def folder_written_whole(output: Path) -> Iterator[Path]:
     beside.rename(output)
 
 
-@contextmanager
-def keeping_former(path: Path) -> Iterator[None]:
-    """Keep the file at ``path`` under a dated name, and say so.
-
-    Nothing is kept where the block leaves the same file there.
-    """
-    if not path.exists():
-        yield
-        return
-    former = _free_dated_name(path)
-    with written_whole(former) as beside:
-        shutil.copy2(path, beside)
-    try:
-        yield
-    finally:
-        if former.read_bytes() == path.read_bytes():
-            former.unlink()
-        else:
-            print(f"kept the former {path} as {former}")
-
-
-def _free_dated_name(path: Path) -> Path:
+def free_dated_name(path: Path) -> Path:
+    """A name beside a file or folder that says when it was changed, and that nothing has yet."""
     date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(path.stat().st_mtime))
-    tails = ("", *(f"_{number}" for number in range(2, 99)))
-    names = (path.with_name(f"{path.stem}_{date}{tail}{path.suffix}") for tail in tails)
-    return next(name for name in names if not name.exists())
+    suffix = "" if path.is_dir() else path.suffix
+    stem = path.name.removesuffix(suffix)
+    while len(os.fsencode(stem + suffix)) > LONGEST_NAME - len(f"_{date}_9999"):
+        stem = stem[:-1]
+    tails = ("", *(f"_{number}" for number in range(2, 10_000)))
+    names = (path.with_name(f"{stem}_{date}{tail}{suffix}") for tail in tails)
+    return next(name for name in names if not os.path.lexists(name))
 
 
 @contextmanager
@@ -103,24 +125,119 @@ def held(folder: Path) -> Iterator[None]:
         FolderInUse: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
-    holder = folder / "lock_holder"
+    with _locked(folder, folder / "lock"):
+        yield
+
+
+@contextmanager
+def held_beside(path: Path, wait: float = 0) -> Iterator[None]:
+    """Keep every other process away from a path, which may be replaced; nothing is left behind.
+
+    Args:
+        path: a file or folder, there or not.
+        wait: seconds that another process is waited for.
+
+    Raises:
+        FolderInUse: another process replaces or reads it.
+    """
+    lock = _lock_beside(path)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path, lock, wait):
+        try:
+            yield
+        finally:
+            _remove_lock(lock)
+
+
+@contextmanager
+def read_here(path: Path) -> Iterator[None]:
+    """Keep a folder from being replaced while this process reads it; others may read it too.
+
+    A disk that cannot be written, or has no such locks, is read all the same.
+
+    Raises:
+        FolderInUse: another process is about to replace it.
+    """
+    lock = _lock_beside(path)
+    number = _shared(lock, path)
+    if number is None:
+        yield
+        return
     try:
-        _acquire(lock, holder)
+        with suppress(OSError):  # of another user, who is named then
+            _sign(lock)
+        yield
+        with suppress(OSError):  # others may still read
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_lock(lock)
+    finally:
+        fcntl.flock(number, fcntl.LOCK_UN)  # loader workers may have it open too
+        os.close(number)
+
+
+def _shared(lock: Path, path: Path) -> int | None:
+    """The open file of a lock that is shared with other readers; None: none can be had."""
+    if fcntl is None:
+        return None
+    while True:
+        try:
+            number = os.open(lock, os.O_RDONLY | os.O_CREAT, 0o644)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(number)
+            if isinstance(error, BlockingIOError):
+                raise FolderInUse(_in_use(path, lock)) from None
+            return None
+        if os.fstat(number).st_nlink:
+            return number
+        os.close(number)  # it was removed in between
+
+
+def _lock_beside(path: Path) -> Path:
+    real = path.resolve()
+    return real.parent / f".{real.name[:40]}.lock"
+
+
+def _remove_lock(lock: Path) -> None:
+    """Remove a lock that is held: who waits for it sees that it is gone, and makes a new one."""
+    _holder(lock).unlink(missing_ok=True)
+    if os.name == "posix":  # elsewhere an open file stays
+        lock.unlink(missing_ok=True)
+
+
+def _holder(lock: Path) -> Path:
+    return lock.with_name(f"{lock.name}_holder")
+
+
+def _sign(lock: Path) -> None:
+    words = f"process {os.getpid()} on {socket.gethostname()}\n"
+    _holder(lock).write_text(words, encoding="utf-8")
+
+
+def _in_use(path: Path, lock: Path) -> str:
+    return f"{path}: is in use by {_told(_holder(lock))}; wait for it, or stop it"
+
+
+@contextmanager
+def _locked(path: Path, place: Path, wait: float = 0) -> Iterator[None]:
+    lock = FileLock(place)
+    try:
+        _acquire(lock, _holder(place), wait)
     except Timeout:
-        raise FolderInUse(
-            f"{folder}: is in use by {_told(holder)}; wait for it, or stop it"
-        ) from None
+        raise FolderInUse(_in_use(path, place)) from None
     try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        _sign(place)
         yield
     finally:
         lock.release()
 
 
-def _acquire(lock: FileLock, holder: Path) -> None:
+def _acquire(lock: FileLock, holder: Path, wait: float) -> None:
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait)
     except Timeout:
         words = _told(holder).split()
         here = len(words) == 4 and words[3] == socket.gethostname() and words[1].isdigit()
@@ -137,10 +254,14 @@ def _told(holder: Path) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what ``written_whole`` could not, in processes of this machine that were killed."""
+    """Remove what processes of this machine that were killed have left half written."""
     for path in folder.glob(f"{UNFINISHED}*"):
         process = path.name.removeprefix(UNFINISHED).split("-")[0]
-        if process.isdigit() and not _runs(int(process)):
+        if not process.isdigit() or _runs(int(process)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -3,18 +3,21 @@ python predict.py --Path VAL_DATA --Path_Checkpoint ViT.ckpt --OUTPUT prediction
 """
 
 import argparse
-import sys
+import hashlib
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import errors
-from files import keeping_former
+from files import LONGEST_NAME
 
 if TYPE_CHECKING:
     from data.inputs import Input
     from vit.predictions import Prediction, Predictions
     from vit.predictor import MapRequest, Predictor
+
+LONGEST_STEM = LONGEST_NAME - len("_2000-01-01_00-00-00_9999.png")  # bytes of a picture's name
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -133,8 +136,17 @@ def picture_names(paths: list[Path], root: Path) -> list[str]:
     names = []
     for i, (name, path) in enumerate(zip(short, below, strict=True)):
         unique = name if counts[name] == 1 else f"{name}_{path.suffix[1:]}_{i}"
-        names.append(f"{unique}.png")
+        names.append(f"{_short_enough(unique, path)}.png")
     return names
+
+
+def _short_enough(name: str, path: Path) -> str:
+    """A name with room for suffix and date; one that is too long ends in a hash of its path."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_STEM:
+        return name
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return f"{encoded[: LONGEST_STEM - 13].decode(errors='ignore')}_{digest}"
 
 
 def kind_of_output(name: str) -> str:
@@ -160,7 +172,8 @@ def pictures_of(
     """The files that will be drawn.
 
     Raises:
-        DataError: one of them is an image that is to be predicted.
+        DataError: one of them is an image that is to be predicted, or lies in a folder where it
+            would take the name of a picture that predict.py has not drawn.
     """
     from data.readers import DataError
 
@@ -171,12 +184,29 @@ def pictures_of(
         raise DataError(
             f"--OUTPUT: got {given}, which would overwrite the image {min(lost)}; name another"
         )
+    foreign = [] if kind else [path for path in pictures if path.exists() and not _is_drawn(path)]
+    if foreign:
+        raise DataError(
+            f"--OUTPUT: got {given}, where {len(foreign)} files of the names to write are not "
+            f"drawn by predict.py, as {min(foreign)}; name another folder"
+        )
     return pictures
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a PNG says that it is a figure, as all do that predict.py draws."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return str(picture.info.get("Software", "")).startswith("Matplotlib")
+    except Exception:  # whatever a strange file leads to: it is no figure
+        return False
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
-    from data.inputs import find, gather
+    from data.inputs import find, folder_given, gather
     from vit import checkpoint
     from vit.device import torch_device
     from vit.predictor import Predictor
@@ -186,15 +216,15 @@ def predict(arguments: argparse.Namespace) -> None:
     device = torch_device(arguments.device)
     source = checkpoint.load(arguments.Path_Checkpoint)
     predictor = Predictor(source, device, arguments.batch_size, arguments.level)
-    inputs = gather(find(arguments.Path), predictor.class_names)
+    inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
     predictions = predictor.answer(inputs, request if kind == "" else None)
     for note in predictions.notes():
-        print(f"note: {note}", file=sys.stderr)
+        errors.note(note)
     size = source.preprocessing.image_size
     if resized := sum(item.resized(size) for item in inputs):
-        print(f"note: {resized} images are resized to the model's {size} px", file=sys.stderr)
+        errors.note(f"{resized} images are resized to the model's {size} px")
     table = (output.parent if kind else output) / "predictions.csv"
     if kind == ".png":
         draw_figure(arguments, predictor, predictions, request, table)
@@ -207,7 +237,7 @@ def predict(arguments: argparse.Namespace) -> None:
         predictions.write(table)
         draw_each(arguments, predictor, predictions, request, pictures)
     print(counted(predictions))
-    print(f"wrote {table} and {output}")
+    errors.say(f"wrote {table} and {output}")
 
 
 def draw_figure(
@@ -228,9 +258,7 @@ def draw_figure(
     if len(source.class_names) == 2:
         title += f"; {source.positive} from P = {source.threshold:.2f} on"
     items = [plots.explained(each, source, request) for each in explained]
-    output = Path(arguments.OUTPUT)
-    with keeping_former(output):
-        plots.predictions(items, output, title)
+    plots.predictions(items, Path(arguments.OUTPUT), title)
 
 
 def draw_each(

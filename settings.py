@@ -7,14 +7,13 @@ import dataclasses
 import difflib
 import math
 import reprlib
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from errors import UserError
+from errors import UserError, note
 
 Values = dict[str, Any]  # of keys, by their names
 MOST_CHARACTERS = 100_000  # of a configuration file
@@ -132,7 +131,7 @@ class Keys:
                 faults.append(f"{source}: {self._unknown(given)}")
                 continue
             if name != given:
-                print(f"note: {source}: {given} is called {name} now", file=sys.stderr)
+                note(f"{source}: {given} is called {name} now")
             if name in typed:
                 faults.append(f"{source}: {name} is given twice, once as {given}; keep one")
                 continue

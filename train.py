@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import CONFIG
 import errors
-from files import held, remove_leftovers, written_whole
+from files import held, held_beside, read_here, remove_leftovers, written_whole
 
 if TYPE_CHECKING:
     from data.processed import Processed
     from training.initial_weights import InitialWeights
     from training.publish import FinishedRun
     from training.run import Run
+
+WAIT_FOR_OTHERS = 3600.0  # seconds that another training may write its ViT.ckpt and report
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -70,8 +72,10 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
     quieten()
     torch_device(arguments.device)  # one that is not there is said before any work
     if is_first_process():
-        print(f"configuration: {json.dumps(dataclasses.asdict(config))}")
+        errors.say(f"configuration: {json.dumps(dataclasses.asdict(config))}")
     init = InitialWeights(arguments.init) if arguments.init else None
+    if config.phantoms == "none":
+        lock.enter_context(read_here(Path(config.data_folder)))
     folder = images_of(config, arguments.cross_validate)
     base = run_folder(arguments.OUTPUT, config, folder, init, arguments.cross_validate)
     if is_first_process():
@@ -85,9 +89,11 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
             finished.append(FinishedRun(run.folder, run.validation()))
     if not is_first_process():
         return
-    publish(finished, arguments.OUTPUT / "ViT.ckpt", config.sensitivity)
-    if config.phantoms == "none":
-        write_report(arguments, folder, finished)
+    target = arguments.OUTPUT / "ViT.ckpt"
+    with held_beside(target, WAIT_FOR_OTHERS):  # so that the report is of this very file
+        publish(finished, target, config.sensitivity)
+        if config.phantoms == "none":
+            write_report(arguments, folder, finished)
     with written_whole(base / "finished.json") as beside:
         beside.write_text(json.dumps({"ViT.ckpt": "written"}), encoding="utf-8")
 
@@ -148,7 +154,7 @@ def write_report(
     validations = [run.validation for run in finished]
     target = arguments.OUTPUT / "ViT.ckpt"
     page.of_validation(target, folder, validations, torch_device(arguments.device))
-    print(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
+    errors.say(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
 
 
 def main(argv: list[str]) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 import errors
 from benchmarks.photographs import crops
 from data.dataset import CoronaryDataset
-from data.inputs import find, gather
+from data.inputs import find, folder_given, gather
 from data.processed import load
 from metrics.calibration import fit_temperature
 from metrics.conformal import conformal_scores, conformal_set, limits
@@ -174,7 +174,7 @@ def unlike_images(paths: list[str], source: Checkpoint) -> Iterator[tuple[str, l
     """Images that are unlike the training images, by where they come from."""
     preprocessing = source.preprocessing
     for path in paths:
-        inputs = gather(find(path), source.class_names)
+        inputs = gather(find(path), source.class_names, folder_given(path))
         yield path, [preprocessing.tensor(item.image(preprocessing)) for item in inputs]
     greys = crops(preprocessing.image_size)
     yield "crops of photographs and textures", [preprocessing.tensor(grey) for grey in greys]

@@ -198,7 +198,7 @@ def main(argv: list[str]) -> None:
     with errors.ending_in_one_line():
         rows = convert(arguments.Path, arguments.OUTPUT, arguments.window, arguments.seed)
     count = {label: sum(row["label"] == label for row in rows) for label in ("normal", "abnormal")}
-    print(
+    errors.say(
         f"wrote {arguments.OUTPUT}: {count['normal']} normal and {count['abnormal']} abnormal "
         f"windows; next: python -m data.prepare --Path {arguments.OUTPUT} --OUTPUT ProcessedFolder"
     )

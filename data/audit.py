@@ -17,7 +17,7 @@ import numpy as np
 import CONFIG
 import errors
 from data import contact_sheet, duplicates, processed, sources
-from data.faults import ORDER, Balance, misnamed, odd, repeated, uneven
+from data.faults import ORDER, Balance, odd, repeated, uneven
 from data.findings import KINDS, NOTICES, Finding
 from data.looks import look_at
 from data.readers import DataError
@@ -61,9 +61,14 @@ class Audit:
             "path": self.path,
             "images": self.images,
             "findings": [finding.as_json() for finding in self.findings],
-            "probes": {probe.view: probe.as_json() for probe in self.probes},
+            "probes": {probe.view: _without_nan(probe.as_json()) for probe in self.probes},
             "notes": self.notes,
         }
+
+
+def _without_nan(values: dict[str, object]) -> dict[str, object]:
+    """The same with None for what is no number, which JSON does not have."""
+    return {name: None if value != value else value for name, value in values.items()}
 
 
 def audit(
@@ -103,7 +108,7 @@ def audit(
     groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
     balance = _balance(found, names)
     probes, shortcuts = find_shortcuts(looks, groups, names, notes)
-    findings += [*misnamed(folder), *uneven(balance), *odd(looks, folder)]
+    findings += [*uneven(balance), *odd(looks, folder)]
     findings += [*repeated(looks, pairs), *shortcuts]
     findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
     notes += _leak_notes(found, findings)
@@ -213,11 +218,11 @@ def main(argv: list[str]) -> int:
         config = CONFIG.load(path, CONFIG.overrides(options))
         picture = options.OUTPUT / "audit.png"
         report = audit(options.Path, options.group, options.positive, picture, config)
-        with written_whole(options.OUTPUT / "audit.json") as beside:
-            text = json.dumps(report.as_json(), indent=2)
+        with written_whole(options.OUTPUT / "audit.json", keep_former=True) as beside:
+            text = json.dumps(report.as_json(), indent=2, allow_nan=False)
             beside.write_text(text + "\n", encoding="utf-8")
-    print(table(report))
-    print(f"wrote {options.OUTPUT / 'audit.json'} (every file); see {picture}")
+    errors.say(table(report))
+    errors.say(f"wrote {options.OUTPUT / 'audit.json'} (every file); see {picture}")
     return 2 if report.has_faults else 0
 
 

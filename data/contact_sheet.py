@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from data.figures import save_figure
 from data.findings import KINDS, Finding
 from data.looks import Look
 from data.processed import SPLITS, Processed
 from data.readers import read_grey
-from files import written_whole
 
 COLUMNS = 8
 FINDING_ROWS = 2  # for one kind of finding
@@ -126,7 +126,7 @@ def _short(name: str) -> str:
 def draw(rows: list[Row], path: Path, pairs: bool = False) -> None:
     """Write a PNG of the rows; ``pairs``: with a gap after every second picture."""
     ratios = [1, 1, 0.15] * (COLUMNS // 2) if pairs else [1] * COLUMNS
-    figure = Figure(figsize=(COLUMNS * 1.6, len(rows) * 1.95), layout="constrained", dpi=110)
+    figure = Figure(figsize=(COLUMNS * 1.6, len(rows) * 1.95), layout="constrained")
     axes = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
     for axis in axes.flat:
         axis.axis("off")
@@ -135,8 +135,7 @@ def draw(rows: list[Row], path: Path, pairs: bool = False) -> None:
         title.set_transform(line[0].transAxes)
         for cell, axis in zip(row.cells, line[np.array(ratios) == 1], strict=False):
             _draw_cell(cell, axis)
-    with written_whole(path) as beside:
-        figure.savefig(beside)
+    save_figure(figure, path, 110)
 
 
 def _draw_cell(cell: Cell, axis: Axes) -> None:

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from data.readers import DataError
+from data.tables import plain_bytes
 from files import written_whole
 
-# class_names, image_size, mean, std, border, stretch, window, frame, split, notes; none is a must
+# class_names, image_size, mean, std, border, stretch, window, frame, full_scale, split, notes;
+# none is a must
 Info = dict[str, Any]
+NEAR = 4  # folders above an image where a ProcessedFolder is looked for
+FIRST_CLASSES = ("0", "1")  # folders of the first published form
+FIRST_SPLITS = ("train", "val", "test")
 
 
 def read_info(path: Path) -> Info:
@@ -20,7 +25,7 @@ def read_info(path: Path) -> Info:
         DataError: unreadable, or a value of another type or range than data.prepare writes.
     """
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = json.loads(plain_bytes(path, path.parent).decode("utf-8-sig"))
         if not isinstance(info, dict):
             raise ValueError(f"got a {type(info).__name__}, wanted names with their values")
         wrong = [name for name, fits in CHECKS.items() if name in info and not fits(info[name])]
@@ -28,15 +33,31 @@ def read_info(path: Path) -> Info:
             raise ValueError(
                 f"got another type or range than it is written with: {', '.join(wrong)}"
             )
-    except (OSError, ValueError, RecursionError) as error:
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not readable: {error}; prepare the folder again") from None
     return info
+
+
+def processed_folder(image: Path) -> Path | None:
+    """The ProcessedFolder that an image lies in, by the files and names of its folders.
+
+    None: there is none. One of the first published form is told by train/0 and val/1 alone.
+    """
+    above = image.resolve().parents
+    for folder in list(above)[1:NEAR]:
+        if all((folder / name).is_file() for name in ("dataset.json", "manifest.csv")):
+            return folder
+    if len(above) > 2 and above[0].name in FIRST_CLASSES and above[1].name in FIRST_SPLITS:
+        return above[2]
+    return None
 
 
 def write_info(info: Info, path: Path) -> None:
     """Write a dataset.json that ``read_info`` reads."""
     with written_whole(path) as beside:
-        beside.write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(info, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _number_in(low: float, high: float) -> Callable[[Any], bool]:
@@ -58,6 +79,11 @@ def _is_window(value: Any) -> bool:
     return value is None or (numbers and len(value) == 2 and 0 < value[1] < math.inf)
 
 
+def is_full_scale(value: Any) -> bool:
+    """The value of white in images of more than 8 bits; None where there are none."""
+    return value is None or (type(value) is int and 255 < value < 2**16)
+
+
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "class_names": _are_class_names,
     "mean": _number_in(0, 1),
@@ -66,6 +92,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "stretch": lambda value: isinstance(value, bool),
     "window": _is_window,
     "frame": lambda value: type(value) is int,
+    "full_scale": is_full_scale,
     "split": lambda value: isinstance(value, str),
     "notes": _are_texts,
 }

@@ -1,8 +1,6 @@
 """Reading one DICOM file as a grey picture, as a viewer shows it."""
 
-import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +9,16 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import get_frame
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_partial
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 from pydicom.pixels.utils import pixel_array
 
-from data.limits import MAX_PIXELS, DataError, check_size, full_scale
+from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
+from data.limits import DataError, check_size
+from data.picture import Stored, scaled
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
-# GDCM is the one decoder of JPEG lossless and of 12 bits without the GPL. A damaged file can make
-# it end the process. So others decode what they can, and GDCM gets only what fits by the JPEG's own
-# header.
+# others decode what they can, see data.dicom_cost on GDCM
 DECODERS = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEG2000: "pillow",
@@ -29,13 +26,12 @@ DECODERS = {
     uid.JPEGLSLossless: "pyjpegls",
     uid.JPEGLSNearLossless: "pyjpegls",
 }
-GDCM_ONLY = (uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGExtended12Bit)
-# JPEG markers
-SEGMENTS = (*range(0xC0, 0xD0), 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE)  # before the scan
-FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-SCAN = 0xDA
+OF_AN_IMAGE = (0x00080016, 0x00280010, 0x00280011)  # SOPClassUID, Rows, Columns
 # enhanced objects keep per frame what plain ones keep for the file
 FRAME_GROUPS = ("PixelMeasuresSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence")
+# centre and width [HU] for CT whose file names no window: a usual one for coronary CT angiography,
+# wide enough for contrast and calcium
+CT_WINDOW = (300.0, 800.0)
 
 
 @dataclass(frozen=True)
@@ -43,15 +39,21 @@ class Dicom:
     """One frame of a DICOM file.
 
     Args:
-        pixels: (H, W) float32 from 0 to 1, bright where a viewer shows it bright.
+        stored: bright where a viewer shows it bright; uint16 with the bits that the file declares
+            where the file gives no window and the numbers are whole, else float32 from 0 to 1.
         pixel_spacing_mm: distance of pixel centres, "0.3", or "0.3 0.4" where rows and columns
             differ; on the patient, else (angiography) on the detector; empty where unknown.
         patient: PatientID, or empty.
     """
 
-    pixels: NDArray
+    stored: Stored
     pixel_spacing_mm: str
     patient: str
+
+    @property
+    def pixels(self) -> NDArray:
+        """(H, W) float32 from 0 to 1."""
+        return scaled(self.stored)
 
 
 def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Dicom:
@@ -63,8 +65,9 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
         path: the file; one without the DICM mark is tried only if it is called .dcm.
         window: centre and width in the unit of the rescaled values (HU for CT), which become 0.5
             and the span from 0 to 1. None: the file's own VOI LUT, else its first window. Without
-            either, whole numbers that were not rescaled are divided by the full scale of their
-            bits, others run from their least to their greatest.
+            either, CT with a rescale to HU is shown in CT_WINDOW; whole numbers that no rescale
+            changes are divided by the full scale of their bits; others run from their least to
+            their greatest. Padding (PixelPaddingValue) is then black and outside the scale.
         frame: from 0; -1 is the middle one.
 
     Raises:
@@ -84,6 +87,19 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
         ) from None
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file without the DICM mark is a DICOM image for sure."""
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            data = read_partial(file, ElementCount(path), force=True, specific_tags=[*OF_AN_IMAGE])
+            size = data.get("Rows"), data.get("Columns")
+            known = uid.UID(str(data.get("SOPClassUID", ""))).type == "SOP Class"
+            return known and all(isinstance(edge, int) and edge > 0 for edge in size)
+    except Exception:  # pydicom raises whatever a file that is none leads to
+        return False
+
+
 def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     data = _open(path)
     photometric = data.get("PhotometricInterpretation", "no image")
@@ -92,25 +108,19 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
             f"{path}: got {photometric}, wanted a grey DICOM image ({' or '.join(GREY)}); "
             "export it as grey, or remove it"
         )
+    if photometric == "MONOCHROME2" and data.get("PresentationLUTShape") == "INVERSE":
+        raise DataError(f"{path}: got MONOCHROME2 with an inverse presentation; export it again")
     frames = int(data.get("NumberOfFrames") or 1)
     index = frames // 2 if frame == -1 else frame
     if not 0 <= index < frames:
         raise DataError(f"{path}: got frame {index}, wanted one from 0 to {frames - 1}")
     check_size(path, data.Rows, data.Columns)
     _take_frame_values(data, index)
-    syntax = data.file_meta.TransferSyntaxUID
-    if syntax in GDCM_ONLY:
-        _check_jpeg(get_frame(data.PixelData, index, number_of_frames=frames), data)
-        # GDCM reads the depth from the JPEG itself; by the name of the syntax pydicom would keep
-        # 12 bits from it
-        data.file_meta.TransferSyntaxUID = uid.JPEGLossless
-    stored = pixel_array(data, index=index, decoding_plugin=DECODERS.get(syntax, ""))
-    pixels = _shown(stored, data, window)
-    if photometric == "MONOCHROME1":
-        pixels = 1 - pixels
+    check_frame(data, index, frames)
+    stored = _shown(_decoded(path, data, index), data, window)
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
-    return Dicom(pixels, " ".join(texts), str(data.get("PatientID") or ""))
+    return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
 
 
 def _take_frame_values(data: pydicom.Dataset, index: int) -> None:
@@ -126,75 +136,113 @@ def _take_frame_values(data: pydicom.Dataset, index: int) -> None:
 
 def _open(path: Path) -> pydicom.Dataset:
     """The data set of a file, its transfer syntax set so that pydicom decodes it."""
-    try:
-        meta = read_file_meta_info(path)
-    except pydicom.errors.InvalidDicomError:
-        meta = None
-    if meta is not None and meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
-        _check_inflated(path, meta)
-    data = pydicom.dcmread(path, force=path.suffix.lower() == ".dcm")
+    check_file(path)
+    with path.open("rb") as file:
+        data = read_partial(file, ElementCount(path), force=True)
     # files from before the standard had a file header have none
     if "TransferSyntaxUID" not in data.file_meta:
-        implicit = data.original_encoding[0]
+        implicit, little = data.original_encoding
         syntax = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
-        data.file_meta.TransferSyntaxUID = syntax
+        data.file_meta.TransferSyntaxUID = syntax if little else uid.ExplicitVRBigEndian
     return data
 
 
-def _check_inflated(path: Path, meta: pydicom.Dataset) -> None:
-    """Raise DataError for a file that pydicom would inflate without end."""
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    packed = path.read_bytes()[144 + meta.FileMetaInformationGroupLength :]
-    inflate.decompress(packed, 2 * MAX_PIXELS)
-    if inflate.unconsumed_tail:
+def _decoded(path: Path, data: pydicom.Dataset, index: int) -> NDArray:
+    """Stored values (H, W) of one frame, in the low bits."""
+    syntax = data.file_meta.TransferSyntaxUID
+    decoder = DECODERS.get(syntax, "")
+    if syntax in GDCM_ONLY:
+        # GDCM reads the depth from the JPEG itself; by the name of the syntax pydicom would keep
+        # 12 bits from it
+        data.file_meta.TransferSyntaxUID = uid.JPEGLossless
+    bits = data.get("BitsStored")
+    high = data.get("HighBit")
+    shift = 0 if None in (bits, high) else high + 1 - bits
+    if shift == 0:
+        return pixel_array(data, index=index, decoding_plugin=decoder)
+    plain = syntax == uid.RLELossless or not syntax.is_encapsulated
+    if shift < 0 or high >= data.BitsAllocated or not plain:
         raise DataError(
-            f"{path}: inflates to over {2 * MAX_PIXELS} bytes; save it with another transfer syntax"
+            f"{path}: got HighBit {high} with {bits} of {data.BitsAllocated} bits stored, wanted "
+            f"HighBit {bits - 1}; export it again"
         )
-
-
-def _check_jpeg(frame: bytes, data: pydicom.Dataset) -> None:
-    """Raise ValueError unless the header of a JPEG is whole and fits what the file says."""
-    place = 2
-    header = (0, 0, 0, 0)  # bits, height, width, channels
-    while frame[place + 1] != SCAN:
-        marker = frame[place + 1]
-        if frame[place] != 0xFF or marker not in SEGMENTS:
-            raise ValueError("the header of its JPEG is damaged")
-        if marker in FRAME_HEADERS:
-            header = struct.unpack_from(">BHHB", frame, place + 4)
-        place += 2 + int.from_bytes(frame[place + 2 : place + 4], "big")
-    bits, height, width, channels = header
-    deep = data.BitsAllocated - 8 < bits <= data.BitsAllocated <= 16
-    shaped = (height, width, channels) == (data.Rows, data.Columns, 1)
-    if frame[place] != 0xFF or not (deep and shaped):
-        raise ValueError(
-            f"its JPEG has {bits} bits and (H, W, channels) {(height, width, channels)}, "
-            "the file says otherwise"
+    data.BitsStored = high + 1  # so that pydicom keeps all bits below the highest
+    values = pixel_array(data, index=index, decoding_plugin=decoder)
+    data.BitsStored = bits
+    if values.min() >= 0 and values.max() < 2**bits and (values & (2**shift - 1)).any():
+        raise DataError(
+            f"{path}: got HighBit {high}, but pixels that end at bit {bits - 1}; export it again"
         )
+    return values >> shift
 
 
-def _shown(values: NDArray, data: pydicom.Dataset, window: Sequence[float] | None) -> NDArray:
-    """Stored values (H, W) to float32 from 0 to 1. DICOM PS3.3 C.11.1 and C.11.2."""
-    values = apply_modality_lut(values, data)
-    low = 0.0
-    high = 1.0
+def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | None) -> Stored:
+    """Stored values (H, W) to what a viewer shows. DICOM PS3.3 C.11.1 and C.11.2."""
+    values = apply_modality_lut(stored, data)
+    inverse = data.PhotometricInterpretation == "MONOCHROME1"
     if window is not None:
-        centre, width = window
-        if not width > 0:
-            raise DataError(f"window: got width {width:g}, wanted more than 0")
-        low = centre - width / 2
-        high = centre + width / 2
+        low, high = _ends(window)
     elif data.get("VOILUTSequence"):
         values = apply_voi(values, data)
+        low = 0.0
         high = 2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1
     elif None not in (data.get("WindowCenter"), data.get("WindowWidth")):
         values = apply_windowing(values, data)
         with np.errstate(over="ignore"):  # the ends of the range that pydicom maps a window to
             low, high = map(float, apply_windowing(np.array([-1e30, 1e30]), data))
-    elif values.dtype.kind == "u" and values.max() < 2**16:
-        high = min(full_scale(values.max()), 2**data.BitsStored - 1)
     else:
-        low = float(values.min())
-        high = float(values.max())
+        return _without_window(values, stored, data)
+    return Stored(_between(values, low, high, inverse), None)
+
+
+def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> Stored:
+    """What a file shows that names no window; its padding is black."""
+    inverse = data.PhotometricInterpretation == "MONOCHROME1"
+    padding = _padding(stored, data)
+    if (data.get("RescaleSlope"), data.get("RescaleIntercept")) == (1, 0):
+        values = stored
+    is_ct = data.get("Modality") == "CT" and data.get("RescaleSlope") is not None
+    if not is_ct and values.dtype.kind == "u" and values.max() < 2**16:
+        bits = _declared_bits(data)
+        whole = values.astype(np.uint16)
+        if inverse:
+            whole = (2**bits - 1) - whole
+        return Stored(np.where(padding, np.uint16(0), whole), bits)
+    seen = values[~padding]
+    if is_ct:
+        low, high = _ends(CT_WINDOW)
+    else:
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+    return Stored(np.where(padding, np.float32(0), _between(values, low, high, inverse)), None)
+
+
+def _ends(window: Sequence[float]) -> tuple[float, float]:
+    """The least and the greatest value that a window shows."""
+    centre, width = window
+    if not width > 0:
+        raise DataError(f"window: got width {width:g}, wanted more than 0")
+    return centre - width / 2, centre + width / 2
+
+
+def _between(values: NDArray, low: float, high: float, inverse: bool) -> NDArray:
+    """float32 from 0 at ``low`` to 1 at ``high``, or the other way round."""
     span = float(high - low) or 1.0
-    return np.clip((values - low) / span, 0, 1).astype(np.float32)
+    shown = np.clip((values - low) / span, 0, 1)
+    return (1 - shown if inverse else shown).astype(np.float32)
+
+
+def _declared_bits(data: pydicom.Dataset) -> int:
+    """Of whole numbers after the modality LUT, if the file has one."""
+    if data.get("ModalityLUTSequence"):
+        return int(data.ModalityLUTSequence[0].LUTDescriptor[2])
+    return int(data.BitsStored)
+
+
+def _padding(stored: NDArray, data: pydicom.Dataset) -> NDArray:
+    """(H, W) bool, where the file says that there is no picture."""
+    first = data.get("PixelPaddingValue")
+    if not isinstance(first, int) or stored.dtype.kind not in "ui":
+        return np.zeros(stored.shape, bool)
+    last = data.get("PixelPaddingRangeLimit")
+    ends = np.array([first, last if isinstance(last, int) else first]).astype(stored.dtype)
+    return (stored >= ends.min()) & (stored <= ends.max())

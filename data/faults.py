@@ -8,23 +8,12 @@ from numpy.typing import NDArray
 
 from data.findings import Finding
 from data.looks import Look
-from data.readers import SUFFIXES, wrong_suffix
 from data.samples import SPLITS, Sample
 from metrics.groups import shared
 
 ORDER = (*SPLITS, "")  # of splits: of a leak the later image is at fault
 UNEVEN = 4  # times as many images of one class as of another
 Balance = dict[str, dict[str, int]]  # for each split and class the number of images
-
-
-def misnamed(folder: Path) -> Iterator[Finding]:
-    """Images that are not read, for their name is not that of an image."""
-    for path in sorted(folder.rglob("[!.]*")):
-        if path.suffix.lower() in SUFFIXES or not path.is_file() or not path.stat().st_size:
-            continue
-        wrong = wrong_suffix(path)
-        if wrong:
-            yield Finding("wrong_suffix", [path.relative_to(folder).as_posix()], wrong)
 
 
 def uneven(balance: Balance) -> Iterator[Finding]:

@@ -15,8 +15,7 @@ KINDS = {  # worst first: what it is, what to do
     "colour": "colour where grey is expected: export as grey; overlays may be burned in",
     "odd_size": "not of the size that most have: find out where they come from",
     "odd_depth": "not of the format and bit depth that most have: export all alike",
-    "wrong_suffix": "content and name disagree: rename; what is not named as an image is not read "
-    "at all",
+    "wrong_suffix": "content and name disagree: rename it, for other programs may not read it",
     "class_missing": "a split lacks a class: split again",
     "identical": "byte-identical files, same label: remove all but one",
     "uneven": "one class is far rarer: collect more, or judge by AUROC and not by accuracy",

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.mask_levels import marked
 from data.readers import DataError, read_pixels
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels, x1 and y1 beyond the last pixel
@@ -84,8 +85,17 @@ class Placement:
             if (inside[0] < inside[1]).all():
                 moved = (inside - self.crop[:2]) * scale + self.offset
                 x0, y0, x1, y1 = (round(edge, 1) for edge in moved.ravel().tolist())
+                x0, x1 = self._seen(x0, x1)
+                y0, y1 = self._seen(y0, y1)
                 placed.append((x0, y0, x1, y1))
         return placed
+
+    def _seen(self, low: float, high: float) -> tuple[float, float]:
+        """The ends of an edge; one below a pixel becomes the pixel that it lies in."""
+        if high - low >= 1:
+            return low, high
+        first = float(min(int(low), self.size - 1))
+        return first, first + 1
 
     def spacing(self, text: str) -> str:
         """Pixel spacing in the square from that of the source, both in mm; empty stays empty.
@@ -114,25 +124,27 @@ def rasterise(boxes: list[Box], size: tuple[int, int]) -> NDArray:
 
 
 def read_mask(path: Path, size: tuple[int, ...]) -> NDArray:
-    """(H, W) uint8 lesion mask, 1 where the file's pixels are not 0; an empty one is a mask too.
+    """(H, W) uint8 lesion mask, 1 where the file means lesion; an empty one is a mask too.
 
     Raises:
-        DataError: unreadable, or of another size than its image's (height, width).
+        DataError: unreadable, of another size than its image's (height, width), or not of two
+            levels; see data.mask_levels.
     """
     mask = read_pixels(path)
     if mask.shape[:2] != size or mask.ndim > 3 or mask.dtype.kind not in "buif":
         raise DataError(
             f"{path}: got shape {mask.shape}, wanted a mask of its image's shape {size}"
         )
-    marked = mask != 0
-    if mask.ndim == 3:
-        marked = marked[:, :, :3].any(axis=2)  # a fourth channel is transparency
-    return marked.astype(np.uint8)
+    return marked(mask, path)
 
 
-def parse_boxes(text: str) -> list[Box]:
-    """Boxes from ``x0,y0,x1,y1`` joined by ``;``. DataError: the text that is no box."""
-    boxes = []
+def parts_of(text: str) -> list[Box]:
+    """Four numbers for each box of a text, joined by ``;``, as they stand there.
+
+    Raises:
+        DataError: the text that is no box.
+    """
+    parts = []
     for part in (text or "").split(";"):
         if not part.strip():
             continue
@@ -140,8 +152,22 @@ def parse_boxes(text: str) -> list[Box]:
             x0, y0, x1, y1 = (float(number) for number in part.split(","))
         except ValueError:
             raise DataError(f"got the box {part.strip()!r}, wanted x0,y0,x1,y1") from None
+        parts.append((x0, y0, x1, y1))
+    return parts
+
+
+def parse_boxes(text: str) -> list[Box]:
+    """Boxes from ``x0,y0,x1,y1`` joined by ``;``; opposite corners may come in any order.
+
+    Raises:
+        DataError: the text that is no box, or a box without an area.
+    """
+    boxes = []
+    for part in parts_of(text):
+        x0, x1 = sorted((part[0], part[2]))
+        y0, y1 = sorted((part[1], part[3]))
         if not (-1e9 < x0 < x1 < 1e9 and -1e9 < y0 < y1 < 1e9):
-            raise DataError(f"got the box {part.strip()!r}, wanted x0 < x1 and y0 < y1")
+            raise DataError(f"got the box {format_boxes([part])!r}, wanted x0 < x1 and y0 < y1")
         boxes.append((x0, y0, x1, y1))
     return boxes
 

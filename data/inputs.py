@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -13,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import errors
+from data import tree
+from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
+from data.layout import Layout
+from data.picture import Picture as PlainPicture
+from data.picture import Stored, stored_grey
 from data.preprocessing import Preprocessing
-from data.processed import NORMAL_NAMES, POSITIVE_NAMES
-from data.readers import SUFFIXES, DataError, as_grey, fault_of, read_grey
-from data.sources import is_image
+from data.readers import SUFFIXES, DataError, fault_of, read_grey
+from data.samples import pixels_sha256
 from data.tables import read_table
+from data.tree import is_image
+from data.words import meaning_of, split_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,8 @@ class Input:
         boxes: known lesion boxes as text, in pixels of the file.
         mask: file of the known lesion mask, or None.
         row: of the manifest.csv above it; empty if none lists it.
-        pixels: (H, W) grey picture that is no file, uint8 or float32 from 0 to 1; None: a file.
+        pixels: (H, W) grey picture that is no file, uint8, uint16 or float32 from 0 to 1; None: a
+            file.
     """
 
     path: Path
@@ -43,33 +52,52 @@ class Input:
     row: dict[str, str] = field(default_factory=dict, hash=False)
     pixels: NDArray | None = field(default=None, compare=False)
 
+    @cached_property
+    def folder(self) -> Path | None:
+        """The ProcessedFolder that data.prepare has put the image in; None: a raw picture."""
+        if self.pixels is not None or self.path.suffix.lower() != ".npy":
+            return None
+        return processed_folder(self.path)
+
     @property
     def prepared(self) -> bool:
         """Whether data.prepare has made it, so that it is not cut and placed again."""
-        return self.pixels is None and self.path.suffix.lower() == ".npy"
+        return self.folder is not None
 
     def resized(self, size: int) -> bool:
         """Whether a prepared image is of another size."""
         return self.prepared and read_grey(self.path).shape != (size, size)
 
+    def stored(self, preprocessing: Preprocessing) -> Stored:
+        """The picture before whole numbers are scaled. DataError: it cannot be read."""
+        if self.pixels is None:
+            return preprocessing.read_stored(self.path)
+        return Stored(self.pixels, None)
+
     def grey(self, preprocessing: Preprocessing) -> NDArray:
         """(H, W) grey picture as its file holds it. DataError: it cannot be read."""
-        return preprocessing.read(self.path) if self.pixels is None else self.pixels
+        return preprocessing.grey(self.stored(preprocessing))
 
     def image(self, preprocessing: Preprocessing) -> NDArray:
         """(S, S) float32 from 0 to 1, prepared as the training images were."""
         return preprocessing.place(self.grey(preprocessing), self.prepared)
 
-    def digests(self, preprocessing: Preprocessing) -> set[str]:
+    def digests(self, preprocessing: Preprocessing, stored: Stored | None = None) -> set[str]:
         """The sha256 by which training may have known it: of its grey pixels, or of its file.
 
         data.prepare takes the first and writes it to the manifest; a folder without a manifest has
-        the second.
+        the second. Grey pixels are known as they are stored in the source, as they are stored in a
+        ProcessedFolder, and, to older versions, as they are scaled. ``stored``: the picture, where
+        it is read already.
         """
-        contents = [self.grey(preprocessing).tobytes()]
+        if stored is None:
+            stored = self.stored(preprocessing)
+        contents = [stored.pixels.tobytes(), preprocessing.grey(stored).tobytes()]
         if self.pixels is None:
             contents.append(self.path.read_bytes())
         found = {hashlib.sha256(content).hexdigest() for content in contents}
+        if self.pixels is None and stored.pixels.dtype.kind == "f":
+            found.add(pixels_sha256(stored.pixels.astype(np.float16)))
         listed = self.row.get("sha256")
         return found | {listed} if listed else found
 
@@ -92,16 +120,25 @@ PLAIN_MODES = ("L", "I;16", "F", "RGB", "RGBA")  # of PIL; others are turned int
 def find(path: str) -> list[Path]:
     """The image files of a folder or a glob, or the one file; no masks and no hidden files.
 
+    What is left out is said on stderr, unless it is what a ProcessedFolder always holds.
+
     Raises:
         DataError: there is none.
     """
     root = Path(path)
     if root.is_file():
+        itself = root.resolve()  # a link may lead anywhere, for this file was given by name
+        if fault := fault_of(itself, itself.parent):
+            raise DataError(fault)
         return [root]
     if root.is_dir():
-        images = sorted(file for file in root.rglob("*") if is_image(file, root))
+        found = tree.look(root)
+        images = [root / name for name in found.images]
+        for line in found.left_out.lines():
+            if not (root / "dataset.json").is_file():
+                errors.note(line)
     else:
-        root = Path(re.split(r"[^/\\]*[*?[]", path)[0])  # before the first part with a wildcard
+        root = folder_given(path)
         images = [
             Path(file)
             for file in sorted(glob.glob(path, recursive=True))
@@ -113,6 +150,13 @@ def find(path: str) -> list[Path]:
         wanted = f"wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
         raise DataError(f"{path}: no image there; {wanted}")
     return images
+
+
+def folder_given(path: str) -> Path:
+    """The folder that a user gave: the path itself, or what stands before its first wildcard."""
+    if Path(path).exists():
+        return Path(path)
+    return Path(re.split(r"[^/\\]*[*?[]", path)[0])
 
 
 def inputs_of(images: Picture | Sequence[Picture], class_names: list[str]) -> list[Input]:
@@ -132,7 +176,7 @@ def inputs_of(images: Picture | Sequence[Picture], class_names: list[str]) -> li
         if isinstance(image, Input):
             inputs.append(image)
         elif isinstance(image, str | Path):
-            inputs += gather(find(str(image)), class_names)
+            inputs += gather(find(str(image)), class_names, folder_given(str(image)))
         elif isinstance(image, np.ndarray | Image.Image):
             name = f"image {len(inputs)}"
             inputs.append(Input(Path(name), name, pixels=_grey_pixels(image, name)))
@@ -148,19 +192,27 @@ def _grey_pixels(image: NDArray | Image.Image, name: str) -> NDArray:
         image = np.asarray(plain)
     if image.ndim == 3 and image.shape[2] in (3, 4):
         image = image[:, :, 2::-1]  # as OpenCV orders colours
-    return as_grey(image, Path(name))
+    return stored_grey(PlainPicture(image), Path(name)).pixels
 
 
-def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
+def gather(paths: list[Path], class_names: list[str], given: Path | None = None) -> list[Input]:
     """An Input for each file, with what its folder knows of it.
 
-    Truth and lesions come from the manifest.csv of a folder above, else truth from the folder.
+    Truth and lesions come from the manifest.csv of a folder above. Else truth comes from the class
+    folders of the folder that was given, right in it or in its split folders: never from the name
+    of a file's folder alone.
+
+    Args:
+        paths: the files.
+        class_names: by which folders and manifests may name the truth.
+        given: the folder that they were found in; None: no folder tells a truth.
     """
     known = _known(paths)
+    by_folder = _truths(paths, class_names, given)
     inputs = []
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
-        truth = _truth(row.get("label") or path.parent.name, class_names)
+        truth = _truth(row["label"], class_names) if row.get("label") else by_folder.get(path, "")
         mask = root / row["mask"] if row.get("mask") else None
         if mask and (fault := fault_of(mask, root)):
             if not row.get("lesion_boxes_xyxy"):
@@ -172,25 +224,69 @@ def gather(paths: list[Path], class_names: list[str]) -> list[Input]:
     return inputs
 
 
+def _truths(paths: list[Path], class_names: list[str], given: Path | None) -> dict[Path, str]:
+    """The truth of each file as the class folders of the given folder tell it."""
+    if given is None or not given.is_dir():
+        return {}
+    names = {path.relative_to(given).as_posix(): path for path in paths if given in path.parents}
+    layout = Layout(names, class_names, direct=True)
+    is_split = split_of(given.resolve().name) != ""
+    truths = {}
+    for name, place in layout.places.items():
+        is_number = place.label in ("0", "1") and place.label not in class_names
+        first_form = layout.labels <= {"0", "1"} and bool(place.split or is_split)
+        if not is_number or first_form:
+            truths[names[name]] = _truth(place.label, class_names)
+    return truths
+
+
 def _truth(label: str, class_names: list[str]) -> str:
     """The class that a label or folder means.
 
-    It is the name of a class, or of two classes another word for normal or diseased.
+    It is the name of a class, whatever its case; or of two classes another word for normal or
+    diseased.
     """
-    meant = dict.fromkeys(NORMAL_NAMES, 0) | dict.fromkeys((*POSITIVE_NAMES, "1"), 1)
-    if label not in class_names and len(class_names) == 2 and label.lower() in meant:
-        return class_names[meant[label.lower()]]
-    return label if label in class_names else ""
+    words = {" ".join(name.casefold().split()): name for name in class_names}
+    word = " ".join(label.casefold().split())
+    if label in class_names or word in words:
+        return label if label in class_names else words[word]
+    if len(class_names) == 2 and word in ("0", "1"):
+        return class_names[int(word)]
+    meant = meaning_of(label)
+    if len(class_names) != 2 or not meant:
+        return ""
+    meanings = [meaning_of(name) for name in class_names]
+    if meant in meanings:
+        return class_names[meanings.index(meant)]
+    number = int(meant == "abnormal")
+    return "" if meanings[number] else class_names[number]
 
 
 def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
-    """For each file in a manifest.csv above any of the paths: the manifest's folder and its row."""
+    """For each file in a manifest.csv above any of the paths: the manifest's folder and its row.
+
+    A table that is not one of ours is passed over with a note.
+    """
     known = {}
     for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
-        manifest = folder / "manifest.csv"
-        if manifest.is_file():
-            rows = read_table(manifest)
-            for row in rows:
-                with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
-                    known[(folder / row.get("path", "")).resolve()] = (folder, row)
+        for row in _rows_of(folder / "manifest.csv"):
+            with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
+                known[(folder / row["path"]).resolve()] = (folder, row)
     return known
+
+
+def _rows_of(manifest: Path) -> list[dict[str, str]]:
+    """The rows of a manifest; none where there is none, or one of something else."""
+    if not (manifest.exists() or manifest.is_symlink()):
+        return []
+    try:
+        rows = read_table(manifest, manifest.parent)
+    except DataError as error:
+        if (manifest.parent / "dataset.json").exists():
+            raise
+        errors.note(f"passed over: {error}")
+        return []
+    if "path" not in rows[0] or "label" not in rows[0]:
+        errors.note(f"passed over: {manifest} has no columns path and label, so it is not ours")
+        return []
+    return rows

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.descriptors import describe
 from data.findings import Finding
 from data.geometry import Placement, read_mask
-from data.readers import full_scale, kind_of, read_grey, wrong_suffix
+from data.readers import kind_of, read_grey, read_pixels, wrong_suffix
 from data.samples import Sample
 
 # shares of the shorter edge that probes see; pixels of a thumbnail
@@ -48,7 +48,7 @@ def look_at(
             read_mask(folder / sample.mask, image.shape)
     except (ValueError, OSError) as error:
         return None, [Finding("unreadable", [sample.path], str(error))]
-    stored = _stored(path, kind, content, image)
+    stored = image if kind == "DICOM" else np.asarray(read_pixels(path))
     findings = []
     wrong = wrong_suffix(path)
     if wrong:
@@ -68,23 +68,11 @@ def look_at(
     return look, findings
 
 
-def _stored(path: Path, kind: str, content: bytes, image: NDArray) -> NDArray:
-    """The pixels as the file holds them; those of DICOM as they are read."""
-    if kind == "NPY":
-        return np.asarray(np.load(path, allow_pickle=False))
-    if kind == "DICOM":
-        return image
-    return np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
-
-
 def _depth(stored: NDArray, kind: str) -> str:
     channels = stored.shape[2] if stored.ndim == 3 else 1
     depth = f"{kind} {8 * stored.dtype.itemsize} bit"
     if channels > 1:
         depth += f" x {channels}"
-    # reading divides by what is used, which has to be one for all
-    if stored.dtype == np.uint16 and kind != "DICOM":
-        depth += f" of which {full_scale(stored.max()).bit_length()} are used"
     return depth
 
 

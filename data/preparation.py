@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
+from data.boxes import check_inside
 from data.descriptors import describe
 from data.geometry import Placement, format_boxes, read_mask
-from data.readers import about_dicom, read_grey
-from data.samples import Sample
+from data.readers import DataError, about_dicom, read_stored
+from data.samples import Sample, pixels_sha256
+from data.scale import Depth, depth_of, grey_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Prepared:
         mask: (S, S) uint8, 1 = lesion; None where there is none.
         patient: as its DICOM file says, else empty.
         descriptor: (2, T, T) int8, for data.duplicates.
+        size: height and width of the picture in its file.
+        given_boxes: as the table has them.
+        depth: of whole numbers with more than 8 bits, else None.
     """
 
     sample: Sample
@@ -33,6 +38,9 @@ class Prepared:
     mask: NDArray | None
     patient: str
     descriptor: NDArray
+    size: tuple[int, int]
+    given_boxes: str
+    depth: Depth | None
 
 
 @dataclass(frozen=True)
@@ -54,27 +62,52 @@ class Division:
         return Division(self.labels[chosen], self.groups[chosen], self.sides[chosen])
 
 
-def prepare_one(sample: Sample, folder: Path, config: Config) -> Prepared | str:
-    """The prepared image, or the fault as one line."""
+def prepare_one(
+    sample: Sample, folder: Path, config: Config, white: int | None = None
+) -> Prepared | str:
+    """The prepared image, or the fault as one line.
+
+    ``white``: the value of white in images of more than 8 bits; None: by the image alone.
+    """
     path = folder / sample.path
     try:
-        image = read_grey(path, config.window, config.frame)
+        seen = read_stored(path, config.window, config.frame)
+        image = grey_of(seen, white)
         patient, spacing = about_dicom(path)
         height, width = image.shape
         place = Placement(height, width, config.image_size, config.border, config.stretch)
         mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
         spacing = place.spacing(sample.pixel_spacing_mm or spacing)
+        _check_boxes(path, sample, height, width)
     except ValueError as error:
         return str(error)
     pixels = place.image(image)
     stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
+    given_boxes = sample.lesion_boxes_xyxy
     sample = replace(
         sample,
-        sha256=hashlib.sha256(image.tobytes()).hexdigest(),
+        sha256=hashlib.sha256(seen.pixels.tobytes()).hexdigest(),
+        prepared_sha256=pixels_sha256(stored),
         pixel_spacing_mm=spacing,
         lesion_boxes_xyxy=format_boxes(place.boxes(sample.boxes)),
     )
-    return Prepared(sample, stored, mask, patient, describe(pixels.astype(np.float32)))
+    return Prepared(
+        sample,
+        stored,
+        mask,
+        patient,
+        describe(pixels.astype(np.float32)),
+        (height, width),
+        given_boxes,
+        depth_of(seen),
+    )
+
+
+def _check_boxes(path: Path, sample: Sample, height: int, width: int) -> None:
+    try:
+        check_inside(sample.boxes, height, width)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def store(

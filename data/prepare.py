@@ -4,7 +4,7 @@ python -m data.prepare --Path RAW --OUTPUT ProcessedFolder
 """
 
 import argparse
-import time
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 import CONFIG
 import errors
-from data import contact_sheet, duplicates, processed, sources, splits
+from data import boxes, contact_sheet, duplicates, processed, sources, splits
 from data.dataset_info import Info
+from data.group_columns import without_common
 from data.preparation import Division, Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
-from files import folder_written_whole
+from data.scale import note_of, white_of
+from data.words import is_normal, is_positive
+from files import folder_written_whole, free_dated_name, held_beside
 from metrics.groups import join
 
 KEYS = (
@@ -72,20 +75,37 @@ def prepare(
         config = replace(config, border=0.0)
     if resplit:
         found = [replace(sample, split="") for sample in found]
+    table = root if root.suffix.lower() == ".csv" else folder / "manifest.csv"
+    boxes.check_units(found, table)
     work = partial(prepare_one, folder=folder, config=config)
     images = _read_all(work, found, skip_damaged, notes)
+    images, white = _one_scale(work, found, images, notes)
+    _note_boxes(images, notes)
     division = _divide(images, config, notes)
     if drop_leaks:
         images, division = _without_leaks(images, division, notes)
     folds = _folds(division, config, notes)
     train = [image.image for image in _only(images, division.sides == "train")]
-    info = _info(names, train, bool(found[0].split), config, notes)
+    if not train:
+        notes.append("no image is for training: this is a set for testing alone")
+    notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
+    info = _info(
+        names, train or [each.image for each in images], bool(found[0].split), config, white, notes
+    )
     with folder_written_whole(output) as made:
         processed.write(made, store(made, images, division, folds), info)
-        result = processed.load(made)
+        result = _loaded(made, output, for_training=bool(train))
         contact_sheet.of(result, made / "contact_sheet.png", config.seed)
         _keep_former(output, notes)
     return replace(result, folder=output, info=info)
+
+
+def _loaded(made: Path, output: Path, for_training: bool) -> processed.Processed:
+    """The folder that was just made; its faults name the folder that was asked for."""
+    try:
+        return processed.load(made, for_training)
+    except DataError as error:
+        raise DataError(str(error).replace(str(made), str(output))) from None
 
 
 def _refuse_foreign(output: Path) -> None:
@@ -99,15 +119,13 @@ def _refuse_foreign(output: Path) -> None:
 
 def _keep_former(output: Path, notes: list[str]) -> None:
     if output.exists():
-        date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(output.stat().st_mtime))
-        kept = output.with_name(f"{output.name}_{date}")
+        kept = free_dated_name(output)
         output.rename(kept)
         notes.append(f"kept the former {output.name} as {kept.name}")
 
 
 def _note_unknown_names(names: list[str], notes: list[str]) -> None:
-    known = {*processed.NORMAL_NAMES, *processed.POSITIVE_NAMES}
-    if not known & {name.lower() for name in names}:
+    if not any(is_normal(name) or is_positive(name) for name in names):
         notes.append(
             f"no class has a known name, so {names[-1]} is taken as positive; "
             "--positive names another"
@@ -133,18 +151,47 @@ def _read_all(
     return [result for result in results if isinstance(result, Prepared)]
 
 
+def _one_scale(
+    work: Callable[..., Prepared | str],
+    found: list[Sample],
+    images: list[Prepared],
+    notes: list[str],
+) -> tuple[list[Prepared], int | None]:
+    """The images with one value of white, and that value; those that had another are read again."""
+    depths = [image.depth for image in images if image.depth]
+    white = white_of(depths)
+    notes += note_of(depths, len(images))
+    sources_of = {sample.path: sample for sample in found}
+    others = [
+        sources_of[image.sample.path]
+        for image in images
+        if image.depth and image.depth.white != white
+    ]
+    again = sources.each(partial(work, white=white), others, "one scale")
+    faults = [result for result in again if isinstance(result, str)]
+    if faults:
+        raise DataError("\n".join(faults))
+    mended = {result.sample.path: result for result in again if isinstance(result, Prepared)}
+    return [mended.get(image.sample.path, image) for image in images], white
+
+
+def _note_boxes(images: list[Prepared], notes: list[str]) -> None:
+    given = [(image.sample.path, image.given_boxes) for image in images]
+    kept = [len(image.sample.boxes) for image in images]
+    notes += boxes.notes_of(given, [image.size for image in images], kept)
+
+
 def _divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
     """Group the images that belong together, and give each a side."""
     pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
-    # a set that was made anonymous has one name for all
-    named = len({image.patient for image in images}) > 1
+    labels = np.array([image.sample.label for image in images])
+    patients = without_common([image.patient for image in images], labels.tolist())
     keys = [
-        (image.sample.group, image.patient if named else "", image.sample.sha256)
-        for image in images
+        (image.sample.group, patient, image.sample.sha256)
+        for image, patient in zip(images, patients, strict=True)
     ]
     groups = join(keys, pairs)
     notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
-    labels = np.array([image.sample.label for image in images])
     given = np.array([image.sample.split for image in images])
     sides = splits.sides_of(given, labels, groups, config)
     leaks = splits.leaks(sides, groups)
@@ -174,7 +221,7 @@ def _only(images: list[Prepared], chosen: NDArray) -> list[Prepared]:
 def _folds(division: Division, config: CONFIG.Config, notes: list[str]) -> list[str]:
     """The fold of each image that is not for testing; none where there are too few groups."""
     numbers = np.full(len(division.labels), -1)
-    pool = division.sides != "test"
+    pool = (division.sides != "test") & ("train" in division.sides)
     rest = division.only(pool)
     try:
         numbers[pool] = splits.folds(rest.labels, rest.groups, config.folds, config.seed)
@@ -188,6 +235,7 @@ def _info(
     train: list[NDArray],
     brings_split: bool,
     config: CONFIG.Config,
+    white: int | None,
     notes: list[str],
 ) -> Info:
     """What dataset.json says."""
@@ -203,6 +251,7 @@ def _info(
         "stretch": config.stretch,
         "window": config.window,
         "frame": config.frame,
+        "full_scale": white,
         "split": "as the data brought it" if brings_split else made_here,
         "notes": notes,
     }
@@ -280,7 +329,8 @@ def main(argv: list[str]) -> None:
     """Prepare a folder and say what it holds."""
     arguments = _parser().parse_args(argv)
     default = Path("config.yml")
-    with errors.ending_in_one_line("free memory, or prepare fewer or smaller images"):
+    memory = "free memory, or prepare fewer or smaller images"
+    with errors.ending_in_one_line(memory), held_beside(arguments.OUTPUT):
         path = arguments.Config or (default if default.exists() else None)
         result = prepare(
             arguments.Path,
@@ -292,8 +342,8 @@ def main(argv: list[str]) -> None:
             drop_leaks=arguments.drop_leaks,
             resplit=arguments.resplit,
         )
-    print(summary(result))
-    print(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")
+    errors.say(summary(result))
+    errors.say(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")
 
 
 if __name__ == "__main__":

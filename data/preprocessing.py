@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.geometry import Placement
-from data.readers import read_grey
+from data.readers import Stored, read_stored
+from data.scale import grey_of
 
 BLACK = 0.12  # grey value below which a pixel shows collimator or air
 FLAT = 0.01  # added to the standard deviation of an image, so that a flat one is not blown up
@@ -37,6 +38,7 @@ class Preprocessing:
         stretch: fill the square by stretching, instead of keeping the aspect ratio.
         window: centre and width of the grey window for DICOM [HU]; None: the file's own.
         frame: of a DICOM file with many frames, from 0; -1: the middle one.
+        full_scale: the value of white in a picture of more than 8 bits; None: by its own greatest.
     """
 
     image_size: int
@@ -47,6 +49,7 @@ class Preprocessing:
     stretch: bool = False
     window: tuple[float, float] | None = None
     frame: int = -1
+    full_scale: int | None = None
 
     @classmethod
     def from_plain(cls, values: dict[str, Any], num_channels: int) -> "Preprocessing":
@@ -61,6 +64,7 @@ class Preprocessing:
             stretch=values.get("stretch", False),
             window=None if window is None else (window[0], window[1]),
             frame=values.get("frame", -1),
+            full_scale=values.get("full_scale"),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -73,11 +77,20 @@ class Preprocessing:
             "stretch": self.stretch,
             "window": self.window,
             "frame": self.frame,
+            "full_scale": self.full_scale,
         }
 
     def read(self, path: Path) -> NDArray:
         """(H, W) grey picture of a file, DICOM in this window and frame. DataError: unreadable."""
-        return read_grey(path, self.window, self.frame)
+        return self.grey(self.read_stored(path))
+
+    def read_stored(self, path: Path) -> Stored:
+        """As ``read``, whole numbers as they are stored."""
+        return read_stored(path, self.window, self.frame)
+
+    def grey(self, stored: Stored) -> NDArray:
+        """(H, W) grey picture, uint8 from 0 to 255 or float32 from 0 to 1, in this scale."""
+        return grey_of(stored, self.full_scale)
 
     def placement(self, shape: tuple[int, ...], prepared: bool = False) -> Placement:
         """Where the pixels of an (H, W) picture come to lie in the square.

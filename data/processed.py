@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from data.dataset_info import Info, read_info, write_info
 from data.geometry import parse_boxes
-from data.readers import DataError, check_size, fault_of
+from data.readers import DataError, as_grey, check_size, fault_of
 from data.samples import COLUMNS, SPLITS, Processed, Sample, file_faults
 from data.tables import read_table, write_table
+from data.words import NORMAL_NAMES, POSITIVE_NAMES, is_normal, is_positive
 
 __all__ = [
     "COLUMNS",
@@ -26,10 +27,7 @@ __all__ = [
     "write",
 ]
 
-POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
-NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
-ROUNDING = 1e-3  # by which stored pixels may lie beyond 0 to 1
 
 
 def order_classes(names: set[str], positive: str | None) -> list[str]:
@@ -47,7 +45,7 @@ def order_classes(names: set[str], positive: str | None) -> list[str]:
         raise DataError(f"--positive: got {positive}, wanted one of: {', '.join(sorted(names))}")
     ordered = sorted(
         names,
-        key=lambda name: (name.lower() not in NORMAL_NAMES, name.lower() in POSITIVE_NAMES, name),
+        key=lambda name: (not is_normal(name), is_positive(name), name),
     )
     last = positive or ordered[-1]
     return [*(name for name in ordered if name != last), last]
@@ -73,51 +71,93 @@ def write(folder: Path, samples: list[Sample], info: Info) -> None:
     write_table(folder / "manifest.csv", rows, [*COLUMNS, *more])
 
 
-def load(folder: Path) -> Processed:
+def load(folder: Path, for_training: bool = True) -> Processed:
     """Read a ProcessedFolder and check it.
 
     One of the first published form (train/0, val/1, no manifest) is read too.
+
+    Args:
+        folder: where it lies.
+        for_training: whether it has to have train and val; a set for testing alone has neither.
 
     Raises:
         DataError: every fault found, a line each: missing files and splits, classes, shapes, types,
             NaN, range.
     """
     info: Info = {}
-    if (folder / "manifest.csv").exists():
-        samples = [Sample.from_row(row) for row in read_table(folder / "manifest.csv")]
+    if (folder / "manifest.csv").exists() or (folder / "manifest.csv").is_symlink():
+        samples = [Sample.from_row(row) for row in read_table(folder / "manifest.csv", folder)]
         info = read_info(folder / "dataset.json")
     else:
         samples = _without_manifest(folder)
     samples.sort(key=lambda sample: sample.path)
     names = info.get("class_names") or order_classes({sample.label for sample in samples}, None)
     processed = Processed(folder, samples, names, info)
-    faults = _missing_classes(processed)
+    faults = _missing_classes(processed) if for_training else []
+    faults += _unlisted(processed)
     for sample in samples:
         faults += _faults_of(sample, processed)
+    if len(faults) == 1 and not processed.of("train"):
+        raise DataError(faults[0])
     if faults:
         raise DataError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
     return processed
 
 
 def _without_manifest(folder: Path) -> list[Sample]:
+    if (folder / "dataset.json").exists():
+        raise DataError(
+            f"{folder}: got dataset.json without manifest.csv, which tells labels, splits and "
+            "groups; put it back, or prepare the folder again"
+        )
     samples = []
-    for path in sorted(folder.glob("*/*/*.npy")):
-        split, label = path.parts[-3:-1]
-        if split in SPLITS:
-            digest = "" if fault_of(path, folder) else hashlib.sha256(path.read_bytes()).hexdigest()
-            name = path.relative_to(folder).as_posix()
-            label = FIRST_VERSION_CLASSES.get(label, label)
-            samples.append(Sample(name, split, label, group=name, sha256=digest))
+    for name in _images_in(folder):
+        split, label = name.split("/")[:2]
+        path = folder / name
+        digest = "" if fault_of(path, folder) else hashlib.sha256(path.read_bytes()).hexdigest()
+        label = FIRST_VERSION_CLASSES.get(label, label)
+        samples.append(Sample(name, split, label, group=name, sha256=digest))
     if not samples:
         wanted = "no images; wanted train/<class>/*.npy and val/<class>/*.npy"
         raise DataError(
             f"{folder}: {wanted if folder.is_dir() else 'no such folder'}; make one with: "
             f"python -m data.prepare --Path RAW_IMAGES --OUTPUT {folder}"
         )
+    foreign = [each for each in samples if each.path.split("/")[1] not in FIRST_VERSION_CLASSES]
+    if foreign:
+        raise DataError(
+            f"{folder}: got no manifest.csv, and {len(foreign)} images in folders of other names "
+            f"than 0 and 1, such as {foreign[0].path}; put the manifest back, or prepare the raw "
+            "images with: python -m data.prepare"
+        )
     return samples
 
 
+def _images_in(folder: Path) -> list[str]:
+    """Every .npy file of a class folder of a split, by its name in the folder."""
+    paths = [path for split in SPLITS for path in folder.glob(f"{split}/*/[!.]*.npy")]
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _unlisted(processed: Processed) -> list[str]:
+    """That there are images which the manifest does not list; empty: there are none."""
+    listed = {sample.path for sample in processed.samples}
+    more = [name for name in _images_in(processed.folder) if name not in listed]
+    if not more:
+        return []
+    return [
+        f"{processed.folder}: {len(more)} images are not listed in manifest.csv, such as "
+        f"{more[0]}; remove them, or add them to the raw images and prepare again"
+    ]
+
+
 def _missing_classes(processed: Processed) -> list[str]:
+    if not processed.of("train"):
+        there = ", ".join(split for split in SPLITS if processed.of(split)) or "none"
+        return [
+            f"{processed.folder}: no images of train, only of {there}: a set for testing alone; "
+            "give it to predict.py, and train on another"
+        ]
     faults = []
     for split in ("train", "val"):
         present = {sample.label for sample in processed.of(split)}
@@ -148,17 +188,16 @@ def _faults_of(sample: Sample, processed: Processed) -> list[str]:
     except Exception as error:  # numpy raises whatever a damaged header leads to
         reason = " ".join(str(error).split())
         return [*faults, f"{path}: not readable: {reason}"]
-    wrong = _pixel_fault(image)
-    return [*faults, f"{path}: {wrong}"] if wrong else faults
+    wrong = _pixel_fault(image, path)
+    return [*faults, wrong] if wrong else faults
 
 
-def _pixel_fault(image: NDArray) -> str:
-    """What is wrong with the pixels of a stored image; empty if nothing is."""
+def _pixel_fault(image: NDArray, path: Path) -> str:
+    """What is wrong with a stored image; empty if nothing is, and prediction takes it too."""
     if image.ndim != 2 or (image.dtype != np.uint8 and image.dtype.kind != "f"):
-        return f"got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)"
-    if image.dtype != np.uint8:
-        low = float(image.min())
-        high = float(image.max())
-        if not (low >= -ROUNDING and high <= 1 + ROUNDING):
-            return f"got pixels from {low:.4g} to {high:.4g}, wanted 0 to 1 without NaN"
+        return f"{path}: got {image.dtype} {image.shape}, wanted uint8 or float (H, W) or (H, W, 1)"
+    try:
+        as_grey(image, path)
+    except DataError as error:
+        return str(error)
     return ""

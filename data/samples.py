@@ -1,6 +1,7 @@
 """The images of a ProcessedFolder, and what is known of each."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -14,6 +15,8 @@ from data.geometry import Box, parse_boxes, rasterise
 from data.readers import fault_of
 
 SPLITS = ("train", "val", "test")
+# keys of dataset.json that say what was done to the pixels
+PREPARATION = ("image_size", "mean", "std", "border", "stretch", "window", "frame", "full_scale")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Sample:
     """One row of the manifest.
 
     ``path`` and ``mask`` are relative to the folder, with forward slashes. ``fold`` is the number
-    of its fold in cross-validation, empty for test images. ``more`` are further columns that the
+    of its fold in cross-validation, empty for test images. ``sha256`` is that of the grey pixels of
+    the source, ``prepared_sha256`` that of the stored ones. ``more`` are further columns that the
     source brought.
     """
 
@@ -35,6 +39,7 @@ class Sample:
     pixel_spacing_mm: str = ""
     lesion_boxes_xyxy: str = ""
     mask: str = ""
+    prepared_sha256: str = ""
     more: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -153,7 +158,45 @@ class Processed:
             f"{sample.split} {sample.fold} {sample.label} {sample.sha256}"
             for sample in self.samples
         )
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return _of_text("\n".join(rows))
+
+    def content_hash(self) -> str:
+        """sha256 over all that training sees beside the split and the source of each image.
+
+        These are the pixels as they are stored now, masks, boxes, the order of the classes, and how
+        the images were prepared. Sides and folds are left to ``split_hash``.
+        """
+        prepared = {key: self.info.get(key) for key in PREPARATION}
+        rows = [json.dumps([self.class_names, prepared], sort_keys=True)]
+        rows += [
+            f"{sample.path} {self.digests[sample.path]} {self.digests.get(sample.mask, '')} "
+            f"{sample.lesion_boxes_xyxy}"
+            for sample in self.samples
+        ]
+        return _of_text("\n".join(rows))
+
+    def changed(self) -> list[str]:
+        """The images whose pixels are not those that data.prepare has stored."""
+        return [
+            sample.path
+            for sample in self.samples
+            if sample.prepared_sha256 and sample.prepared_sha256 != self.digests[sample.path]
+        ]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """sha256 of the stored pixels of each image and mask, by its name in the folder."""
+        names = [name for sample in self.samples for name in (sample.path, sample.mask) if name]
+        return {name: pixels_sha256(self.stored(name)) for name in names}
+
+
+def _of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def pixels_sha256(pixels: NDArray) -> str:
+    """sha256 of stored pixels, (H, W) or (H, W, 1), whatever file holds them."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def file_faults(sample: Sample, folder: Path) -> list[str]:

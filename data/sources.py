@@ -1,32 +1,30 @@
 """Finding the images of a data set as people keep them, with label, split, group and lesions."""
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from data.geometry import parse_boxes
-from data.processed import NORMAL_NAMES, POSITIVE_NAMES
-from data.readers import SUFFIXES, DataError, fault_of
-from data.samples import Sample, file_faults
-from data.tables import read_table
+from data import group_columns, manifest, tree
+from data.layout import Layout
+from data.readers import SUFFIXES, DataError, kind_of
+from data.samples import Sample
+from data.tree import is_image as is_image
+from data.words import SPLIT_NAMES as SPLIT_NAMES
+from data.words import LeftOut, meaning_of, one_spelling
 from data.workers import on_all_cores
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-# a folder with one of these names that stands alone is a class, not a folder around classes
-CLASS_NAMES = {*NORMAL_NAMES, *POSITIVE_NAMES, "1"}
-GROUP_COLUMNS = ("group", "patient", "patient_id", "vessel", "frame", "study")
 FEW = 300  # images for which starting processes takes longer than the work
+MASKS_OF_LOST = "which are masks of images that are left out"
+MANY_CLASSES = 10  # folders of which none has a known name for a class
+UNLISTED = "which the manifest does not list"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+DICOM_NAMES = {
+    "patient": "PatientID",
+    "study": "StudyInstanceUID",
+    "frame of reference": "FrameOfReferenceUID",
+}
 Result = TypeVar("Result")
 
 
@@ -39,7 +37,7 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
         root: a folder, or a manifest file.
         group: name of a manifest column, or a regular expression over relative paths (its first
             bracket, else the whole match, names the group).
-        notes: takes lines that the user should read.
+        notes: takes lines that the user should read: what ties images, and what is left out.
 
     Returns:
         the folder of the data set; its images by path, with masks and boxes as they are in the
@@ -49,29 +47,28 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     Raises:
         DataError: nothing found, or every fault of the manifest, a line each.
     """
-    manifest = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
-    _check_root(root, manifest)
-    if manifest.is_file():
-        rows = read_table(manifest)
-        column = next((name for name in (group, *GROUP_COLUMNS) if name in rows[0]), "")
-        if column:
-            notes.append(f"images with the same {column} stay on one side of the split")
-        samples = _from_manifest(manifest, rows, column)
-        group = None if group == column else group
+    table = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
+    _check_root(root, table)
+    listed = table.exists() or table.is_symlink()
+    if listed:
+        samples, is_column = manifest.samples_of(table, group, notes)
+        group = None if is_column else group
+        _note_unlisted(table, samples, notes)
     else:
         samples = _from_folders(root, notes)
+    samples = _tied_by_headers(samples, table.parent, notes)
     if group is not None:
         samples = _grouped_by_pattern(samples, group, notes)
-    plain = not manifest.is_file() and not samples[0].split
-    return manifest.parent, sorted(samples, key=lambda sample: sample.path), plain
+    plain = not listed and not any(sample.split for sample in samples)
+    return table.parent, sorted(samples, key=lambda sample: sample.path), plain
 
 
-def _check_root(root: Path, manifest: Path) -> None:
+def _check_root(root: Path, table: Path) -> None:
     if not root.exists():
         raise DataError(
             f"{root}: no such folder; --Path is the folder that holds the class folders"
         )
-    if root.is_file() and manifest != root:
+    if root.is_file() and table != root:
         raise DataError(
             f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv"
         )
@@ -89,111 +86,100 @@ def each(work: Callable[[Sample], Result], samples: list[Sample], title: str) ->
     return on_all_cores(work, samples, title, 16)
 
 
-def is_image(path: Path, folder: Path) -> bool:
-    """Whether a file below ``folder`` is an image of its own.
-
-    It is not hidden, no mask, and not what data.prepare draws.
-    """
-    inside = path.parts[len(folder.parts) :]
-    left_out = any(part == "masks" or part.startswith((".", "__MACOSX")) for part in inside)
-    named = path.suffix.lower() in SUFFIXES and path.name != "contact_sheet.png"
-    return named and not left_out and path.is_file()
-
-
-def _from_manifest(manifest: Path, rows: list[dict[str, str]], column: str) -> list[Sample]:
-    """The images of a manifest, grouped by ``column``. DataError: every fault, a line each."""
-    missing = {"path", "label"} - set(rows[0])
-    if missing:
-        raise DataError(
-            f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(rows[0])}"
-        )
-    samples = []
-    faults = []
-    for line, row in enumerate(rows, start=2):
-        given = row.get("split", "")
-        split = SPLIT_NAMES.get(given.lower(), "")
-        sample = replace(Sample.from_row(row), split=split, group=row.get(column, ""))
-        samples.append(sample)
-        for fault in _row_faults(sample, given, manifest.parent):
-            faults.append(f"{manifest}, line {line}: {fault}")
-    if len({bool(sample.split) for sample in samples}) > 1:
-        faults.append(
-            f"{manifest}: some rows have a split and others have none; fill in all or none"
-        )
-    for name, count in Counter(sample.path for sample in samples).items():
-        if count > 1:
-            faults.append(f"{manifest}: {name} is listed more than once")
+def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
+    found = tree.look(root)
+    faults = [
+        f"{str(root / name)!a} is no usable name; rename the file"
+        for name in found.images
+        if CONTROL.search(name)
+    ]
     if faults:
         raise DataError("\n".join(faults))
-    return samples
-
-
-def _row_faults(sample: Sample, given_split: str, root: Path) -> list[str]:
-    faults = []
-    try:
-        parse_boxes(sample.lesion_boxes_xyxy)
-    except DataError as error:
-        faults.append(str(error))
-    if given_split and not sample.split:
-        faults.append(f"got split {given_split!r}, wanted train, val or test")
-    faults += file_faults(sample, root)
-    if not re.fullmatch(r"[^/\\.][^/\\]*", sample.label):
-        faults.append(f"got label {sample.label!r}, wanted a name that a folder can have")
-    return faults
-
-
-def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
-    splits = {child: SPLIT_NAMES.get(child.name.lower(), "") for child in _with_images(root)}
-    if "train" not in splits.values():
-        return _from_classes(root, "", root, notes)
-    samples = []
-    for child, split in splits.items():
-        if split:
-            samples += _from_classes(child, split, root, notes)
-    return samples
-
-
-def _with_images(folder: Path) -> list[Path]:
-    """The folders right in this one that hold images at any depth."""
-    folders = [child for child in sorted(folder.iterdir()) if child.is_dir()]
-    return [child for child in folders if any(is_image(path, folder) for path in child.rglob("*"))]
-
-
-def _from_classes(folder: Path, split: str, root: Path, notes: list[str]) -> list[Sample]:
-    classes = _classes_below(folder)
-    around = classes[0].parent
-    loose = sum(is_image(path, around) for path in around.iterdir())
-    if loose:
-        notes.append(
-            f"{around}: {loose} images beside the class folders have no label and are left out"
-        )
-    images = [
-        (path, child.name)
-        for child in classes
-        for path in child.rglob("*")
-        if is_image(path, child)
+    layout = Layout(found.images)
+    spelling = [place.label for place in layout.places.values()]
+    spelt = one_spelling(spelling, notes)
+    if len(set(spelt.values())) < 2:
+        raise DataError(_too_few_classes(root, found, layout))
+    _refuse_patients(root, found, set(spelt.values()))
+    samples = [
+        Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
+        for name, place in layout.places.items()
     ]
-    faults = [fault_of(path, root) for path, _ in images]
-    if any(faults):
-        raise DataError("\n".join(filter(None, faults)))
-    return [Sample(path.relative_to(root).as_posix(), split, label) for path, label in images]
+    notes += layout.notes
+    if masks := sorted(sample.mask for sample in samples if sample.mask):
+        notes.append(f"{len(masks)} masks beside images are used as theirs, such as {masks[0]}")
+    lost = [mask for name, mask in found.masks.items() if mask and name not in layout.places]
+    layout.left_out.add(MASKS_OF_LOST, lost)
+    notes += found.left_out.lines()
+    notes += layout.left_out.lines()
+    return samples
 
 
-def _classes_below(folder: Path) -> list[Path]:
-    """The class folders, in this folder or in the lone folders below it."""
-    classes = _with_images(folder)
-    while len(classes) == 1 and classes[0].name.lower() not in CLASS_NAMES:
-        below = _with_images(classes[0])
-        if not below:
-            break
-        classes = below
-    if len(classes) < 2:
-        found = f"only {classes[0].name}/" if classes else "none"
+def _refuse_patients(root: Path, found: tree.Tree, labels: set[str]) -> None:
+    """Raise DataError where the folders are those of patients, and would become classes."""
+    if any(map(meaning_of, labels)):
+        return
+    names = (name for files in found.left_out.files.values() for name in files)
+    is_export = any(name.upper().endswith("DICOMDIR") for name in names)
+    if is_export or len(labels) > MANY_CLASSES:
         raise DataError(
-            f"{folder}: wanted a folder with images for each class, such as normal/ and abnormal/; "
-            f"got {found}. Image files end in {', '.join(SUFFIXES)}"
+            f"{root}: wanted a folder for each class, such as normal/ and abnormal/; got "
+            f"{len(labels)} folders such as {min(labels)}, which look like patients; name the "
+            "class of each image in a manifest.csv with the columns path and label"
         )
-    return classes
+
+
+def _too_few_classes(root: Path, found: tree.Tree, layout: Layout) -> str:
+    labels = sorted(layout.labels)
+    got = f"only {labels[0]}/" if labels else "none"
+    told = "".join(f"; {line}" for line in [*layout.left_out.lines(), *found.left_out.lines()])
+    return (
+        f"{root}: wanted a folder with images for each class, such as normal/ and abnormal/; "
+        f"got {got}. Image files are {', '.join(SUFFIXES)}, DICOM files also without a suffix{told}"
+    )
+
+
+def _note_unlisted(table: Path, samples: list[Sample], notes: list[str]) -> None:
+    """Say which images of the folder no row of the manifest names."""
+    named = {str(Path(name)) for sample in samples for name in (sample.path, sample.mask) if name}
+    found = tree.look(table.parent)
+    unlisted = LeftOut()
+    files = [*found.images, *filter(None, found.masks.values())]
+    unlisted.add(UNLISTED, [name for name in files if name not in named])
+    notes += unlisted.lines()
+
+
+def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> list[Sample]:
+    """DICOM images that nothing ties yet, tied by patient, study or frame of reference."""
+    numbers = [
+        number
+        for number, sample in enumerate(samples)
+        if not sample.group and _is_dicom(folder / sample.path)
+    ]
+    if not numbers:
+        return samples
+    headers = [group_columns.header_of(folder / samples[number].path) for number in numbers]
+    runs = sum(header.frames > 1 for header in headers)
+    if runs:
+        notes.append(f"{runs} DICOM files are runs of several frames, of which --frame is used")
+    values = {
+        "patient": [header.patient for header in headers],
+        "study": [header.study for header in headers],
+        "frame of reference": [header.frame_of_reference for header in headers],
+    }
+    labels = [samples[number].label for number in numbers]
+    ties = group_columns.groups_of(values, labels, DICOM_NAMES, notes)
+    tied = list(samples)
+    for number, tie in zip(numbers, ties, strict=True):
+        tied[number] = replace(samples[number], group=tie)
+    return tied
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return kind_of(path) == "DICOM"
+    except DataError:
+        return False  # reading it tells why
 
 
 def _grouped_by_pattern(samples: list[Sample], pattern: str, notes: list[str]) -> list[Sample]:

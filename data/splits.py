@@ -1,5 +1,6 @@
 """Splits that keep images together which belong together."""
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ def sides_of(given: NDArray, labels: NDArray, groups: NDArray, config: Config) -
         DataError: as ``grouped_split`` does.
     """
     sides = np.where(given == "", "train", given)
+    if "train" not in sides:
+        return sides  # a set for testing alone
     wanted = {"val": config.val_share}
     if not given[0]:
         wanted = {"test": config.test_share, "val": config.val_share}
@@ -60,6 +63,8 @@ def folds(
     Raises:
         DataError: a class has fewer groups than folds are wanted.
     """
+    if not len(labels):
+        raise DataError("there are no images for training")
     held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
     scarce, least = min(held.items(), key=lambda item: item[1])
     if least < count:
@@ -94,6 +99,8 @@ def grouped_split(
     np.add.at(images, (g, y), 1)
     kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
     taken = _how_many(kinds, count, share)
+    if taken is None:
+        raise DataError(_too_few(labels, groups))
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)
     for number, wanted in enumerate(taken):
@@ -101,7 +108,7 @@ def grouped_split(
     return chosen[g]
 
 
-def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray:
+def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray | None:
     """(kinds,) how many groups of each kind to take, by scipy's HiGHS.
 
     The unknowns are first that number, then how far it is off the share: in images of each class,
@@ -112,6 +119,9 @@ def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray:
         kinds: (kinds, classes) images of each class in a group of that kind.
         count: (kinds,) how many groups there are.
         share: of each class that is wanted.
+
+    Returns:
+        None where no choice leaves every class on both sides.
     """
     types, classes = kinds.shape
     total = count @ kinds
@@ -134,8 +144,24 @@ def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray:
         options={"mip_rel_gap": 0, "node_limit": NODES, "presolve": False},
     )
     if best.x is None:
-        raise DataError(
-            "the groups of images that belong together are too few or too large for both sides "
-            f"to hold every class; {ADVICE}"
-        )
+        return None
     return np.round(best.x[:types]).astype(int)
+
+
+def _too_few(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray) -> str:
+    """What the user has to know where no split is possible."""
+    images = Counter(labels)
+    held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
+    told = ", ".join(
+        f"{label} {images[label]} images in {held[label]} group(s)"
+        for label in sorted(held, key=lambda label: (held[label], images[label], label))
+    )
+    scarce = min(held, key=lambda label: (held[label], images[label], label))
+    words = [str(label) for label in held if label != scarce]
+    near = difflib.get_close_matches(str(scarce), words, 1, 0.8)
+    meant = f"; is {scarce} another spelling of {near[0]}?" if near else ""
+    return (
+        "the groups of images that belong together are too few or too large for both sides to "
+        f"hold every class, {scarce} first of all: {told}; every class needs two groups or "
+        f"more{meant}; {ADVICE}"
+    )

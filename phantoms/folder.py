@@ -4,7 +4,6 @@ data.prepare reads them.
 """
 
 import argparse
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 import errors
 from data.geometry import Box
+from data.tables import write_table
 from data.workers import on_all_cores
 from errors import UserError
 from files import folder_written_whole
@@ -50,8 +50,8 @@ def write_folder(
     with folder_written_whole(output) as made:
         save = partial(_save, make=make, folder=made)
         rows = on_all_cores(save, range(count), "phantoms", 8, workers)
-        with (made / "manifest.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([columns, *rows])
+        table = [dict(zip(columns, row, strict=True)) for row in rows]
+        write_table(made / "manifest.csv", table, columns)
         if output.exists():
             output.rmdir()  # it is empty
     return output / "manifest.csv"
@@ -83,6 +83,6 @@ def command(write: Callable[..., Path], name: str, what: str, **defaults: float)
     def main(argv: list[str]) -> None:
         arguments = parser.parse_args(argv)
         with errors.ending_in_one_line():
-            print(write(**vars(arguments)))
+            errors.say(str(write(**vars(arguments))))
 
     errors.run(main)

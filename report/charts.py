@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
+from data.figures import show_words
 from metrics.intervals import BINS
 
 COLOURS = ("#3b6ea5", "#c0392b")  # of what is negative and positive
@@ -31,6 +32,7 @@ def _drawing(charts: Charts, name: str, width: float = 4.2) -> Iterator[Axes]:
     if axis.get_legend_handles_labels()[1]:
         axis.legend(fontsize=8, frameon=True, framealpha=0.8, edgecolor="none")
     stream = io.BytesIO()
+    show_words(figure)
     with plt.rc_context({"svg.hashsalt": name}):  # the same picture is the same file
         figure.savefig(stream, format="svg", metadata={"Date": None})
     plt.close(figure)

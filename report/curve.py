@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from files import written_whole
+from data.figures import save_figure
 from metrics.comparison import compare
 from metrics.intervals import Estimate, evaluate
 from training.validation import Validation
@@ -136,5 +136,4 @@ def draw(curve: Curve, title: str, path: Path) -> None:
     axes.axhline(0.5, color="gray", linestyle=":")
     axes.set_title(textwrap.fill(title, 90), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    with written_whole(path) as beside:
-        figure.savefig(beside, dpi=110)
+    save_figure(figure, path, 110)

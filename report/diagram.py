@@ -86,7 +86,7 @@ def _draw_block(axis: Axes, model: VisionTransformer) -> None:
         Box(0.25),
         Box(2.1, 0.9, "norm1"),
         Box(3.6, 1.2, "query, key,\nvalue", BLUE),
-        Box(6.8, 2.2, f"softmax(QK$^T$/$\\sqrt{{d}}$) V\nin each of {heads} heads", ORANGE),
+        Box(6.8, 2.2, f"softmax(QK\u1d40/\u221ad) V\nin each of {heads} heads", ORANGE),
         Box(9.6, 1.1, "projection", BLUE),
         Box(10.55),
         Box(12.3, 0.9, "norm2"),

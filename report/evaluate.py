@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import errors
-from data.tables import read_table
 from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
 from metrics.levels import Rows, levels, subgroups
+from report.predicted import PREFIX, read_manifest, read_predictions
 
-PREFIX = "probability_"  # of the columns that hold the probability of a class
 FIRST = ("auroc", "sensitivity", "specificity")  # what is printed of vessels and patients
 
 
@@ -26,7 +25,7 @@ class Images:
 
     Args:
         rows: of predictions.csv, with the columns of the manifest where one is given.
-        positive: the class whose probability is followed.
+        names: of the two classes; the probability of the last, the positive one, is followed.
         labels: (n,) bool, whether the truth is positive.
         scores: (n,) probability of the positive class.
         groups: (n,) name of the group with which an image is drawn.
@@ -34,24 +33,16 @@ class Images:
     """
 
     rows: Rows
-    positive: str
+    names: list[str]
     labels: NDArray
     scores: NDArray
     groups: NDArray
     threshold: float
 
-
-def _read(path: Path) -> tuple[Rows, str]:
-    """The rows of a predictions.csv where truth is known, and the name of the positive class."""
-    rows = read_table(path)
-    columns = rows[0]
-    names = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
-    if len(names) != 2 or not {"path", "truth", "predicted"} <= columns.keys():
-        raise UserError(
-            f"{path}: got {', '.join(columns)}; wanted path, truth, predicted, "
-            "2 of probability_<class>"
-        )
-    return [row for row in rows if row["truth"]], names[1]
+    @property
+    def positive(self) -> str:
+        """The positive class."""
+        return self.names[1]
 
 
 def with_manifest(rows: Rows, manifest: Path) -> Rows:
@@ -59,7 +50,7 @@ def with_manifest(rows: Rows, manifest: Path) -> Rows:
 
     An image is found by the last three parts of its path.
     """
-    listed = {row.get("path", ""): row for row in read_table(manifest)}
+    listed = read_manifest(manifest)
     found = [(listed.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
     return [own | row for own, row in found if own]
 
@@ -100,7 +91,8 @@ def images_of(arguments: argparse.Namespace) -> Images:
     Raises:
         UserError: files that do not fit.
     """
-    everyone, positive = _read(arguments.predictions)
+    everyone, names = read_predictions(arguments.predictions)
+    positive = names[1]
     rows = with_manifest(everyone, arguments.manifest) if arguments.manifest else everyone
     if not rows:
         raise UserError(f"{arguments.predictions}: no image of known truth that --manifest lists")
@@ -110,6 +102,8 @@ def images_of(arguments: argparse.Namespace) -> Images:
         )
     labels, scores, groups = judged(rows, positive)
     threshold = arguments.threshold
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UserError(f"--threshold: got {threshold}, wanted a probability from 0 to 1")
     if threshold is None:  # the one that was used; 0.5 where that fits
         called = np.array([row["predicted"] == positive for row in rows])
         fits = ((scores >= 0.5) == called).all()
@@ -118,24 +112,36 @@ def images_of(arguments: argparse.Namespace) -> Images:
     if "group" in rows[0]:
         source = "manifest" if arguments.manifest else "predictions"
         grouped = f"{len(set(groups))} groups of the {source}"
-    print(
+    errors.say(
         f"{len(rows)} of {len(everyone)} images, {labels.sum()} {positive}; {grouped}; "
         f"positive from {threshold:.4g} on"
     )
-    return Images(rows, positive, labels, scores, groups, threshold)
+    return Images(rows, names, labels, scores, groups, threshold)
 
 
 def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
     """Print how much better another model is on the same images."""
-    others, positive = _read(arguments.versus)
-    scores = {row["path"]: float(row[f"{PREFIX}{positive}"]) for row in others}
+    others, names = read_predictions(arguments.versus)
+    if names != images.names:
+        raise UserError(
+            f"{arguments.versus}: got the classes {' and '.join(names)}, wanted "
+            f"{' and '.join(images.names)}, as in {arguments.predictions}"
+        )
+    rows = {row["path"]: row for row in others}
     paths = [row["path"] for row in images.rows]
-    if positive != images.positive or not set(paths) <= scores.keys():
+    if not set(paths) <= rows.keys():
         raise UserError(f"{arguments.versus}: wanted images and classes of {arguments.predictions}")
+    other = [row["path"] for row in images.rows if rows[row["path"]]["truth"] != row["truth"]]
+    if other:
+        raise UserError(
+            f"{arguments.versus}: got another truth than {arguments.predictions} for "
+            f"{len(other)} images, as {other[0]}; wanted the same"
+        )
+    scores = {path: float(row[f"{PREFIX}{images.positive}"]) for path, row in rows.items()}
     change, p = compare(
         images.labels, images.scores, [scores[path] for path in paths], images.groups
     )
-    print(
+    errors.say(
         f"\nAUROC of {arguments.versus} minus that of {arguments.predictions}: {change}, "
         f"p = {p:.3g} (DeLong)"
     )
@@ -145,17 +151,17 @@ def print_subgroups(images: Images, column: str) -> None:
     """Print the estimates of each value of a column."""
     for part in subgroups(images.rows, images.positive, column, images.threshold):
         count = f"{part.positives} {images.positive} against {part.negatives}"
-        print(f"{part.value}: {count}, AUROC {part.auroc}, sensitivity {part.sensitivity}")
+        errors.say(f"{part.value}: {count}, AUROC {part.auroc}, sensitivity {part.sensitivity}")
 
 
 def print_levels(images: Images) -> None:
     """Print the estimates of vessels and of patients."""
     for level in levels(images.rows, images.positive)[1:]:
         counts = f"{level.count} {level.name}s, {level.labels.sum()} {images.positive}"
-        print(f"\n{counts}: {level.rule}")
+        errors.say(f"\n{counts}: {level.rule}")
         estimates = level.estimates(images.threshold)
         lines = [f"{name:<20}{estimates[name]}" for name in FIRST if estimates]
-        print("\n".join(lines or ["no figures: all are of one class"]))
+        errors.say("\n".join(lines or ["no figures: all are of one class"]))
 
 
 def print_tables(arguments: argparse.Namespace) -> None:
@@ -165,7 +171,7 @@ def print_tables(arguments: argparse.Namespace) -> None:
         images.labels, images.scores, images.groups, images.threshold, arguments.prevalence
     )
     for name, estimate in estimates.items():
-        print(f"{name.replace('_', ' '):<20}{estimate}")
+        errors.say(f"{name.replace('_', ' '):<20}{estimate}")
     if arguments.versus:
         print_comparison(images, arguments)
     if arguments.column:

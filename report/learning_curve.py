@@ -17,7 +17,7 @@ import errors
 from data.processed import Processed, load
 from data.readers import DataError
 from data.tables import write_table
-from files import held, keeping_former, remove_leftovers
+from files import held, read_here, remove_leftovers
 from report import plots
 from report.curve import Curve, Point, draw, verdict
 from report.shares import group_of, part
@@ -157,10 +157,10 @@ def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> Curve:
     for of_share in plans:
         curve.append([])
         for plan in of_share:
-            print(plan)
+            errors.say(str(plan))
             point = plan.measure(arguments.OUTPUT, devices, init)
             curve[-1].append(point)
-            print(f"AUROC {point.auroc}")
+            errors.say(f"AUROC {point.auroc}")
     return curve
 
 
@@ -202,14 +202,15 @@ def main(argv: list[str]) -> None:
     memory = f"lower batch_size, which is {config.batch_size}, or image_size; the runs so far stay"
     disk = "what was kept before is whole, and the same command goes on"
     with errors.ending_in_one_line(memory, disk), one_process_speaks(), held(output):
-        curve = measure(arguments, config)
+        with read_here(Path(config.data_folder)):
+            curve = measure(arguments, config)
         sentence = verdict(curve)
         table = output / "learning_curve.csv"
         picture = output / "learning_curve.png"
-        with keeping_former(table), keeping_former(picture):
-            write_table(table, [point.row() for points in curve for point in points])
-            draw(curve, sentence, picture)
-    print(f"{sentence}\nwrote {table} and {picture}")
+        rows = [point.row() for points in curve for point in points]
+        write_table(table, rows, keep_former=True)
+        draw(curve, sentence, picture)
+    errors.say(f"{sentence}\nwrote {table} and {picture}")
 
 
 if __name__ == "__main__":

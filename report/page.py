@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from data.inputs import gather
 from data.processed import Processed
-from files import keeping_former, written_whole
+from files import written_whole
 from metrics.intervals import Estimate
 from report.claim_checklist import claim_checklist
 from report.gallery import Parts, gallery
@@ -69,7 +69,7 @@ def of_validation(
 def _of_fold(source: Checkpoint, number: int, device: torch.device) -> Predictor:
     """The model of a fold. Which images it did not learn from, only its fold says."""
     member = source.member(number)
-    provenance = replace(member.provenance, training_images_sha256=[])
+    provenance = replace(member.provenance, training_images_sha256=[], prepared_images_sha256=[])
     return Predictor(replace(member, provenance=provenance), device)
 
 
@@ -79,7 +79,7 @@ def _validated(
     """The predictions that validation has made already."""
     paths = [sample.path for sample in folder.of("val")]
     assert paths == validation.paths, "validation was of other images"
-    inputs = gather([folder.folder / path for path in paths], predictor.class_names)
+    inputs = gather([folder.folder / path for path in paths], predictor.class_names, folder.folder)
     return predictor.answer(inputs, logits=validation.logits), predictor
 
 
@@ -109,7 +109,7 @@ def _write(path: Path, parts: Parts, source: Checkpoint, checkpoint: Path) -> No
         script=Markup(script),
         digest=base64.b64encode(digest).decode(),
     )
-    with keeping_former(path), written_whole(path) as beside:
+    with written_whole(path, keep_former=True) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
@@ -118,6 +118,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )
     pages.filters["interval"] = _interval
+    pages.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
     return pages.get_template("page.html")
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.figures import show_words
 from report.overlay import STRIPE, striped, tile
 from report.plots import colour_bar
 from report.structure import mosaic, numbered
@@ -155,6 +156,7 @@ def methods(subject: Subject) -> Figure:
 def drawn(figure: Figure, dpi: int = 110) -> Image.Image:
     """The figure's pixels."""
     with io.BytesIO() as buffer:
+        show_words(figure)
         figure.savefig(buffer, dpi=dpi, pil_kwargs={"compress_level": 1})
         plt.close(figure)
         return Image.open(buffer).convert("RGB")

@@ -27,7 +27,7 @@ def save(images: list[Image.Image], path: Path) -> None:
     """Write one PNG, or an animated GIF of several images, in few colours that they share."""
     palette = _palette(images)
     first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    with written_whole(path) as beside:
+    with written_whole(path, keep_former=True) as beside:
         if others:
             first.save(
                 beside,
@@ -39,7 +39,7 @@ def save(images: list[Image.Image], path: Path) -> None:
             )
         else:
             first.save(beside, optimize=True)
-    print(f"wrote {path}")
+    errors.say(f"wrote {path}")
 
 
 def _palette(images: list[Image.Image]) -> Image.Image:

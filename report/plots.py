@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from files import written_whole
+from data.figures import save_figure
 from vit.checkpoint import Checkpoint
 from vit.heatmap import blend, shared_scale, upsampled
 from vit.predictions import Prediction
@@ -116,25 +116,24 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     top = top or shared_scale([item.map for item in items])
     height = 2.45 * len(items) + 0.75
     figure = plt.figure(figsize=(7.2, height), layout="constrained")
-    figure.suptitle(textwrap.fill(title, 95), fontsize=9, parse_math=False)
+    figure.suptitle(textwrap.fill(title, 95), fontsize=9)
     grid = figure.add_gridspec(len(items), 3, width_ratios=[1, 1.2, 0.72])
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
         short = Path(item.name).stem[-40:]
-        left.set_title(short, fontsize=7, parse_math=False)  # a name may hold a $
+        left.set_title(short, fontsize=7)
         for axis in (left, right, words):
             axis.axis("off")
         _draw_map(figure, right, item, top)
         _say(words, item)
-    with written_whole(path) as beside:
-        figure.savefig(beside, dpi=120)
+    save_figure(figure, path, 120)
     plt.close(figure)
 
 
 def _draw_map(figure: Figure, axis: Axes, item: Explained, top: float) -> None:
     """The map over the image, its peak, what was not seen, and the known lesion."""
-    axis.set_title(item.method, fontsize=7, parse_math=False)
+    axis.set_title(item.method, fontsize=7)
     axis.imshow(blend(np.clip(item.image, 0, 1), np.clip(item.evidence / top, 0, 1)))
     if item.evidence[item.peak] > 0:
         (cross,) = axis.plot(item.peak[1], item.peak[0], "+", color="white")
@@ -156,7 +155,7 @@ def _say(axis: Axes, item: Explained) -> None:
     shares = zip(item.class_names, item.probabilities, strict=True)
     lines += [f"P({name}) = {share:.2f}" for name, share in shares]
     write = partial(axis.text, 0, fontsize=9, va="center")
-    write(0.62, "\n".join(lines), linespacing=1.5, parse_math=False)
+    write(0.62, "\n".join(lines), linespacing=1.5)
     if item.truth and item.truth != item.predicted:
         write(0.28, "wrong", weight="bold", color="firebrick")
     small = partial(axis.text, 0, fontsize=7, va="center", color="dimgray")
@@ -202,6 +201,5 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
     value = history[best]["val_auroc"]
     marked = f"validation; best AUROC {value:.3f} at epoch {epochs[best]:.0f}"
     right.set_title(marked, fontsize=9)
-    with written_whole(path) as beside:
-        figure.savefig(beside, dpi=110)
+    save_figure(figure, path, 110, keep_former=False)  # of a run, again and again
     plt.close(figure)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.inputs import find, gather
+import errors
+from data.inputs import find, folder_given, gather
 from data.preprocessing import as_float
 from phantoms.ct import SMALLEST, Phantom, phantom
 from vit import checkpoint as checkpoints
@@ -72,15 +73,15 @@ def subject_of(path: str | None, checkpoint: Path) -> Subject:
     source = checkpoints.load(checkpoint)
     model = source.models[0]
     if len(source.models) > 1:
-        print(f"{checkpoint}: the first of {len(source.models)} members is shown")
+        errors.say(f"{checkpoint}: the first of {len(source.models)} members is shown")
     preprocessing = source.preprocessing
     if path is None:
         shown = _made(preprocessing.image_size)
     else:
         first, *more = find(path)
         if more:
-            print(f"{path}: the first of {1 + len(more)} images is shown, {first}")
-        (item,) = gather([first], source.class_names)
+            errors.say(f"{path}: the first of {1 + len(more)} images is shown, {first}")
+        (item,) = gather([first], source.class_names, folder_given(path))
         name = first.stem[-30:]
         shown = _Shown(item.image(preprocessing), item.lesion(preprocessing), name, item.truth)
     batch = preprocessing.tensor(shown.image)[None]

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import os
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,8 @@ from vit.checkpoint import Checkpoint
 MOST_AUDITED = 10_000  # images: a minute
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 UNKNOWN = "not known"
+# the folders of an absolute path, of POSIX or Windows, up to its last name
+ABSOLUTE = re.compile(r"(?<![\w.)\]])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:;,][^/\\:;,\n]*[/\\])+")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def folder_of(image: Path) -> Processed | None:
     for parent in list(image.resolve().parents)[:NEAR]:
         if (parent / "dataset.json").is_file():
             try:
-                return processed.load(parent)
+                return processed.load(parent, for_training=False)
             except DataError:
                 return None  # predictions stand without it
     return None
@@ -58,7 +62,9 @@ def is_trained_on(checkpoint: Checkpoint, folder: Processed | None) -> bool:
         return False
     crossed = folder.with_fold(0)  # of which a cross-validation keeps the hash
     known = (folder.split_hash(), crossed.split_hash())
-    return checkpoint.provenance.split_sha256 in known
+    provenance = checkpoint.provenance
+    same_pixels = provenance.content_sha256 in ("", folder.content_hash())  # older ones do not tell
+    return provenance.split_sha256 in known and same_pixels
 
 
 def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) -> Training:
@@ -91,7 +97,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("temperature", f"{checkpoint.temperature:.3f}"),
         ("threshold", f"{checkpoint.threshold:.4f}"),
         ("versions", versions_in_words(provenance) or UNKNOWN),
-        *(("preparation of the data", note) for note in notes),
+        *(("preparation of the data", without_folders(note)) for note in notes),
     ]
     return Training(
         learned,
@@ -106,7 +112,9 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
 def _likeness(checkpoint: Checkpoint, folder: Processed | None) -> str:
     if folder is None:
         return UNKNOWN
-    return "yes" if is_trained_on(checkpoint, folder) else "no: other images, labels or splits"
+    if is_trained_on(checkpoint, folder):
+        return "yes"
+    return "no: other images, labels, splits or preparation"
 
 
 def _splits(folder: Processed, names: list[str]) -> list[tuple[str, list[int]]]:
@@ -132,4 +140,18 @@ def audit_of(folder: Processed | None) -> tuple[str, str]:
     if len(folder.samples) > MOST_AUDITED:
         return "", f"Not made for more than {MOST_AUDITED:,} images: {command}"
     found = replace(audit(folder.folder), path=name)
-    return f"{table(found)}\nevery find: {command}", ""
+    text = without_folders(table(found), folder.folder)
+    return f"{text}\nevery find: {command}", ""
+
+
+def without_folders(text: str, root: Path | None = None) -> str:
+    """A text for the page, where names of files stand without the folders of this machine.
+
+    Args:
+        text: as a terminal may show it.
+        root: files below it keep their path below it; of all others the name alone is left.
+    """
+    if root is not None:
+        for given in {str(root), str(root.absolute()), str(root.resolve())} - {"."}:
+            text = text.replace(given.rstrip("/\\") + os.sep, "")
+    return ABSOLUTE.sub("", text)

@@ -91,7 +91,10 @@ def test_every_fault_is_reported_together_with_its_file_and_exit_status_2(
     assert [sorted(names) for names in files(report, "labels_contradict")] == [
         ["abnormal/contrary.png", "normal/p03.png"]
     ]
-    assert files(report, "identical") == [["normal/again.png", "normal/p04.png"]]
+    assert sorted(files(report, "identical")) == [
+        ["normal/again.png", "normal/p04.png"],
+        ["normal/p02.png", "normal/unnamed.dat"],
+    ]
     assert report["findings"][0]["kind"] == "labels_contradict"  # the worst first
     shown = capsys.readouterr().out
     assert "got 80 x 64 px, most are 40 x 32 px" in shown
@@ -256,7 +259,7 @@ def test_the_leaks_and_copies_of_a_published_set_are_found() -> None:
     assert len({names[1] for names in files(report, "leak") if names[1].startswith("test/")}) >= 18
 
 
-def test_images_of_16_bits_that_use_fewer_of_them_than_most_are_named(
+def test_images_of_one_detector_that_use_fewer_bits_than_most_are_not_of_another_depth(
     tmp_path: Path, pictures: Callable[..., Path]
 ) -> None:
     raw = pictures(count=6)
@@ -266,6 +269,4 @@ def test_images_of_16_bits_that_use_fewer_of_them_than_most_are_named(
         cv2.imwrite(str(path), image * (2 if i == 3 else 16))
     audit.main(["--path", str(raw), "--output", str(tmp_path / "out")])
     report = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert files(report, "odd_depth") == [["abnormal/p03.png"]]
-    (how,) = [finding["how"] for finding in report["findings"] if finding["kind"] == "odd_depth"]
-    assert "got PNG 16 bit of which 10 are used, most are PNG 16 bit of which 12 are used" in how
+    assert files(report, "odd_depth") == []

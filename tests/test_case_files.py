@@ -50,11 +50,6 @@ finally:
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: predict.py writes pictures over the user's images (security/01)",
-)
 def test_a_folder_of_pictures_takes_no_image_of_that_name_from_the_user(place: Place) -> None:
     make_images(place.folder / "three", 3)
     normal = place.folder / "three" / "normal"
@@ -65,11 +60,6 @@ def test_a_folder_of_pictures_takes_no_image_of_that_name_from_the_user(place: P
     assert all(image in left for image in own)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: report.pictures writes over what the user had (security/01)",
-)
 def test_pictures_of_a_model_keep_a_former_file(place: Place) -> None:
     folder = place.folder / "pictures"
     folder.mkdir()
@@ -80,11 +70,6 @@ def test_pictures_of_a_model_keep_a_former_file(place: Place) -> None:
     assert b"the user's own" in [path.read_bytes() for path in folder.glob("model*.png")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: an output inside --Path becomes a class (security/13)",
-)
 def test_an_output_inside_the_raw_folder_is_no_class(place: Place) -> None:
     output = place.raw / "PF"
     words = ["--Path", str(place.raw), "--OUTPUT", str(output), "--image_size", "32"]
@@ -96,11 +81,6 @@ def test_an_output_inside_the_raw_folder_is_no_class(place: Place) -> None:
     assert said.status != 0 or labels == set(CLASSES)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: private results are readable by all after the next run (security/25)",
-)
 def test_results_that_were_made_private_stay_private(place: Place) -> None:
     must(run(predict.main, place.predict(place.few, "a/r.html")))
     results = [place.folder / "a" / "r.html", place.folder / "a" / "predictions.csv"]
@@ -149,11 +129,6 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: two data.prepare in one output mix their images (security/12)",
-)
 def test_two_prepares_into_one_folder_do_not_mix(place: Place) -> None:
     for path in sorted(place.raw.glob("*/*.png")):
         other = place.folder / "turned" / path.relative_to(place.raw)

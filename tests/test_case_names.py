@@ -64,11 +64,6 @@ def test_control_characters_of_a_class_name_are_not_printed(place: Place) -> Non
     assert "\x9b" not in run(predict.main, words).text
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a file name is a formula in predictions.csv (security/10)",
-)
 def test_no_file_name_in_a_table_begins_like_a_formula(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,11 +73,6 @@ def test_no_file_name_in_a_table_begins_like_a_formula(
     assert not [row["path"] for row in rows if row["path"].startswith(("=", "+", "-", "@"))]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a class name is a formula in predictions.csv (security/10)",
-)
 def test_no_class_name_in_a_table_begins_like_a_formula(place: Place) -> None:
     name_class(place, "=cmd|' /C calc'!A0")
     run(predict.main, place.predict(place.few, "o.html"))
@@ -90,11 +80,6 @@ def test_no_class_name_in_a_table_begins_like_a_formula(place: Place) -> None:
     assert not [cell for cell in cells if cell.startswith("=cmd|")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a carriage return in a name breaks a row of predictions.csv (security/10)",
-)
 def test_an_image_whose_name_holds_a_carriage_return_is_one_row(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,11 +94,6 @@ LONG = {
 }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: an image of a long name is not drawn (security/19)",
-)
 @pytest.mark.parametrize("name", LONG)
 def test_an_image_whose_own_name_is_long_is_drawn(place: Place, name: str) -> None:
     folder = folder_with(place, LONG[name])
@@ -123,11 +103,6 @@ def test_an_image_whose_own_name_is_long_is_drawn(place: Place, name: str) -> No
     assert said.status == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a given file whose name is no text ends in a traceback (security/21)",
-)
 def test_a_file_whose_name_is_no_text_ends_in_one_line(place: Place) -> None:
     name = os.fsdecode(b"\xff\xfe.png")
     path = folder_with(place, name) / name
@@ -135,11 +110,6 @@ def test_a_file_whose_name_is_no_text_ends_in_one_line(place: Place) -> None:
     assert said.error is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a label with a NUL ends in a traceback (security/23)",
-)
 def test_a_label_with_a_nul_is_refused_in_one_line(place: Place) -> None:
     with (place.raw / "manifest.csv").open("w", newline="") as file:
         rows = csv.writer(file)

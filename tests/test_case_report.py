@@ -17,11 +17,6 @@ pytest_plugins = ["tests.case_inputs"]
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: report.html names folders of this machine (security/11)",
-)
 def test_a_report_names_no_folder_of_this_machine(place: Place) -> None:
     secret = place.folder / "alice_secret"
     secret.mkdir()
@@ -60,11 +55,6 @@ def stored(folder: Path) -> list[Path]:
     return paths
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: training takes images that the report refuses (security/15)",
-)
 @pytest.mark.parametrize("make", [black_image, bright_images])
 def test_images_that_no_report_can_show_are_refused_before_training(
     place: Place, make: Callable[[Path], None]
@@ -79,11 +69,6 @@ def test_images_that_no_report_can_show_are_refused_before_training(
     assert said.status == 0 or not trained
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a training image without its manifest is not known (security/26)",
-)
 def test_a_training_image_alone_is_known_as_one(place: Place) -> None:
     alone = place.folder / "alone"
     alone.mkdir()

@@ -100,11 +100,6 @@ def test_a_cut_run_whose_folder_was_moved_keeps_its_best_epoch(place: Place) -> 
     assert all(torch.equal(value, moved[name]) for name, value in whole.items())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="issue 15: a run goes on over changed pixels and says they are the same (security/04)",
-)
 def test_a_report_does_not_call_changed_images_those_of_training(place: Place) -> None:
     command = place.train("cut", "--epochs", "4", "--keep_seconds", "0")
     train_until(1, command)

@@ -33,7 +33,11 @@ def expected(data: Dataset, frame: int) -> NDArray:
         ends = np.array([-(2**bits) if data.PixelRepresentation else 0, 2**bits - 1])
         slope = float(data.get("RescaleSlope", 1))
         low, high = ends * slope + float(data.get("RescaleIntercept", 0))
-    elif stored.dtype.kind == "u" and "RescaleSlope" not in data and values.max() < 2**16:
+    elif data.get("Modality") == "CT" and "RescaleSlope" in data:
+        values = values.clip(-100, 700)  # 300 HU in the middle, 800 wide
+        low = -100
+        high = 700
+    elif stored.dtype.kind == "u" and data.get("RescaleSlope", 1) == 1 and values.max() < 2**16:
         low = 0
         high = next(
             2**n - 1

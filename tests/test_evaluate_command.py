@@ -164,3 +164,79 @@ def test_the_command_has_figures_of_patients_with_their_rule(
 def test_a_prevalence_that_is_no_share_is_one_line(folder: Path, prevalence: str) -> None:
     with pytest.raises(SystemExit, match=r"\Aprevalence: got .*, wanted a share from 0 to 1\Z"):
         main(["--predictions", f"{folder}/predictions.csv", f"--prevalence={prevalence}"])
+
+
+def changed(folder: Path, column: str, value: str, name: str = "predictions.csv") -> None:
+    """Give the fourth row another value in a column."""
+    rows = list(csv.reader((folder / name).open(encoding="utf-8", newline="")))
+    rows[4][rows[0].index(column)] = value
+    write(folder / name, rows)
+
+
+@pytest.mark.parametrize("word", ["Sick", "sick ", "sickk", "SICK", "1", "healthy", " "])
+@pytest.mark.parametrize("column", ["truth", "predicted"])
+def test_a_class_that_predictions_do_not_know_is_refused_with_its_row(
+    folder: Path, column: str, word: str
+) -> None:
+    changed(folder, column, word)
+    said = rf"row 4, /x/\S+/3\.npy: {column}: got '{word}', wanted 'normal' or 'sick'\n"
+    with pytest.raises(SystemExit, match=said):
+        main(["--predictions", f"{folder}/predictions.csv"])
+
+
+def test_an_image_without_truth_is_left_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(folder, "truth", "")
+    main(["--predictions", f"{folder}/predictions.csv"])
+    assert capsys.readouterr().out.startswith("39 of 39 images, 13 sick;")
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "1.2", "-0.1", "inf", "0,4", "high"])
+def test_a_probability_that_is_none_is_refused_with_its_row(folder: Path, cell: str) -> None:
+    changed(folder, "probability_sick", cell)
+    said = rf"row 4, \S+: probability_sick: got '{cell}', wanted a number from 0 to 1\n"
+    with pytest.raises(SystemExit, match=said):
+        main(["--predictions", f"{folder}/predictions.csv"])
+
+
+def test_probabilities_that_are_no_shares_of_one_are_refused(folder: Path) -> None:
+    changed(folder, "probability_sick", "1.0")
+    changed(folder, "probability_normal", "0.5")
+    with pytest.raises(SystemExit, match=r"row 4, \S+: the probabilities: got a sum of 1\.500"):
+        main(["--predictions", f"{folder}/predictions.csv"])
+
+
+@pytest.mark.parametrize("option", ["--predictions", "--versus"])
+def test_two_rows_of_an_image_are_refused(folder: Path, option: str) -> None:
+    name = "predictions.csv" if option == "--predictions" else "other.csv"
+    changed(folder, "path", "/x/Folder/val/sick/0.npy", name)
+    words = ["--predictions", f"{folder}/predictions.csv", option, f"{folder}/{name}"]
+    with pytest.raises(SystemExit, match=r"/sick/0\.npy: got 2 rows, wanted one of each image"):
+        main(words)
+
+
+def test_a_manifest_that_lists_an_image_twice_is_refused(folder: Path) -> None:
+    changed(folder, "path", "val/sick/0.npy", "manifest.csv")
+    words = ["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"]
+    with pytest.raises(SystemExit, match=r"val/sick/0\.npy: got 2 rows"):
+        main(words)
+
+
+def test_predictions_of_other_classes_or_another_truth_are_not_compared(folder: Path) -> None:
+    text = (folder / "other.csv").read_text(encoding="utf-8")
+    (folder / "healthy.csv").write_text(text.replace("normal", "healthy"), encoding="utf-8")
+    words = ["--predictions", f"{folder}/predictions.csv", "--versus"]
+    with pytest.raises(SystemExit, match=r"got the classes healthy and sick, wanted normal and s"):
+        main([*words, f"{folder}/healthy.csv"])
+    rows = list(csv.reader((folder / "other.csv").open(encoding="utf-8", newline="")))
+    rows[4][1] = "normal" if rows[4][1] == "sick" else "sick"
+    write(folder / "other.csv", rows)
+    with pytest.raises(SystemExit, match=r"got another truth than \S+ for 1 images, as /x/"):
+        main([*words, f"{folder}/other.csv"])
+
+
+def test_a_threshold_that_is_no_probability_is_one_line(folder: Path) -> None:
+    for value in ("nan", "1.5", "-1"):
+        with pytest.raises(SystemExit, match=r"\A--threshold: got .*, wanted a probability"):
+            main(["--predictions", f"{folder}/predictions.csv", f"--threshold={value}"])

@@ -6,20 +6,27 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import CONFIG
+import data.prepare
+import train
 from errors import ending_in_one_line
 from files import (
     UNFINISHED,
     FolderInUse,
     folder_written_whole,
+    free_dated_name,
     held,
-    keeping_former,
+    held_beside,
+    read_here,
     remove_leftovers,
     written_whole,
 )
@@ -126,8 +133,8 @@ def test_a_name_of_any_length_that_a_disk_takes_can_be_written(tmp_path: Path) -
 def test_two_former_files_of_one_second_are_both_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     for word in ("one", "two", "three"):
-        with keeping_former(path):
-            path.write_text(word)
+        with written_whole(path, keep_former=True) as beside:
+            beside.write_text(word)
         os.utime(path, (1e9, 1e9))
     assert sorted(kept.read_text() for kept in tmp_path.glob("a_*.txt")) == ["one", "two"]
 
@@ -170,7 +177,10 @@ def test_ctrl_c_ends_a_command_and_its_processes_in_one_line(tmp_path: Path, tim
         "3000",
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while process.poll() is None and len(list(tmp_path.glob(".new.partial/images/*/*.png"))) < 20:
+    while (
+        process.poll() is None
+        and len(list(tmp_path.glob(f"{UNFINISHED}*-new.partial/images/*/*.png"))) < 20
+    ):
         time.sleep(0.1)
     for _ in range(times):
         if process.poll() is None:
@@ -195,7 +205,10 @@ def test_the_processes_of_a_killed_command_end_too(tmp_path: Path) -> None:
         "3000",
     ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    while process.poll() is None and len(list(tmp_path.glob(".new.partial/images/*/*.png"))) < 20:
+    while (
+        process.poll() is None
+        and len(list(tmp_path.glob(f"{UNFINISHED}*-new.partial/images/*/*.png"))) < 20
+    ):
         time.sleep(0.1)
     process.kill()
     process.wait()
@@ -207,3 +220,116 @@ def test_the_processes_of_a_killed_command_end_too(tmp_path: Path) -> None:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     pytest.fail("processes of the group were left after 10 s")
+
+
+def holding(way: str, path: Path) -> "subprocess.Popen[str]":
+    """Another process that holds a path in a way of files.py until it is killed."""
+    code = (
+        "from pathlib import Path; import files, sys, time\n"
+        "with getattr(files, sys.argv[1])(Path(sys.argv[2])):\n"
+        "    print(1, flush=True)\n    time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, way, str(path)]
+    process = subprocess.Popen(words, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        ("held_beside", held_beside, True),  # two preparations
+        ("read_here", held_beside, True),  # a preparation during a training
+        ("held_beside", read_here, True),  # a training during a preparation
+        ("read_here", read_here, False),  # two trainings
+    ],
+)
+def test_a_folder_that_is_read_or_made_is_not_made_at_once(
+    tmp_path: Path, first: str, second: Any, refused: bool
+) -> None:
+    (tmp_path / "PF").mkdir()
+    other = holding(first, tmp_path / "PF")
+    try:
+        if refused:
+            said = rf"PF: is in use by process {other.pid} on \S+; wait for it, or stop it"
+            with pytest.raises(FolderInUse, match=said), second(tmp_path / "PF"):
+                pass
+        else:
+            with second(tmp_path / "PF"):
+                pass
+    finally:
+        other.kill()
+        other.communicate()
+    with second(tmp_path / "PF"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["PF"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
+def test_one_path_by_two_names_is_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "PF").mkdir()
+    (tmp_path / "link").symlink_to("PF")
+    monkeypatch.chdir(tmp_path / "PF")
+    for name in (Path(), tmp_path / "link", Path("..") / "PF"):
+        with pytest.raises(FolderInUse), held_beside(tmp_path / "PF"), read_here(name):
+            pass
+
+
+def test_who_waits_gets_a_path_when_it_is_free(tmp_path: Path) -> None:
+    other = holding("held_beside", tmp_path / "ViT.ckpt")
+    threading.Timer(0.5, other.kill).start()
+    with held_beside(tmp_path / "ViT.ckpt", wait=30):
+        assert other.wait(10)
+    other.communicate()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_disk_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    (tmp_path / "PF").mkdir()
+    tmp_path.chmod(0o500)
+    with read_here(tmp_path / "PF"):
+        pass
+    tmp_path.chmod(0o700)
+
+
+def test_a_folder_beside_nothing_is_read(tmp_path: Path) -> None:
+    with read_here(tmp_path / "none" / "PF"):  # its loader says what is missing
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_a_dead_process_left_half_made_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    half = tmp_path / f"{UNFINISHED}{dead.pid}-made.partial"
+    other = tmp_path / f"{UNFINISHED}{os.getppid()}-made.partial"  # of a process that runs
+    for folder in (half, other):
+        (folder / "train").mkdir(parents=True)
+    with folder_written_whole(tmp_path / "made") as made:
+        made.mkdir()
+        assert not half.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "made", other])
+
+
+def test_a_dated_name_of_a_folder_with_a_dot_is_that_of_the_whole_name(tmp_path: Path) -> None:
+    (tmp_path / "set.v2").mkdir()
+    os.utime(tmp_path / "set.v2", (1e9, 1e9))
+    first = free_dated_name(tmp_path / "set.v2")
+    first.mkdir()
+    assert first.name.startswith("set.v2_2001-09-0")
+    assert free_dated_name(tmp_path / "set.v2").name == f"{first.name}_2"
+
+
+@pytest.mark.parametrize("command", ["train", "prepare"])
+def test_a_command_on_a_folder_in_use_ends_in_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "PF").mkdir()
+    with held_beside(tmp_path / "PF"), pytest.raises(SystemExit, match=r"PF: is in use by proc"):
+        if command == "train":
+            CONFIG.write(CONFIG.Config(data_folder=str(tmp_path / "PF")), tmp_path / "c.yml")
+            words = ["--Config", str(tmp_path / "c.yml"), "--OUTPUT", str(tmp_path / "out")]
+            train.main([*words, "--device", "cpu"])
+        else:
+            data.prepare.main(["--Path", str(tmp_path), "--OUTPUT", str(tmp_path / "PF")])

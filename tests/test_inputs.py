@@ -24,24 +24,79 @@ def test_a_glob_finds_images_above_and_below_hidden_folders(
     assert len(find("../.data/raw")) == 24
 
 
-@pytest.mark.parametrize(
-    ("folder_name", "names", "truth"),
-    [
-        ("positive", ["normal", "abnormal"], "abnormal"),
-        ("Negative", ["normal", "abnormal"], "normal"),
-        ("1", ["normal", "abnormal"], "abnormal"),
-        ("soft", ["normal", "soft", "calcified"], "soft"),
-        ("positive", ["normal", "soft", "calcified"], ""),
-        ("2019", ["normal", "abnormal"], ""),
-    ],
-)
-def test_truth_is_known_from_another_word_for_the_class(
-    tmp_path: Path, folder_name: str, names: list[str], truth: str
-) -> None:
-    path = tmp_path / folder_name / "a.png"
-    path.parent.mkdir()
+def picture(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.arange(1024, dtype=np.uint8).reshape(32, 32))
-    assert [item.truth for item in gather([path], names)] == [truth]
+    return path
+
+
+NAMES = ["normal", "abnormal"]
+TRUTHS = [
+    ("positive/a.png", NAMES, "abnormal"),
+    ("Negative/a.png", NAMES, "normal"),
+    ("no CAD/a.png", NAMES, "normal"),
+    ("non-stenosis/a.png", NAMES, "normal"),
+    ("NORMAL/7/a.png", NAMES, "normal"),
+    ("val/1/a.png", NAMES, "abnormal"),
+    ("1/a.png", NAMES, ""),
+    ("soft/a.png", ["normal", "soft", "calcified"], "soft"),
+    ("positive/a.png", ["normal", "soft", "calcified"], ""),
+    ("2019/a.png", NAMES, ""),
+    ("positive/a.png", ["abnormal", "normal"], "abnormal"),
+]
+
+
+@pytest.mark.parametrize(("name", "names", "truth"), TRUTHS)
+def test_truth_is_known_from_a_word_for_the_class(
+    tmp_path: Path, name: str, names: list[str], truth: str
+) -> None:
+    path = picture(tmp_path / name)
+    assert [item.truth for item in gather([path], names, tmp_path)] == [truth]
+
+
+@pytest.mark.parametrize("inner", ["0", "1", "abnormal"])
+def test_a_folder_inside_a_class_tells_no_truth(tmp_path: Path, inner: str) -> None:
+    paths = [picture(tmp_path / "normal" / inner / "a.png"), picture(tmp_path / "abnormal/a.png")]
+    assert [item.truth for item in gather(paths, NAMES, tmp_path)] == ["normal", "abnormal"]
+
+
+def test_folders_of_patients_tell_no_truth(tmp_path: Path) -> None:
+    paths = [picture(tmp_path / name / "a.png") for name in ("0", "1")]
+    assert [item.truth for item in gather(paths, NAMES, tmp_path)] == ["", ""]
+
+
+def test_the_name_of_the_folder_that_was_given_is_no_truth(tmp_path: Path) -> None:
+    path = picture(tmp_path / "abnormal" / "a.png")
+    assert gather([path], NAMES, path.parent)[0].truth == ""
+    assert gather([path], NAMES)[0].truth == ""
+
+
+@pytest.mark.parametrize("text", ["city,year\nBonn,2020\n", "path,label,label\na,b,c\n", ""])
+def test_a_foreign_manifest_above_is_passed_over_with_a_note(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.csv").write_text(text)
+    path = picture(tmp_path / "new" / "normal" / "a.png")
+    assert gather([path], NAMES, tmp_path / "new")[0].truth == "normal"
+    assert "manifest.csv" in capsys.readouterr().err
+
+
+def test_masks_and_other_files_are_no_images_to_predict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "a_mask.png", "Masks/b.png", "masks/c.png"):
+        picture(tmp_path / "new" / name)
+    (tmp_path / "new" / "notes.txt").write_text("no image")
+    assert find(str(tmp_path / "new")) == [tmp_path / "new" / "a.png"]
+    assert "notes.txt" in capsys.readouterr().err
+
+
+def processed_place(folder: Path) -> Path:
+    """Where an image lies in a ProcessedFolder."""
+    (folder / "val" / "normal").mkdir(parents=True)
+    (folder / "dataset.json").write_text("{}")
+    (folder / "manifest.csv").write_text("path,label\n")
+    return folder / "val" / "normal" / "a.npy"
 
 
 PREPROCESSING = Preprocessing(20, mean=None, std=None, border=0.25)
@@ -53,10 +108,10 @@ def test_a_raw_image_is_cut_as_the_training_images_were_and_a_prepared_one_is_no
     grey = np.zeros((40, 40), np.uint8)
     grey[10:30, 10:30] = 255
     cv2.imwrite(str(tmp_path / "raw.png"), grey)
-    np.save(tmp_path / "prepared.npy", grey[::2, ::2])
-    raw, prepared = (
-        Input(tmp_path / name, name, boxes="10,10,20,20") for name in ("raw.png", "prepared.npy")
-    )
+    in_folder = processed_place(tmp_path / "PF")
+    np.save(in_folder, grey[::2, ::2])
+    raw = Input(tmp_path / "raw.png", "raw.png", boxes="10,10,20,20")
+    prepared = Input(in_folder, "prepared.npy", boxes="10,10,20,20")
     assert raw.image(PREPROCESSING).min() == 1
     assert prepared.image(PREPROCESSING)[:5].max() == 0
     for each, corners in ((raw, [[0, 0], [9, 9]]), (prepared, [[10, 10], [19, 19]])):
@@ -79,9 +134,10 @@ def test_a_known_mask_counts_more_than_boxes(tmp_path: Path) -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[30:, 30:] = 255
     cv2.imwrite(str(tmp_path / "m.png"), mask)
-    np.save(tmp_path / "a.npy", mask)
+    in_folder = processed_place(tmp_path / "PF")
+    np.save(in_folder, mask)
     preprocessing = replace(PREPROCESSING, image_size=40)
-    item = Input(tmp_path / "a.npy", "a", boxes="0,0,20,20", mask=tmp_path / "m.png")
+    item = Input(in_folder, "a", boxes="0,0,20,20", mask=tmp_path / "m.png")
     with_mask = item.lesion(preprocessing)
     assert with_mask is not None
     assert np.array_equal(with_mask > 0, mask > 0)

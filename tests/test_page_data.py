@@ -21,6 +21,7 @@ from metrics.intervals import Estimate, evaluate
 from metrics.levels import levels
 from report.claim_checklist import claim_checklist
 from report.page import of_validation
+from report.training_facts import without_folders
 from tests.conftest import CONFIGURATION, contents, table
 from tests.made_report import report
 from tests.test_page import estimates, inside
@@ -253,7 +254,7 @@ def test_only_validation_images_are_called_those_that_were_chosen_on(folder: Pat
 def test_images_of_another_folder_are_not_called_those_that_were_chosen_on(folder: Path) -> None:
     text = of_folder(folder, "val", split_sha256="of another")
     assert CHOSEN not in text
-    assert "no: other images, labels or splits" in text
+    assert "no: other images, labels, splits or preparation" in text
 
 
 def test_images_and_groups_of_each_split_are_counted(folder: Path) -> None:
@@ -336,3 +337,24 @@ def test_a_validation_of_other_images_is_not_taken(folder: Path) -> None:
     validation = validation_of(data.with_fold(1), np.full(len(data.with_fold(1).of("val")), 0.5))
     with pytest.raises(AssertionError, match="validation was of other images"):
         of_validation(folder.parent / "ViT.ckpt", data, [validation], torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("left out: /home/al/a b/raw/normal/bad.png: no", "left out: bad.png: no"),
+        ("C:\\Users\\al\\raw\\x.png is no image", "x.png is no image"),
+        ("see (/home/al/x.npy), /srv/y.npy", "see (x.npy), y.npy"),
+        ("train/normal/a.npy and 1/2 of val/b.npy; 3 / 4", None),
+        ("and/or", None),
+    ],
+)
+def test_a_page_names_files_without_the_folders_of_this_machine(
+    text: str, shown: str | None
+) -> None:
+    assert without_folders(text) == (shown or text)
+
+
+def test_files_of_the_data_folder_keep_their_path_below_it(tmp_path: Path) -> None:
+    text = f"{tmp_path}/train/a.npy = {tmp_path}/val/b.npy"
+    assert without_folders(text, tmp_path) == "train/a.npy = val/b.npy"

@@ -90,7 +90,9 @@ def test_all_pictures_are_there_and_none_is_blank(tmp_path: Path, image: Path) -
     (output / "notes.txt").write_text("mine")
     ckpt = write(tmp_path / "ViT.ckpt", **ODD)
     pictures.main(["--Path", str(image), "--Path_Checkpoint", str(ckpt), "--OUTPUT", str(output)])
-    assert {file.name for file in output.iterdir()} == NAMES | {"notes.txt"}
+    (former,) = output.glob("model_20*.png")
+    assert former.read_text() == "former"
+    assert {file.name for file in output.iterdir()} == NAMES | {"notes.txt", former.name}
     for name in NAMES:
         with Image.open(output / name) as picture:
             assert np.asarray(picture.convert("L")).std() > 15, name

@@ -277,11 +277,12 @@ def test_a_wrong_path_says_what_is_wanted(
 def test_prepared_images_of_another_size_are_resized_with_a_note(
     tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    first_form = tmp_path / "val" / "0"
+    first_form.mkdir(parents=True)
     for name, size in (("a", 32), ("b", 48)):
-        np.save(
-            tmp_path / f"{name}.npy", np.arange(size * size, dtype=np.uint8).reshape(size, size)
-        )
-    predict.main(["-p", str(tmp_path / "*.npy"), "-k", str(ckpt), "-o", str(tmp_path / "x.png")])
+        pixels = np.arange(size * size, dtype=np.uint8).reshape(size, size)
+        np.save(first_form / f"{name}.npy", pixels)
+    predict.main(["-p", str(first_form / "*.npy"), "-k", str(ckpt), "-o", str(tmp_path / "x.png")])
     assert "note: 1 images are resized to the model's 32 px" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydicom.data import get_testdata_file
 
 import CONFIG
 from data import prepare as command
+from data import processed
 from data.prepare import prepare
 from data.readers import DataError, read_grey
 
@@ -350,3 +352,42 @@ def test_masks_and_hidden_folders_are_no_classes(
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
     assert result.class_names == ["normal", "abnormal"]
     assert len(result.samples) == 24
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_set_for_testing_alone_is_prepared_and_refused_for_training(
+    tmp_path: Path, pictures: Callable[..., Path], split: str
+) -> None:
+    raw = pictures(count=4)
+    names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.png"))
+    lines = [f"{name},{split},{name.split('/')[0]}" for name in names]
+    (raw / "manifest.csv").write_text("\n".join(["path,split,label", *lines]))
+    result = prepare(raw, tmp_path / "out", CONFIGURATION)
+    assert len(result.of(split)) == 8
+    assert len(processed.load(tmp_path / "out", for_training=False).samples) == 8
+    with pytest.raises(DataError, match=r"no images of train, only of .* a set for testing alone"):
+        processed.load(tmp_path / "out")
+
+
+def test_a_fault_of_the_result_names_no_hidden_folder(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    pictures(count=4, name="raw/train")
+    pictures(count=2, name="raw/val")
+    shutil.copytree(tmp_path / "raw/val/normal", tmp_path / "raw/val/borderline")
+    with pytest.raises(DataError, match=r"out/train: no image of class borderline") as error:
+        prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION)
+    assert "/." not in str(error.value)
+
+
+def test_a_label_misspelt_once_is_named_with_its_count_and_the_nearest_name(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    raw = pictures(count=5)
+    names = sorted(path.relative_to(raw).as_posix() for path in raw.rglob("*.png"))
+    labels = [name.split("/")[0] for name in names[:-1]] + ["normale"]
+    rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    (raw / "manifest.csv").write_text("\n".join(["path,label", *rows]))
+    wanted = r"normale 1 images in 1 group\(s\).*is normale another spelling of normal\?"
+    with pytest.raises(DataError, match=wanted):
+        prepare(raw, tmp_path / "out", CONFIGURATION)

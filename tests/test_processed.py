@@ -63,7 +63,7 @@ def test_faults_of_a_processed_folder_are_listed_together(
     second = result.samples[1].path
     (tmp_path / "out" / first).unlink()
     np.save(tmp_path / "out" / second, np.full((16, 16), np.nan, np.float16))
-    with pytest.raises(DataError, match=r"2 faults(.|\n)*no such file(.|\n)*without NaN"):
+    with pytest.raises(DataError, match=r"2 faults(.|\n)*no such file(.|\n)*holds NaN or infinite"):
         processed.load(tmp_path / "out")
 
 

@@ -1,6 +1,5 @@
 """The Lightning DataModule over a ProcessedFolder."""
 
-import sys
 from typing import cast
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 import CONFIG
+import errors
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
@@ -44,6 +44,7 @@ class CoronaryData(pl.LightningDataModule):
                 f"num_classes is {config.num_classes}; set it to {len(names)}"
             )
         self._check_leaks(folder)
+        self._note_changed(folder)
         folder.keep(("train", "val"))
         self.preprocessing = self._preprocessing()
         augment = Augment.from_config(config)
@@ -69,6 +70,7 @@ class CoronaryData(pl.LightningDataModule):
             info.get("stretch", False),
             info.get("window"),
             info.get("frame", -1),
+            info.get("full_scale"),
         )
 
     def _note_other_sizes(self) -> None:
@@ -76,7 +78,15 @@ class CoronaryData(pl.LightningDataModule):
         shapes = [self.processed.image(sample).shape for sample in self.processed.samples]
         others = sum(shape != (size, size) for shape in shapes)
         if others:
-            print(f"note: {others} images are resized to {size} px on load", file=sys.stderr)
+            errors.note(f"{others} images are resized to {size} px on load")
+
+    def _note_changed(self, folder: processed.Processed) -> None:
+        """Say which images are not those any more that data.prepare has stored."""
+        if changed := folder.changed():
+            errors.note(
+                f"{len(changed)} images hold other pixels than data.prepare stored, such as "
+                f"{changed[0]}; if that is not meant, prepare {folder.folder.name} again"
+            )
 
     def _check_leaks(self, folder: processed.Processed) -> None:
         """The cheap part of data.audit: what the manifest alone tells."""
@@ -95,7 +105,7 @@ class CoronaryData(pl.LightningDataModule):
         if doubtful:
             files = ", ".join(samples[i].path for i in doubtful[0][:4])
             note = f"{len(doubtful)} images are there under more than one label, as {files}"
-            print(f"note: {note}", file=sys.stderr)
+            errors.note(note)
 
     def class_weights(self) -> list[float]:
         """A weight for each class in the loss, so that every class counts the same.

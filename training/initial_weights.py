@@ -46,7 +46,7 @@ class InitialWeights:
 
     def known_among(self, digests: Iterable[str]) -> set[str]:
         """Which of these images, by sha256, the weights learned from."""
-        return set(digests) & set(self.checkpoint.provenance.training_images_sha256)
+        return set(digests) & self.checkpoint.provenance.known_images
 
     def provenance(self) -> Plain:
         """What ViT.ckpt keeps of it: run, configuration and split."""

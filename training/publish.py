@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from numpy.typing import NDArray
 
+import errors
 from data.tables import read_table
-from files import keeping_former
 from metrics.calibration import fit_temperature, fit_threshold
 from metrics.conformal import conformal_scores
 from metrics.intervals import Estimate, evaluate
@@ -61,19 +61,25 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
     if len(runs) > 1:
         states = [checkpoint.read(run.folder / "last.ckpt")["state_dict"] for run in runs]
         weights = {"state_dict": states[0], "members": states[1:]}
-        images = {digest for each in plain for digest in each["training_images_sha256"]}
-        provenance = replace(provenance, training_images_sha256=sorted(images))
-        with keeping_former(joined := target.parent / "out_of_fold.csv"):
-            validation.write(joined)
+        provenance = replace(
+            provenance,
+            training_images_sha256=_all_of("training_images_sha256", plain),
+            prepared_images_sha256=_all_of("prepared_images_sha256", plain),
+        )
+        validation.write(target.parent / "out_of_fold.csv", keep_former=True)
     familiar = [run.folder / "familiarity.ckpt" for run in runs]
     if all(path.exists() for path in familiar):
         weights["familiarity"] = [checkpoint.read(path) for path in familiar]
     published = replace(fitted, provenance=provenance)
-    with keeping_former(target):
-        checkpoint.save({**plain[0], **published.plain(), **weights}, target)
-    print(summary(published, len(validation), len(runs)))
+    checkpoint.save({**plain[0], **published.plain(), **weights}, target, keep_former=True)
+    errors.say(summary(published, len(validation), len(runs)))
     logs = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
-    print(f"wrote {target}; curves and logs in {logs}")
+    errors.say(f"wrote {target}; curves and logs in {logs}")
+
+
+def _all_of(key: str, plain: list[Plain]) -> list[str]:
+    """The digests that the checkpoints keep under a key; older ones have none."""
+    return sorted({digest for each in plain for digest in each.get(key, [])})
 
 
 def _fitted(

@@ -21,8 +21,15 @@ from vit.checkpoint_gate import Plain
 
 # the last is what SLURM can send before the time is up: sbatch --signal=USR1@60
 STOPPING = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
 ]
+
+
+def _is_ignored(number: int) -> bool:
+    """Whether it is the end of a terminal that nohup has asked to outlive."""
+    return number == getattr(signal, "SIGHUP", 0) and signal.getsignal(number) is signal.SIG_IGN
 
 
 def is_first_process() -> bool:
@@ -84,7 +91,8 @@ class ResumeCallback(pl.Callback):
         """Take the signals; Lightning's own answer can leave processes waiting for each other."""
         self.listening = True
         for number in STOPPING:
-            signal.signal(number, self._hear)
+            if not _is_ignored(number):
+                signal.signal(number, self._hear)
 
     def _hear(self, number: int, _: Any) -> None:
         self.signal = number

@@ -1,5 +1,6 @@
 """One training in its folder: prepared, fitted, validated. The same command resumes it."""
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 import CONFIG
+import errors
 import vit
 from data.dataset import CoronaryDataset
 from data.processed import Processed
 from data.readers import DataError
+from data.samples import PREPARATION
 from errors import UserError
 from training.data_module import CoronaryData
 from training.initial_weights import InitialWeights
@@ -44,16 +47,51 @@ def run_folder(
     init: InitialWeights | None = None,
     folds: int = 0,
 ) -> Path:
-    """The folder of the unfinished run of this configuration and data, or of its next new run."""
-    kind = f"{config.fingerprint()}-{folder.split_hash()[:6]}"
-    if init:
-        kind += f"-{init.digest[:6]}"
+    """The folder of the unfinished run of this configuration and data, or of its next new run.
+
+    The data are all that training sees: split, pixels, masks, boxes, classes and preparation. An
+    unfinished run of an earlier version, whose name tells only the split, goes on if its state was
+    made with the same preparation.
+    """
+    rest = f"-{init.digest[:6]}" if init else ""
     if folds:
-        kind += f"-{folds}folds"
+        rest += f"-{folds}folds"
+    split = folder.split_hash()
+    content = folder.content_hash()
+    earlier = _next_run(output, f"{config.fingerprint()}-{split[:6]}{rest}")
+    if not content or _is_of_these(earlier, folder):
+        return earlier
+    whole = hashlib.sha256(f"{split} {content}".encode()).hexdigest()
+    return _next_run(output, f"{config.fingerprint()}-{whole[:6]}{rest}")
+
+
+def _next_run(output: Path, kind: str) -> Path:
+    """The first of the runs of a kind that is not finished."""
     number = 1
     while (output / "runs" / f"{kind}-{number}" / "finished.json").exists():
         number += 1
     return output / "runs" / f"{kind}-{number}"
+
+
+def _is_of_these(run: Path, folder: Processed) -> bool:
+    """Whether the state of an unfinished run of an earlier version was made with these pixels.
+
+    Such a state does not hold them. It holds their mean and how they were prepared.
+    """
+    states = [*run.glob("last.ckpt"), *run.glob("fold_*/last.ckpt")]
+    if not states or folder.changed():
+        return False
+    try:
+        known = [checkpoint.load(state).preprocessing.plain() for state in states]
+    except CheckpointError:
+        return False
+    info = folder.info
+    return all(
+        each[key] == (tuple(info[key]) if key == "window" and info[key] else info[key])
+        for each in known
+        for key in PREPARATION
+        if key in info and each[key] is not None and key != "image_size"
+    )
 
 
 @dataclass(frozen=True)
@@ -146,8 +184,8 @@ class Run:
         CONFIG.write(self.config, self.folder / "config.yml")
         size = sum(parameter.numel() for parameter in model.parameters())
         images = f"{len(self.data.train)} training and {len(self.data.val)} validation images"
-        print(f"{images}, {trainer.world_size} process(es), {size:,} parameters")
-        print(f"{'going on with' if self.last.exists() else 'new'} run {self.folder}")
+        errors.say(f"{images}, {trainer.world_size} process(es), {size:,} parameters")
+        errors.say(f"{'going on with' if self.last.exists() else 'new'} run {self.folder}")
 
     def _keep_validation(self, classifier: Classifier) -> None:
         # whole, however the strategy spreads the model
@@ -168,6 +206,8 @@ class Run:
             run=self.folder.name,
             split_sha256=processed.split_hash(),
             training_images_sha256=[sample.sha256 for sample in learned],
+            prepared_images_sha256=[processed.digests[sample.path] for sample in learned],
+            content_sha256=processed.content_hash(),
             versions={"python": python, **numbers, "vit": vit.__version__},
             init=self.init.provenance() if self.init else {},
         )

@@ -1,6 +1,5 @@
 """The Trainer of a run, and the history that it leaves: metrics.csv and curves.png."""
 
-import csv
 import logging
 import sys
 import time
@@ -18,7 +17,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from CONFIG import Config
-from files import written_whole
+from data.tables import write_table
 from training.launch import is_single_process
 from training.resume import WholeCheckpoints
 from vit.checkpoint_gate import Plain
@@ -121,11 +120,7 @@ class History(pl.Callback):
 
     def write(self) -> None:
         """Write metrics.csv and curves.png."""
-        path = self.folder / "metrics.csv"
-        with written_whole(path) as beside, open(beside, "w", newline="") as file:
-            table = csv.DictWriter(file, fieldnames=list(self.rows[-1]))
-            table.writeheader()
-            table.writerows(self.rows)
+        write_table(self.folder / "metrics.csv", self.rows, list(self.rows[-1]))
         if self.draw:
             self.draw(self.rows, self.folder / "curves.png")
         self.drawn = time.monotonic()

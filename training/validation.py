@@ -84,8 +84,11 @@ class Validation:
         """The group of each image; one without a group stands alone."""
         return [group or path for group, path in zip(self.groups, self.paths, strict=True)]
 
-    def write(self, path: Path) -> None:
-        """Write the form of predictions.csv, with groups."""
+    def write(self, path: Path, keep_former: bool = False) -> None:
+        """Write the form of predictions.csv, with groups.
+
+        ``keep_former``: as in ``written_whole``.
+        """
         rows = []
         for i, shares in enumerate(self.probabilities):
             columns = {
@@ -101,4 +104,4 @@ class Validation:
                     "group": self.groups[i],
                 }
             )
-        write_table(path, rows)
+        write_table(path, rows, keep_former=keep_former)

@@ -29,7 +29,9 @@ class Provenance:
     Args:
         run: name of the run.
         split_sha256: of which image was in which split under which label.
-        training_images_sha256: of each training image; none after phantoms.
+        training_images_sha256: of the source of each training image; none after phantoms.
+        prepared_images_sha256: of the stored pixels of each training image, likewise.
+        content_sha256: of all that was trained and validated on, see Processed.content_hash.
         versions: of Python and of the libraries.
         init: run, configuration and split of the weights that training began with; {}: none.
         validation: epoch of the weights, and the metrics of that epoch.
@@ -41,12 +43,19 @@ class Provenance:
     run: str = ""
     split_sha256: str = ""
     training_images_sha256: list[str] = field(default_factory=list)
+    prepared_images_sha256: list[str] = field(default_factory=list)
+    content_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     init: Plain = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
     estimates: dict[str, Estimate] = field(default_factory=dict)
     epoch_chosen_on_validation: bool = True
     history: list[list[dict[str, float]]] = field(default_factory=list)
+
+    @property
+    def known_images(self) -> set[str]:
+        """By which an image is known as one of training."""
+        return {*self.training_images_sha256, *self.prepared_images_sha256}
 
     @classmethod
     def from_plain(cls, plain: Plain) -> "Provenance":
@@ -149,9 +158,12 @@ class Checkpoint:
         )
 
 
-def save(plain: Plain, path: Path) -> None:
-    """Write so that ``path`` holds the old checkpoint or the new one at every instant."""
-    with written_whole(path) as beside, open(beside, "wb") as file:
+def save(plain: Plain, path: Path, keep_former: bool = False) -> None:
+    """Write so that ``path`` holds the old checkpoint or the new one at every instant.
+
+    ``keep_former``: as in ``written_whole``.
+    """
+    with written_whole(path, keep_former) as beside, open(beside, "wb") as file:
         try:
             torch.save(plain, file)
         except RuntimeError as error:  # which hides that the disk is full

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 import CONFIG
+from data.dataset_info import is_full_scale
 
 Plain = dict[str, Any]  # plain types and tensors, as torch.save writes them
 FORMAT = 1
@@ -37,11 +38,14 @@ FORMS: Plain = {
         "stretch": bool,
         "window": list | tuple | None,
         "frame": int,
+        "full_scale": int | None,
     },
     "members": [dict],
     "familiarity": [dict],
     "conformal_scores": {str: NUMBERS},
     "training_images_sha256": [str],
+    "prepared_images_sha256": [str],
+    "content_sha256": str,
     "run": str,
     "split_sha256": str,
     "versions": {str: str},
@@ -115,6 +119,7 @@ def _is_preprocessing(values: Plain, image_size: int) -> bool:
         and standardised
         and _fits([centre, width], NUMBERS, set())
         and 0 < width < math.inf
+        and is_full_scale(values.get("full_scale"))
     )
 
 

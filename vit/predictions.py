@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from data.inputs import Input
 from data.tables import write_table
-from files import keeping_former
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,7 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Write predictions.csv; a former one is kept."""
-        with keeping_former(path):
-            write_table(path, self.rows())
+        write_table(path, self.rows(), keep_former=True)
 
     def notes(self) -> list[str]:
         """What keeps the predictions from being taken at their word, a sentence each."""

@@ -11,8 +11,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+import errors
+from data.expected import notes_of
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
+from data.scale import Depth, depth_of
 from metrics.conformal import conformal_set, limits
 from vit import checkpoint as checkpoints
 from vit import explain as explanations
@@ -61,6 +64,7 @@ class _Batch:
     items: list[Input]
     images: Tensor  # (B, C, S, S), standardised
     in_training: list[bool]
+    depths: list[Depth]  # of those with more than 8 bits
 
 
 class Predictor:
@@ -85,7 +89,7 @@ class Predictor:
         self.batch_size = batch_size
         self.level = level
         self.limits = limits(checkpoint.conformal_scores, level)
-        self._trained_on = set(checkpoint.provenance.training_images_sha256)
+        self._trained_on = checkpoint.provenance.known_images
         for module in [*checkpoint.models, *checkpoint.familiarity]:
             module.to(self.device)
 
@@ -132,6 +136,7 @@ class Predictor:
         answers: list[Prediction] = []
         faults: list[str] = []
         longest: list[Tensor] = []
+        depths: list[Depth] = []
         bar = tqdm(
             total=len(inputs),
             desc="predicting",
@@ -145,6 +150,7 @@ class Predictor:
                 part = slice(start, start + self.batch_size)
                 batch = self._read(inputs[part], request is not None, faults)
                 bar.update(len(inputs[part]))
+                depths += batch.depths
                 if faults:
                     continue  # only the other faults are still of interest
                 answers += self._answer(batch, request, None if known is None else known[part])
@@ -153,6 +159,8 @@ class Predictor:
         if faults:
             told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
             raise DataError("\n".join([*faults, told]))
+        for line in notes_of(inputs, depths, self.checkpoint.preprocessing):
+            errors.note(line)
         outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
         return Predictions(self.class_names, answers, self.limits, outliers)
 
@@ -234,19 +242,22 @@ class Predictor:
         preprocessing = self.checkpoint.preprocessing
         tensors = []
         in_training = []
+        depths = []
         for item in items:
             try:
-                pixels = item.image(preprocessing)
-                learned = self._trained_on and self._trained_on & item.digests(preprocessing)
+                stored = item.stored(preprocessing)
+                pixels = preprocessing.place(preprocessing.grey(stored), item.prepared)
+                digests = item.digests(preprocessing, stored) if self._trained_on else set()
                 if with_lesions:
                     item.lesion(preprocessing)
             except ValueError as error:
                 faults.append(str(error))
             else:
                 tensors.append(preprocessing.tensor(pixels))
-                in_training.append(bool(learned))
+                in_training.append(bool(self._trained_on & digests))
+                depths.append(depth_of(stored))
         images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
-        return _Batch(items, images, in_training)
+        return _Batch(items, images, in_training, [depth for depth in depths if depth])
 
     def _answer(
         self, batch: _Batch, request: MapRequest | None, known: Tensor | None

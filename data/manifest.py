@@ -1,0 +1,145 @@
+"""The manifest.csv of a raw data set: which images it lists, and what is wrong with it."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from data import group_columns
+from data.geometry import parse_boxes
+from data.readers import DataError
+from data.samples import COLUMNS, Sample, file_faults
+from data.tables import Row, read_table
+from data.words import one_spelling, split_of
+
+LABEL = re.compile(r"[^/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*")
+OTHER_NAMES = {
+    "path": ("file", "filename", "file_name", "image", "image_path", "filepath", "name"),
+    "label": ("class", "diagnosis", "target", "category", "y"),
+}
+DECIMAL = re.compile(r"-?\d+(,\d+)?")
+
+
+def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[list[Sample], bool]:
+    """The images of a manifest, tied by the widest of its columns that ties them.
+
+    Args:
+        manifest: the table.
+        group: name of a column that is used instead, or something else that is left alone.
+        notes: takes lines that the user should read.
+
+    Returns:
+        the images, and whether ``group`` is a column.
+
+    Raises:
+        DataError: every fault, a line each.
+    """
+    rows = [_known_names(row) for row in read_table(manifest, manifest.parent)]
+    _check_columns(manifest, rows[0])
+    samples = []
+    faults = []
+    for line, row in enumerate(rows, start=2):
+        sample, fault = _sample(row, manifest.parent)
+        samples.append(sample)
+        faults += [f"{manifest}, line {line}: {each}" for each in fault]
+    if len({bool(sample.split) for sample in samples}) > 1:
+        faults.append(
+            f"{manifest}: some rows have a split and others have none; fill in all or none"
+        )
+    for name, count in Counter(sample.path for sample in samples).items():
+        if count > 1:
+            faults.append(f"{manifest}: {name} is listed more than once")
+    if faults:
+        raise DataError("\n".join(faults))
+    spelt = one_spelling([row["label"] for row in rows], notes)
+    samples = [
+        replace(sample, label=spelt[row["label"]])
+        for sample, row in zip(samples, rows, strict=True)
+    ]
+    is_column = group is not None and group in rows[0]
+    ties = _ties(rows, samples, group if is_column else None, notes)
+    tied = [replace(sample, group=tie) for sample, tie in zip(samples, ties, strict=True)]
+    return tied, is_column
+
+
+def _known_names(row: Row) -> Row:
+    """The row with our names of columns, however they are written."""
+    return {name.lower() if name.lower() in COLUMNS else name: cell for name, cell in row.items()}
+
+
+def _check_columns(manifest: Path, row: Row) -> None:
+    missing = {"path", "label"} - set(row)
+    if not missing:
+        return
+    advice = [
+        f"rename {name} to {wanted}"
+        for wanted in sorted(missing)
+        for name in row
+        if name.lower() in OTHER_NAMES[wanted]
+    ]
+    raise DataError(
+        f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(row)}"
+        + "".join(f"; {each}" for each in advice)
+    )
+
+
+def _sample(row: Row, root: Path) -> tuple[Sample, list[str]]:
+    """A row's image, and what is wrong with the row."""
+    given = row.get("split", "").strip()
+    sample = replace(
+        Sample.from_row(row),
+        path=_file(row["path"], root),
+        mask=_file(row.get("mask", ""), root),
+        label=row["label"].strip(),
+        split=split_of(given),
+        pixel_spacing_mm=_points(row.get("pixel_spacing_mm", ""), 1),
+        lesion_boxes_xyxy=_points(row.get("lesion_boxes_xyxy", ""), 4),
+    )
+    faults = []
+    try:
+        parse_boxes(sample.lesion_boxes_xyxy)
+    except DataError as error:
+        faults.append(str(error))
+    if given and not sample.split:
+        faults.append(f"got split {given!r}, wanted train, val or test")
+    faults += file_faults(sample, root)
+    if not LABEL.fullmatch(sample.label):
+        faults.append(f"got label {sample.label!r}, wanted a name that a folder can have")
+    return sample, faults
+
+
+def _file(name: str, root: Path) -> str:
+    """The name of a file as the folder has it, where a table has blanks or backslashes in it."""
+    others = (name, name.strip(), name.strip().replace("\\", "/"))
+    for other in others:
+        try:
+            if (root / other).is_file():
+                return other
+        except (OSError, ValueError):  # a name that no file has
+            break
+    return name
+
+
+def _points(text: str, numbers: int) -> str:
+    """Numbers with decimal commas as those with points, where the text cannot be meant otherwise.
+
+    ``numbers``: how many make one entry, such as the four edges of a box.
+    """
+    parts = re.split(r"[;\s]+", text.strip())
+    fits = len(parts) % numbers == 0 and all(DECIMAL.fullmatch(part) for part in parts)
+    if not (fits and any("," in part for part in parts)):
+        return text
+    points = [part.replace(",", ".") for part in parts]
+    if numbers == 1:
+        return " ".join(points)
+    entries = [points[start : start + numbers] for start in range(0, len(points), numbers)]
+    return ";".join(",".join(entry) for entry in entries)
+
+
+def _ties(rows: list[Row], samples: list[Sample], group: str | None, notes: list[str]) -> list[str]:
+    labels = [sample.label for sample in samples]
+    columns = {"group": group} if group else group_columns.columns_among(list(rows[0]))
+    values = {
+        level: [row.get(column, "").strip() for row in rows] for level, column in columns.items()
+    }
+    return group_columns.groups_of(values, labels, columns, notes)

@@ -1,0 +1,94 @@
+"""Which pixels of a mask file are meant as lesion, however the mask was drawn and saved."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.readers import DataError
+
+LABELS = 32  # up to this greatest value, levels are numbers of labels and not shades
+FEW_LEVELS = 8  # a file that was not blurred or compressed with loss has no more
+BETWEEN = (0.2, 0.8)  # share of the range: what lies between is neither black nor white
+STRAY = 0.05  # share of the marked pixels that may be of another kind, as noise is
+EDGE = 7  # pixels around the lesion, edge of a square, where shades are a soft edge
+
+
+def marked(pixels: NDArray, path: Path) -> NDArray:
+    """(H, W) uint8, 1 where a mask means lesion: the upper of its two levels.
+
+    Noise of JPEG and soft edges are cut at half of the range. A transparent pixel is not marked; in
+    a mask that is black all over, the opaque ones are.
+
+    Args:
+        pixels: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), colours in the order of OpenCV.
+        path: named in an error.
+
+    Raises:
+        DataError: several levels or colours that are no noise, one level all over that is not 0,
+            or values that no mask has.
+    """
+    shown = _shown(pixels, path)
+    values = shown.max(axis=2)
+    levels = np.unique(values)
+    low, high = float(levels[0]), float(levels[-1])
+    if high == 0:
+        return np.zeros(values.shape, np.uint8)
+    if low == high:
+        raise DataError(
+            f"{path}: got a mask of {high:g} all over, wanted 0 where there is no lesion; "
+            "draw it again, or leave the cell empty"
+        )
+    if len(levels) == 2:
+        lesion = values == levels[1]
+    else:
+        lesion = values - low >= (high - low) / 2
+        _check_noise((values - low) / (high - low), lesion, levels, path)
+    _check_one_colour(shown[lesion], path)
+    return lesion.astype(np.uint8)
+
+
+def _shown(pixels: NDArray, path: Path) -> NDArray:
+    """(H, W, C) float64, 0 where the mask is transparent."""
+    image = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    image = image.astype(np.float64)
+    if not np.isfinite(image).all() or image.min() < 0:
+        raise DataError(f"{path}: got negative values or NaN in a mask, wanted 0 and one level")
+    if image.shape[2] != 4:
+        return image
+    alpha = image[:, :, 3:]
+    if not image[:, :, :3].any():
+        return alpha if alpha.min() < alpha.max() else image[:, :, :3]
+    return np.where(2 * alpha >= alpha.max(), image[:, :, :3], 0)
+
+
+def _check_noise(share: NDArray, lesion: NDArray, levels: NDArray, path: Path) -> None:
+    """DataError: levels between the lowest and the highest that are no noise and no soft edge."""
+    between = (share > BETWEEN[0]) & (share < BETWEEN[1])
+    core = cv2.erode(between.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    near = cv2.dilate((share >= BETWEEN[1]).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    strange = int((core | (between & ~near)).sum())
+    allowed = 0 if len(levels) <= FEW_LEVELS else STRAY * lesion.sum()
+    are_labels = 1 < levels[-1] <= LABELS
+    if are_labels or strange > allowed:
+        some = ", ".join(f"{level:g}" for level in levels[:FEW_LEVELS])
+        more = ", ..." if len(levels) > FEW_LEVELS else ""
+        raise DataError(
+            f"{path}: got a mask of {len(levels)} levels ({some}{more}), wanted two: 0, and one "
+            "for the lesion; save each kind of region as a mask of its own"
+        )
+
+
+def _check_one_colour(colours: NDArray, path: Path) -> None:
+    """DataError: (n, C) colours of the lesion are several, such as red and green."""
+    if colours.shape[1] == 1:
+        return
+    strong = 2 * colours >= colours.max(axis=1, keepdims=True)
+    _, counts = np.unique(strong, axis=0, return_counts=True)
+    often = int((counts > STRAY * len(colours)).sum())
+    if often > 1:
+        raise DataError(
+            f"{path}: got a mask of {often} colours, wanted one for the lesion; save each kind of "
+            "region as a mask of its own"
+        )

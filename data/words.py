@@ -1,0 +1,116 @@
+"""What the names of folders and the words of labels mean: a split, a normal or a diseased class."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "tr": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "validate": "val",
+    "dev": "val",
+    "development": "val",
+    "test": "test",
+    "testing": "test",
+    "holdout": "test",
+    "heldout": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+SHORT = ("tr", "dev", "eval")  # could be the initials of a patient
+TAIL = re.compile(r"(set|data|dataset|split|images|imgs|folder)$")  # as in training_set
+NORMAL_NAMES = ("normal", "healthy", "negative", "0")
+POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
+NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
+POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
+POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
+DENIED = re.compile(r"^(non|not|no|without)(?=.)")
+
+
+def letters(name: str) -> str:
+    """A name without case, blanks, hyphens, underscores and dots."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def split_of(name: str) -> str:
+    """train, val or test, as the name of a folder or the cell of a table means it; else empty."""
+    word = letters(name)
+    return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(TAIL.sub("", word), "")
+
+
+def is_short_split(name: str) -> bool:
+    """Whether a name means a split only beside another one that is written out."""
+    return letters(name) in SHORT
+
+
+def meaning_of(name: str) -> str:
+    """normal or abnormal where the word for a class is known, else empty; 0 and 1 are no words."""
+    word = letters(name)
+    if word in NORMAL_WORDS:
+        return "normal"
+    if word in POSITIVE_WORDS:
+        return "abnormal"
+    rest = DENIED.sub("", word)
+    if rest != word and rest in NORMAL_WORDS:
+        return "abnormal"
+    return "normal" if rest != word and rest in POSITIVE_WORDS else ""
+
+
+def is_normal(label: str) -> bool:
+    """Whether a class counts as the normal one; 0 does, where it is a class."""
+    return label.strip() == "0" or meaning_of(label) == "normal"
+
+
+def is_positive(label: str) -> bool:
+    """Whether a class is known to be the diseased one."""
+    return meaning_of(label) == "abnormal"
+
+
+def one_spelling(labels: list[str], notes: list[str]) -> dict[str, str]:
+    """For each label that of its class, where labels differ only in case and blanks.
+
+    The most frequent spelling is taken, of equals the one in lower case; ``notes`` says so.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for label in labels:
+        word = " ".join(label.casefold().split())
+        spellings.setdefault(word, Counter())[label] += 1
+    chosen: dict[str, str] = {}
+    for counts in spellings.values():
+        trimmed: Counter[str] = Counter()
+        for label, count in counts.items():
+            trimmed[label.strip()] += count
+        name = min(trimmed, key=lambda label: (-trimmed[label], label != label.lower(), label))
+        chosen |= dict.fromkeys(counts, name)
+        if len(counts) > 1:
+            seen = ", ".join(f"{label!r} ({count})" for label, count in sorted(counts.items()))
+            notes.append(f"labels that differ only in case or blanks are one class, {name}: {seen}")
+    return chosen
+
+
+@dataclass
+class LeftOut:
+    """What of a data set is not used: for each reason its files."""
+
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, names: Iterable[str]) -> None:
+        """Remember files, as paths relative to the data set, under the reason."""
+        names = list(names)
+        if names:
+            self.files.setdefault(reason, []).extend(names)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.files.values()))
+
+    def lines(self) -> list[str]:
+        """For each reason how many files there are, with an example."""
+        return [
+            f"left out: {len(names)} files, {reason}; such as {min(names)}"
+            for reason, names in sorted(self.files.items())
+        ]

@@ -1,0 +1,277 @@
+"""What in a folder is an image, a mask, a split or a class; and that nothing is lost in silence."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.data import get_testdata_file
+
+from data import sources, tree
+from data.group_columns import columns_among, groups_of
+from data.readers import DataError
+from data.words import meaning_of, split_of
+
+CLASSES = ("normal", "abnormal")
+
+
+def picture(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (24, 24), np.uint8)
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return path
+
+
+def pictures_in(root: Path, *folders: str, count: int = 3) -> Path:
+    for number, folder in enumerate(folders):
+        for image in range(count):
+            picture(root / folder / f"p{image}.png", 100 * number + image)
+    return root
+
+
+def told(root: Path) -> tuple[dict[str, tuple[str, str]], str]:
+    """Split and label of each image, and all notes."""
+    notes: list[str] = []
+    _, samples, _ = sources.find(root, None, notes)
+    return {each.path: (each.split, each.label) for each in samples}, "\n".join(notes)
+
+
+def dicom(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(get_testdata_file("CT_small.dcm", download=False)), path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["IM1", "00000001", "1.2.840.113619.2", "scan.ima"])
+def test_a_dicom_file_needs_no_suffix(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    dicom(tmp_path / "normal" / name)
+    (tmp_path / "DICOMDIR").write_bytes((tmp_path / "normal" / name).read_bytes())
+    assert f"normal/{name}" in told(tmp_path)[0]
+    assert "DICOMDIR" not in tree.look(tmp_path).images
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.jfif", "JPEG"), ("a.jpe", "JPEG"), ("a", "PNG")])
+def test_an_image_is_known_by_its_content(tmp_path: Path, name: str, kind: str) -> None:
+    Image.fromarray(np.arange(576, dtype=np.uint8).reshape(24, 24)).save(tmp_path / name, kind)
+    assert tree.look(tmp_path).images == [name]
+
+
+JUNK = [".DS_Store", "Thumbs.db", "notes.txt", "a.xml", "a.zip", "a.mat", "a.csv", "@eaDir/t.jpg"]
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_what_is_no_image_is_counted_with_an_example(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "normal" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "normal" / name).write_bytes(b"no picture at all")
+    found, notes = told(tmp_path)
+    assert len(found) == 6
+    assert re.search(rf"left out: 1 files, .*normal/{name}", notes)
+
+
+MASKS = ["p0_mask.png", "p0-seg.png", "p0_label.png", "mask_p0.png", "masks/p0.png", "Masks/p0.png"]
+MASKS += ["segmentation/p0.png", "annotations/p0_mask.png", "../masks/normal/p0.png"]
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_beside_an_image_is_its_mask(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    mask = Path(os.path.normpath(picture(tmp_path / "normal" / name)))
+    notes: list[str] = []
+    _, samples, _ = sources.find(tmp_path, None, notes)
+    masks = {each.path: each.mask for each in samples if each.mask}
+    assert masks == {"normal/p0.png": mask.relative_to(tmp_path).as_posix()}
+    assert any("1 masks beside images" in note for note in notes)
+
+
+@pytest.mark.parametrize("name", ["masks/p0.png", "normal/q_mask.png", "normal/masks/other.png"])
+def test_a_mask_of_no_image_or_of_several_is_counted(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    picture(tmp_path / name)
+    found, notes = told(tmp_path)
+    assert len(found) == 6
+    assert f"look like masks but belong to no image, or to several; such as {name}" in notes
+
+
+SPLITS = [
+    ("training_set", "validation_set", "holdout"),
+    ("Train", "VALID", "Testing"),
+    ("tr", "dev", "test_set"),
+    ("training", "validation", "hold-out"),
+    ("train", "val", "evaluation"),
+]
+
+
+@pytest.mark.parametrize("names", SPLITS)
+@pytest.mark.parametrize("inside", [False, True])
+def test_splits_are_known_around_classes_and_inside(
+    tmp_path: Path, names: tuple[str, str, str], inside: bool
+) -> None:
+    places = [(name, label) for name in names for label in CLASSES]
+    pictures_in(tmp_path, *("/".join(each[::-1] if inside else each) for each in places))
+    found, notes = told(tmp_path)
+    meant = dict(zip(names, ("train", "val", "test"), strict=True))
+    for name, (split, label) in found.items():
+        parts = name.split("/")
+        assert label in parts
+        assert split == meant[parts[1 if inside else 0]]
+    assert len(found) == 18
+    assert "split" in notes or names == ("train", "val", "test")
+
+
+def test_a_split_without_classes_is_left_out_with_advice(tmp_path: Path) -> None:
+    pictures_in(tmp_path, "train/normal", "train/abnormal", "test/7", "test/8")
+    found, notes = told(tmp_path)
+    assert len(found) == 6
+    assert "left out: 6 files" in notes
+    assert "predict.py" in notes
+
+
+@pytest.mark.parametrize("folder", ["test", "holdout", "val"])
+def test_a_split_folder_alone_is_no_class(tmp_path: Path, folder: str) -> None:
+    pictures_in(tmp_path, f"{folder}/normal", f"{folder}/abnormal")
+    assert {each for each, _ in told(tmp_path)[0].values()} == {split_of(folder)}
+
+
+@pytest.mark.parametrize(
+    "names", [("Normal", "normal "), ("NORMAL", "normal"), (" normal", "Normal")]
+)
+def test_classes_that_differ_in_case_and_blanks_are_one(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    pictures_in(tmp_path, *names, "abnormal")
+    found, notes = told(tmp_path)
+    assert len({label for _, label in found.values()}) == 2
+    assert "differ only in case or blanks" in notes
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("no CAD", "normal"),
+        ("non-stenosis", "normal"),
+        ("no_stenosis", "normal"),
+        ("Controls", "normal"),
+        ("healthy", "normal"),
+        ("Stenosis", "abnormal"),
+        ("CAD", "abnormal"),
+        ("non-normal", "abnormal"),
+        ("P01", ""),
+        ("0", ""),
+        ("1", ""),
+    ],
+)
+def test_words_for_classes(name: str, meaning: str) -> None:
+    assert meaning_of(name) == meaning
+
+
+@pytest.mark.parametrize(
+    "made", ["dataset.json manifest.csv", "audit.json", "ViT.ckpt", "best.ckpt"]
+)
+def test_a_folder_of_our_own_is_no_class(tmp_path: Path, made: str) -> None:
+    pictures_in(tmp_path, *CLASSES, "out/train/normal")
+    for name in made.split():
+        (tmp_path / "out" / name).write_text("")
+    found, notes = told(tmp_path)
+    assert len(found) == 6
+    assert "this program made; such as out/" in notes
+
+
+def test_links_are_followed_inside_the_folder(tmp_path: Path) -> None:
+    pictures_in(tmp_path / "raw", "pool/a", "pool/b")
+    for name, pool in (("normal", "a"), ("abnormal", "b")):
+        (tmp_path / "raw" / name).symlink_to(tmp_path / "raw" / "pool" / pool)
+    (tmp_path / "raw" / "normal" / "circle").symlink_to(tmp_path / "raw")
+    found, notes = told(tmp_path / "raw")
+    assert sorted(found) == [f"{each}/p{i}.png" for each in sorted(CLASSES) for i in range(3)]
+    assert "reached by another name" in notes
+
+
+PARTS = st.sampled_from(
+    ["normal", "abnormal", "train", "test_set", "masks", ".hid", "P1", "images"]
+)
+LEAVES = st.sampled_from(["a.png", "b.png", "a_mask.png", "mask_b.png", "c", "t.txt", ".h.png"])
+PATHS = st.builds(lambda parts, leaf: "/".join([*parts, leaf]), st.lists(PARTS, max_size=4), LEAVES)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sets(PATHS, max_size=14), st.sets(st.tuples(PATHS, PATHS), max_size=2))
+def test_no_file_is_lost_in_silence(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], links: set[tuple[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    for number, name in enumerate(sorted(names)):
+        picture(root / name, number)
+        if name.endswith(".txt"):
+            (root / name).write_text("no picture")
+    for link, target in sorted(links):
+        if not (root / link).exists() and not (root / link).is_symlink():
+            (root / link).parent.mkdir(parents=True, exist_ok=True)
+            (root / link).symlink_to(root / target)
+    there = sum(len(files) for _, _, files in os.walk(root))
+    notes: list[str] = []
+    try:
+        _, samples, _ = sources.find(root, None, notes)
+        text = "\n".join(notes)
+    except DataError as error:
+        samples, text = [], str(error)
+        if re.search(r"got only|got none", text) is None:
+            raise
+        return
+    used = len(samples) + sum(bool(sample.mask) for sample in samples)
+    assert used + sum(map(int, re.findall(r"left out: (\d+) files", text))) == there
+
+
+@pytest.mark.parametrize(
+    "name", ["PatientID", "patientId", "Patient ID", "patient_id", "Patient-Id", "PATIENT"]
+)
+def test_columns_are_known_in_any_spelling(name: str) -> None:
+    assert columns_among(["path", "study", name, "frame"]) == {
+        "patient": name,
+        "study": "study",
+        "frame": "frame",
+    }
+
+
+def test_an_anonymised_patient_is_said_and_the_study_is_used() -> None:
+    notes: list[str] = []
+    values = {"patient": ["ANON"] * 8, "study": list("aabbccdd")}
+    columns = {"patient": "PatientID", "study": "study"}
+    groups = groups_of(values, ["x"] * 4 + ["y"] * 4, columns, notes)
+    assert groups == [f"study {name}" for name in "aabbccdd"]
+    assert "PatientID is 'ANON' in 8 images" in notes[0]
+
+
+def test_runs_of_one_study_are_one_group() -> None:
+    notes: list[str] = []
+    columns = {"patient": "PatientID", "study": "StudyInstanceUID"}
+    values = {"patient": ["0"] * 8, "study": ["1.2.840.7"] * 8}
+    assert set(groups_of(values, ["x"] * 4 + ["y"] * 4, columns, notes)) == {"study 1.2.840.7"}
+
+
+def test_patients_of_a_dicomdir_are_no_classes(tmp_path: Path) -> None:
+    for patient in ("PA0", "PA1", "PA2"):
+        dicom(tmp_path / "DICOM" / patient / "ST0" / "SE0" / "IM0")
+    (tmp_path / "DICOMDIR").write_bytes(b"directory")
+    assert len(tree.look(tmp_path).images) == 3
+    with pytest.raises(DataError, match=r"3 folders such as PA0, which look like patients"):
+        told(tmp_path)
+    rows = [f"DICOM/PA{number}/ST0/SE0/IM0,normal" for number in range(3)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *rows]))
+    assert len(told(tmp_path)[0]) == 3
+
+
+def test_folders_of_patients_around_class_folders_tie_their_images(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *(f"P{number}/{label}" for number in range(7) for label in CLASSES))
+    notes: list[str] = []
+    _, samples, _ = sources.find(tmp_path, None, notes)
+    assert {each.group for each in samples} == {f"P{number}" for number in range(7)}
+    assert {each.label for each in samples} == set(CLASSES)
+    assert any("a patient each" in note for note in notes)
