@@ -20,7 +20,16 @@ from files import written_whole
 from presets import PRESETS
 from settings import ConfigError, Keys, Values, allowed, key, out_of_range, read_yaml
 
-__all__ = ["FIELDS", "Config", "ConfigError", "add_arguments", "load", "overrides", "write"]
+__all__ = [
+    "FIELDS",
+    "Config",
+    "ConfigError",
+    "add_arguments",
+    "load",
+    "load_usual",
+    "overrides",
+    "write",
+]
 
 
 @dataclass(frozen=True)
@@ -248,6 +257,12 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     if faults:
         raise ConfigError("\n".join(faults))
     return config
+
+
+def load_usual(path: Path | None, overrides: Mapping[str, Any]) -> Config:
+    """As ``load``, of config.yml in this folder where no file is named and one is there."""
+    usual = Path("config.yml")
+    return load(path or (usual if usual.exists() else None), overrides)
 
 
 def write(config: Config, path: Path) -> None:

@@ -10,6 +10,13 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
+# words of torch; an error that a worker itself raised has "DataLoader worker process" in it
+FULL_SHARED_MEMORY = (
+    "shared memory object",
+    "shared memory(shm)",
+    "unable to write to file </torch",
+)
+LOST_PROCESS = ("DataLoader worker (pid", "process pool was terminated")
 WROTE_LESS = "requested and"  # numpy's words for a file that it could not write whole
 MODULE = "module://"  # begins the name of a backend of matplotlib that is a module
 
@@ -84,9 +91,9 @@ def is_short_memory(error: BaseException) -> bool:
 def _lost_helper(error: BaseException) -> str:
     """What to say of a process that loaded images and is gone; empty for another error."""
     said = str(error)
-    if "shared memory" in said or "shm" in said:
+    if any(words in said for words in FULL_SHARED_MEMORY):
         return "shared memory (/dev/shm) is full; set num_workers: 0, or give it more room"
-    if "DataLoader worker" in said or "process pool was terminated" in said:
+    if any(words in said for words in LOST_PROCESS):
         return "a process that works on images was killed; set num_workers: 0, or free memory"
     return ""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import CONFIG
 import errors
-from files import held, held_beside, read_here, remove_leftovers, written_whole
+from files import remove_leftovers, written_whole
+from locks import held, held_beside, read_here
 
 if TYPE_CHECKING:
     from data.processed import Processed

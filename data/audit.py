@@ -212,10 +212,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Audit a data set and write audit.json and audit.png; gives the exit status."""
     options = _parser().parse_args(argv)
-    default = Path("config.yml")
     with errors.ending_in_one_line("free memory, or audit fewer or smaller images"):
-        path = options.Config or (default if default.exists() else None)
-        config = CONFIG.load(path, CONFIG.overrides(options))
+        config = CONFIG.load_usual(options.Config, CONFIG.overrides(options))
         picture = options.OUTPUT / "audit.png"
         report = audit(options.Path, options.group, options.positive, picture, config)
         with written_whole(options.OUTPUT / "audit.json", keep_former=True) as beside:

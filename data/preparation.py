@@ -15,6 +15,7 @@ from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
 from data.samples import Sample, pixels_sha256
 from data.scale import Depth, depth_of, grey_of
+from data.splits import Division
 
 
 @dataclass(frozen=True)
@@ -41,25 +42,6 @@ class Prepared:
     size: tuple[int, int]
     given_boxes: str
     depth: Depth | None
-
-
-@dataclass(frozen=True)
-class Division:
-    """What belongs together, and on which side it lies; (n,) each.
-
-    Args:
-        labels: class names.
-        groups: numbers from 0.
-        sides: train, val or test.
-    """
-
-    labels: NDArray
-    groups: NDArray
-    sides: NDArray
-
-    def only(self, chosen: NDArray) -> "Division":
-        """That of the images for which ``chosen``, (n,), is true."""
-        return Division(self.labels[chosen], self.groups[chosen], self.sides[chosen])
 
 
 def prepare_one(

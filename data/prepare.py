@@ -11,21 +11,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import CONFIG
 import errors
-from data import boxes, contact_sheet, duplicates, processed, sources, splits
+from data import boxes, contact_sheet, processed, sources
 from data.dataset_info import Info
-from data.group_columns import without_common
-from data.preparation import Division, Prepared, prepare_one, store
+from data.division import divide, folds_of, only, without_leaks
+from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
 from data.scale import note_of, white_of
+from data.splits import Division
 from data.words import is_normal, is_positive
-from files import folder_written_whole, free_dated_name, held_beside
-from metrics.groups import join
+from files import folder_written_whole, free_dated_name
+from locks import held_beside
 
 KEYS = (
     "image_size",
@@ -81,22 +79,26 @@ def prepare(
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
-    division = _divide(images, config, notes)
+    division = divide(images, config, notes)
     if drop_leaks:
-        images, division = _without_leaks(images, division, notes)
-    folds = _folds(division, config, notes)
-    train = [image.image for image in _only(images, division.sides == "train")]
-    if not train:
+        images, division = without_leaks(images, division, notes)
+    if "train" not in division.sides:
         notes.append("no image is for training: this is a set for testing alone")
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
-    info = _info(
-        names, train or [each.image for each in images], bool(found[0].split), config, white, notes
-    )
+    info = _info(names, images, division, bool(found[0].split), config, white, notes)
+    return _written(output, images, division, config, info)
+
+
+def _written(
+    output: Path, images: list[Prepared], division: Division, config: CONFIG.Config, info: Info
+) -> processed.Processed:
+    """The folder, made beside ``output`` and moved there when it is whole."""
+    folds = folds_of(division, config, info["notes"])
     with folder_written_whole(output) as made:
         processed.write(made, store(made, images, division, folds), info)
-        result = _loaded(made, output, for_training=bool(train))
+        result = _loaded(made, output, for_training="train" in division.sides)
         contact_sheet.of(result, made / "contact_sheet.png", config.seed)
-        _keep_former(output, notes)
+        _keep_former(output, info["notes"])
     return replace(result, folder=output, info=info)
 
 
@@ -181,65 +183,18 @@ def _note_boxes(images: list[Prepared], notes: list[str]) -> None:
     notes += boxes.notes_of(given, [image.size for image in images], kept)
 
 
-def _divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
-    """Group the images that belong together, and give each a side."""
-    pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
-    labels = np.array([image.sample.label for image in images])
-    patients = without_common([image.patient for image in images], labels.tolist())
-    keys = [
-        (image.sample.group, patient, image.sample.sha256)
-        for image, patient in zip(images, patients, strict=True)
-    ]
-    groups = join(keys, pairs)
-    notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
-    given = np.array([image.sample.split for image in images])
-    sides = splits.sides_of(given, labels, groups, config)
-    leaks = splits.leaks(sides, groups)
-    if leaks.any():
-        notes.append(
-            f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that "
-            "belong together on two sides; --drop_leaks leaves their images out of train, or out "
-            "of val where the other side is test"
-        )
-    return Division(labels, groups, sides)
-
-
-def _without_leaks(
-    images: list[Prepared], division: Division, notes: list[str]
-) -> tuple[list[Prepared], Division]:
-    leaks = splits.leaks(division.sides, division.groups)
-    notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
-    if not (division.sides[~leaks] == "train").any():
-        raise DataError("--drop_leaks: leaves no image in train; make a new split with --resplit")
-    return _only(images, ~leaks), division.only(~leaks)
-
-
-def _only(images: list[Prepared], chosen: NDArray) -> list[Prepared]:
-    return [image for image, keep in zip(images, chosen, strict=True) if keep]
-
-
-def _folds(division: Division, config: CONFIG.Config, notes: list[str]) -> list[str]:
-    """The fold of each image that is not for testing; none where there are too few groups."""
-    numbers = np.full(len(division.labels), -1)
-    pool = (division.sides != "test") & ("train" in division.sides)
-    rest = division.only(pool)
-    try:
-        numbers[pool] = splits.folds(rest.labels, rest.groups, config.folds, config.seed)
-    except DataError as error:
-        notes.append(f"no folds for cross-validation: {error}")
-    return [str(number) if number >= 0 else "" for number in numbers]
-
-
 def _info(
     names: list[str],
-    train: list[NDArray],
+    images: list[Prepared],
+    division: Division,
     brings_split: bool,
     config: CONFIG.Config,
     white: int | None,
     notes: list[str],
 ) -> Info:
     """What dataset.json says."""
-    mean, std = processed.statistics(train)
+    train = only(images, division.sides == "train") or images
+    mean, std = processed.statistics([image.image for image in train])
     made_here = f"by data.prepare, grouped, seed {config.seed}"
     return {
         "format": 1,
@@ -328,14 +283,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> None:
     """Prepare a folder and say what it holds."""
     arguments = _parser().parse_args(argv)
-    default = Path("config.yml")
     memory = "free memory, or prepare fewer or smaller images"
     with errors.ending_in_one_line(memory), held_beside(arguments.OUTPUT):
-        path = arguments.Config or (default if default.exists() else None)
         result = prepare(
             arguments.Path,
             arguments.OUTPUT,
-            CONFIG.load(path, CONFIG.overrides(arguments)),
+            CONFIG.load_usual(arguments.Config, CONFIG.overrides(arguments)),
             group=arguments.group,
             positive=arguments.positive,
             skip_damaged=arguments.skip_damaged,

@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,25 @@ from data.samples import SPLITS
 ROUNDING = 100.0
 NODES = 2000  # of the search: many unlike groups have more solutions than need to be told apart
 ADVICE = "add images, or bring a split of your own"
+
+
+@dataclass(frozen=True)
+class Division:
+    """What belongs together, and on which side it lies; (n,) each.
+
+    Args:
+        labels: class names.
+        groups: numbers from 0.
+        sides: train, val or test.
+    """
+
+    labels: NDArray
+    groups: NDArray
+    sides: NDArray
+
+    def only(self, chosen: NDArray) -> "Division":
+        """That of the images for which ``chosen``, (n,), is true."""
+        return Division(self.labels[chosen], self.groups[chosen], self.sides[chosen])
 
 
 def sides_of(given: NDArray, labels: NDArray, groups: NDArray, config: Config) -> NDArray:

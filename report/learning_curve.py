@@ -17,7 +17,8 @@ import errors
 from data.processed import Processed, load
 from data.readers import DataError
 from data.tables import write_table
-from files import held, read_here, remove_leftovers
+from files import remove_leftovers
+from locks import held, read_here
 from report import plots
 from report.curve import Curve, Point, draw, verdict
 from report.shares import group_of, part

@@ -1,4 +1,4 @@
-"""files.py: the old file or the new one, whatever happens, and one process in a folder."""
+"""locks.py: the old file or the new one, whatever happens, and one process in a folder."""
 
 import errno
 import os
@@ -19,17 +19,8 @@ import CONFIG
 import data.prepare
 import train
 from errors import ending_in_one_line
-from files import (
-    UNFINISHED,
-    FolderInUse,
-    folder_written_whole,
-    free_dated_name,
-    held,
-    held_beside,
-    read_here,
-    remove_leftovers,
-    written_whole,
-)
+from files import UNFINISHED, folder_written_whole, free_dated_name, remove_leftovers, written_whole
+from locks import FolderInUse, held, held_beside, read_here
 from tests.test_train import PROJECT
 from vit import checkpoint
 
@@ -86,8 +77,8 @@ def test_an_error_of_the_program_stays_one(tmp_path: Path) -> None:
 
 def test_a_lock_keeps_others_out_as_long_as_its_process_lives(tmp_path: Path) -> None:
     hold = (
-        "from pathlib import Path; import files, sys, time\n"
-        "with files.held(Path(sys.argv[1])): print(1, flush=True)"
+        "from pathlib import Path; import locks, sys, time\n"
+        "with locks.held(Path(sys.argv[1])): print(1, flush=True)"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", f"{hold}; time.sleep(60)", str(tmp_path)],
@@ -223,10 +214,10 @@ def test_the_processes_of_a_killed_command_end_too(tmp_path: Path) -> None:
 
 
 def holding(way: str, path: Path) -> "subprocess.Popen[str]":
-    """Another process that holds a path in a way of files.py until it is killed."""
+    """Another process that holds a path in a way of locks.py until it is killed."""
     code = (
-        "from pathlib import Path; import files, sys, time\n"
-        "with getattr(files, sys.argv[1])(Path(sys.argv[2])):\n"
+        "from pathlib import Path; import locks, sys, time\n"
+        "with getattr(locks, sys.argv[1])(Path(sys.argv[2])):\n"
         "    print(1, flush=True)\n    time.sleep(60)"
     )
     words = [sys.executable, "-c", code, way, str(path)]

@@ -14,6 +14,7 @@ import torch
 
 import predict
 from data.inputs import Input
+from report.prediction_pictures import spread
 from tests.conftest import contents, table
 from vit import checkpoint
 from vit.model import VisionTransformer
@@ -184,14 +185,14 @@ def made_predictions(count: int, truth_of: Callable[[int], str]) -> Predictions:
 
 
 def test_chosen_images_span_the_probabilities() -> None:
-    chosen, words = predict.spread(made_predictions(11, lambda _: ""), 3, "a")
+    chosen, words = spread(made_predictions(11, lambda _: ""), 3, "a")
     assert [prediction.name for prediction in chosen] == ["10", "5", "0"]
     assert words == "3 of 11 images, evenly spaced in the order of P(a)"
 
 
 def test_chosen_images_are_of_each_true_class() -> None:
     predictions = made_predictions(12, lambda i: "n" if i < 9 else "a")
-    chosen, words = predict.spread(predictions, 4, "a")
+    chosen, words = spread(predictions, 4, "a")
     assert [prediction.name for prediction in chosen] == ["11", "9", "8", "0"]
     assert "among each true class" in words
 

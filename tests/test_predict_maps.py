@@ -11,6 +11,7 @@ import torch
 import predict
 from data.inputs import gather
 from report import plots
+from report.prediction_pictures import picture_names
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint
 from vit.checkpoint import Checkpoint
@@ -101,7 +102,7 @@ def test_one_file_and_far_globs_are_drawn_into_the_folder(tmp_path: Path, ckpt: 
         "i.png",
         "predictions.csv",
     ]
-    assert predict.picture_names([Path("/a.png")], Path("/*.png")) == ["a.png"]
+    assert picture_names([Path("/a.png")], Path("/*.png")) == ["a.png"]
 
 
 def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(

@@ -76,10 +76,10 @@ def test_empty_masks_of_normal_images_are_no_fault(
         for path in sorted(raw.rglob("p*.png")):
             mask = np.zeros((40, 32), bool)
             mask[3:9, 4:9] = path.parent.name == "abnormal"
-            np.save(raw / f"mask_{path.parent.name}_{path.stem}.npy", mask)
-            file.write(
-                f"{path.relative_to(raw).as_posix()},{path.parent.name},mask_{path.parent.name}_{path.stem}.npy\n"
-            )
+            label = path.parent.name
+            name = f"mask_{label}_{path.stem}.npy"
+            np.save(raw / name, mask)
+            file.write(f"{path.relative_to(raw).as_posix()},{label},{name}\n")
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
     sums = {
         sample.label: int(np.load(tmp_path / "out" / sample.mask).sum())

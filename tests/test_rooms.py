@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-FOUNDATION = ["CONFIG", "presets", "settings", "files", "errors"]  # from the top down
+FOUNDATION = ["CONFIG", "presets", "settings", "locks", "files", "errors"]  # from the top down
 ROOMS = ["report", "training", "vit", "phantoms", "data", "metrics"]
 
 

@@ -194,6 +194,12 @@ def test_the_death_of_a_helper_is_one_line(said: str, line: str) -> None:
         raise RuntimeError(said)
 
 
+def test_a_fault_of_the_program_in_a_loader_worker_is_not_called_a_lost_process() -> None:
+    said = "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback: a bug"
+    with pytest.raises(RuntimeError, match=r"a bug"), errors.ending_in_one_line():
+        raise RuntimeError(said)
+
+
 def ended(main: Callable[[list[str]], int | None]) -> Any:
     former = signal.getsignal(signal.SIGINT)
     hook = sys.excepthook

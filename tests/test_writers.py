@@ -19,8 +19,8 @@ from data.figures import save_figure
 from data.inputs import Input
 from data.tables import guarded, read_table, unguarded, write_table
 from files import LONGEST_NAME, written_whole
-from predict import picture_names, pictures_of
 from report import charts, pictures
+from report.prediction_pictures import picture_names, pictures_of
 from tests.test_train import PROJECT
 from vit import checkpoint
 
@@ -48,7 +48,8 @@ NEW_FOLDERS = {  # in a folder of folder_written_whole, which takes its name whe
     "phantoms/folder.py": 2,  # the images
 }
 OWN = {  # states and logs in a run's folder, and locks: no user's work
-    "files.py": 2,
+    "files.py": 1,
+    "locks.py": 1,
     "train.py": 1,
     "training/resume.py": 2,
     "training/run.py": 1,

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from vit.predictor import Predictor
 
 __version__ = "2.0.0"
+LEVEL = 0.9  # share of the images of each class whose prediction set holds it, unless said
+BATCH_SIZE = 16  # images at a time, unless said
 __all__ = ["Prediction", "Predictor", "UserError", "load"]
 
 
-def load(path: "str | Path", device: str = "auto", level: float = 0.9) -> "Predictor":
+def load(path: "str | Path", device: str = "auto", level: float = LEVEL) -> "Predictor":
     """The model of a ViT.ckpt, ready to predict and to explain.
 
     Args:

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-ROOMS = ("CONFIG", "data", "errors", "files", "metrics", "phantoms", "presets", "settings")
+ROOMS = ("CONFIG", "data", "errors", "files", "locks", "metrics", "phantoms", "presets", "settings")
 
 
 def refuse_collisions() -> None:

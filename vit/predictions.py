@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.inputs import Input
 from data.tables import write_table
+from vit.hooks import OUTLIER
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,8 @@ class Predictions:
             )
         if self.outlier_tokens:
             notes.append(
-                f"in {self.outlier_tokens} of {total} a patch token is more than 3 times as long "
-                "as usual; attention gathers on such tokens whatever the picture shows. The "
-                "published remedy is to train with registers, as num_registers: 4"
+                f"in {self.outlier_tokens} of {total} a patch token is more than {OUTLIER:g} times "
+                "as long as usual; attention gathers on such tokens whatever the picture shows. "
+                "The published remedy is to train with registers, as num_registers: 4"
             )
         return notes

@@ -17,44 +17,16 @@ from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
 from data.scale import Depth, depth_of
 from metrics.conformal import conformal_set, limits
+from vit import BATCH_SIZE, LEVEL, heatmap
 from vit import checkpoint as checkpoints
 from vit import explain as explanations
-from vit import heatmap
 from vit.archive import CheckpointError
 from vit.checkpoint import Checkpoint
 from vit.device import torch_device
 from vit.explain import DEFAULT, ExplanationError
 from vit.hooks import OUTLIER, token_outliers
+from vit.map_request import MapRequest as MapRequest
 from vit.predictions import Prediction, Predictions
-
-BATCH_SIZE = 16  # images at a time, unless asked for another
-LEVEL = 0.9  # share of the images of each class whose prediction set holds it, likewise
-
-
-@dataclass(frozen=True)
-class MapRequest:
-    """Which map of evidence is wanted.
-
-    Args:
-        target: class whose evidence it shows, by index.
-        method: one of vit.explain.METHODS.
-        layer: encoder block that alone is asked, from 0; None: as the method does.
-        head: attention head that alone is asked, from 0; None: all.
-    """
-
-    target: int
-    method: str = DEFAULT
-    layer: int | None = None
-    head: int | None = None
-
-    def title(self, class_names: list[str]) -> str:
-        """What is drawn, in words."""
-        parts = [self.method]
-        if self.layer is not None:
-            parts.append(f"layer {self.layer}")
-        if self.head is not None:
-            parts.append(f"head {self.head}")
-        return f"{', '.join(parts)}, for {class_names[self.target]}"
 
 
 @dataclass(frozen=True)

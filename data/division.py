@@ -1,0 +1,61 @@
+"""Which images belong together, and on which side of the split each of them lies."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+import CONFIG
+from data import duplicates, splits
+from data.group_columns import without_common
+from data.preparation import Prepared
+from data.readers import DataError
+from data.splits import Division
+from metrics.groups import join
+
+
+def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
+    """Group the images that belong together, and give each a side."""
+    pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
+    labels = np.array([image.sample.label for image in images])
+    patients = without_common([image.patient for image in images], labels.tolist())
+    keys = [
+        (image.sample.group, patient, image.sample.sha256)
+        for image, patient in zip(images, patients, strict=True)
+    ]
+    groups = join(keys, pairs)
+    notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
+    given = np.array([image.sample.split for image in images])
+    sides = splits.sides_of(given, labels, groups, config)
+    leaks = splits.leaks(sides, groups)
+    if leaks.any():
+        notes.append(
+            f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that "
+            "belong together on two sides; --drop_leaks leaves their images out of train, or out "
+            "of val where the other side is test"
+        )
+    return Division(labels, groups, sides)
+
+
+def without_leaks(
+    images: list[Prepared], division: Division, notes: list[str]
+) -> tuple[list[Prepared], Division]:
+    leaks = splits.leaks(division.sides, division.groups)
+    notes.append(f"left out {leaks.sum()} images that belong with images of val or test")
+    if not (division.sides[~leaks] == "train").any():
+        raise DataError("--drop_leaks: leaves no image in train; make a new split with --resplit")
+    return only(images, ~leaks), division.only(~leaks)
+
+
+def only(images: list[Prepared], chosen: NDArray) -> list[Prepared]:
+    return [image for image, keep in zip(images, chosen, strict=True) if keep]
+
+
+def folds_of(division: Division, config: CONFIG.Config, notes: list[str]) -> list[str]:
+    """The fold of each image that is not for testing; none where there are too few groups."""
+    numbers = np.full(len(division.labels), -1)
+    pool = (division.sides != "test") & ("train" in division.sides)
+    rest = division.only(pool)
+    try:
+        numbers[pool] = splits.folds(rest.labels, rest.groups, config.folds, config.seed)
+    except DataError as error:
+        notes.append(f"no folds for cross-validation: {error}")
+    return [str(number) if number >= 0 else "" for number in numbers]

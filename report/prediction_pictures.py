@@ -1,0 +1,137 @@
+"""Pictures of predictions: which images are drawn, under which names, and the drawing itself."""
+
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+
+from PIL import Image
+
+from data.inputs import Input
+from data.readers import DataError
+from files import LONGEST_NAME
+from report import plots
+from vit.heatmap import shared_scale
+from vit.predictions import Prediction, Predictions
+from vit.predictor import MapRequest, Predictor
+
+LONGEST_STEM = LONGEST_NAME - len("_2000-01-01_00-00-00_9999.png")  # bytes of a picture's name
+
+
+def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Prediction], str]:
+    """At most ``count`` images, and words that say how they were chosen.
+
+    They are evenly spaced in the order of falling positive probability, and where the truth is
+    known among the images of each class.
+    """
+    ordered = sorted(predictions, key=lambda each: -each.positive_probability)
+    if len(ordered) <= count:
+        return ordered, f"all {len(ordered)} images, in the order of P({positive})"
+    truths = sorted({each.truth for each in ordered})[:count]
+    chosen: list[Prediction] = []
+    for number, truth in enumerate(truths):
+        of_class = [each for each in ordered if each.truth == truth]
+        share = count // len(truths) + (number < count % len(truths))
+        wanted = min(len(of_class), share)
+        step = (len(of_class) - 1) / max(1, wanted - 1)
+        chosen += [of_class[round(i * step)] for i in range(wanted)]
+    among = " among each true class" if len(truths) > 1 else ""
+    words = f"{len(chosen)} of {len(ordered)} images, evenly spaced{among}"
+    falling = sorted(chosen, key=lambda each: -each.positive_probability)
+    return falling, f"{words} in the order of P({positive})"
+
+
+def picture_names(paths: list[Path], root: Path) -> list[str]:
+    """A file name for the picture of each image.
+
+    It is the path below ``root``, with the suffix only where two names would be the same.
+    """
+    root = root.parent if root.is_file() else root
+    below = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
+    short = []
+    for path in below:
+        parts = [part for part in path.with_suffix("").parts if part != path.anchor]
+        short.append("__".join(parts[-4:]))
+    counts = Counter(short)
+    names = []
+    for i, (name, path) in enumerate(zip(short, below, strict=True)):
+        unique = name if counts[name] == 1 else f"{name}_{path.suffix[1:]}_{i}"
+        names.append(f"{_short_enough(unique, path)}.png")
+    return names
+
+
+def _short_enough(name: str, path: Path) -> str:
+    """A name with room for suffix and date; one that is too long ends in a hash of its path."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_STEM:
+        return name
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return f"{encoded[: LONGEST_STEM - 13].decode(errors='ignore')}_{digest}"
+
+
+def pictures_of(inputs: list[Input], output: Path, kind: str, given: str, root: Path) -> list[Path]:
+    """The files that will be drawn.
+
+    Raises:
+        DataError: one of them is an image that is to be predicted, or lies in a folder where it
+            would take the name of a picture that predict.py has not drawn.
+    """
+    paths = [item.path for item in inputs]
+    pictures = [output] if kind else [output / name for name in picture_names(paths, root)]
+    lost = {path.resolve() for path in paths} & {path.resolve() for path in pictures}
+    if lost:
+        raise DataError(
+            f"--OUTPUT: got {given}, which would overwrite the image {min(lost)}; name another"
+        )
+    foreign = [] if kind else [path for path in pictures if path.exists() and not _is_drawn(path)]
+    if foreign:
+        raise DataError(
+            f"--OUTPUT: got {given}, where {len(foreign)} files of the names to write are not "
+            f"drawn by predict.py, as {min(foreign)}; name another folder"
+        )
+    return pictures
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a PNG says that it is a figure, as all do that predict.py draws."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return str(picture.info.get("Software", "")).startswith("Matplotlib")
+    except Exception:  # whatever a strange file leads to: it is no figure
+        return False
+
+
+def draw_some(
+    predictor: Predictor,
+    predictions: Predictions,
+    request: MapRequest,
+    count: int,
+    output: Path,
+    checkpoint: str,
+) -> None:
+    """Draw one figure of at most ``count`` images; its title says how they were chosen.
+
+    checkpoint: name of the ViT.ckpt, for the title.
+    """
+    source = predictor.checkpoint
+    chosen, words = spread(predictions, count, source.positive)
+    explained = predictor.answer([each.item for each in chosen], request)
+    title = f"{checkpoint}: {words}"
+    if len(source.class_names) == 2:
+        title += f"; {source.positive} from P = {source.threshold:.2f} on"
+    items = [plots.explained(each, source, request) for each in explained]
+    plots.predictions(items, output, title)
+
+
+def draw_each(
+    predictor: Predictor,
+    predictions: Predictions,
+    request: MapRequest,
+    pictures: list[Path],
+    checkpoint: str,
+) -> None:
+    """Draw a picture of each image, whose map is there, all on one colour scale."""
+    top = shared_scale([each.map for each in predictions if each.map is not None])
+    for each, picture in zip(predictions, pictures, strict=True):
+        item = plots.explained(each, predictor.checkpoint, request)
+        plots.predictions([item], picture, checkpoint, top)

@@ -1,0 +1,31 @@
+"""Which map of evidence is wanted."""
+
+from dataclasses import dataclass
+
+from vit.explain import DEFAULT
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """Which map of evidence is wanted.
+
+    Args:
+        target: class whose evidence it shows, by index.
+        method: one of vit.explain.METHODS.
+        layer: encoder block that alone is asked, from 0; None: as the method does.
+        head: attention head that alone is asked, from 0; None: all.
+    """
+
+    target: int
+    method: str = DEFAULT
+    layer: int | None = None
+    head: int | None = None
+
+    def title(self, class_names: list[str]) -> str:
+        """What is drawn, in words."""
+        parts = [self.method]
+        if self.layer is not None:
+            parts.append(f"layer {self.layer}")
+        if self.head is not None:
+            parts.append(f"head {self.head}")
+        return f"{', '.join(parts)}, for {class_names[self.target]}"
