@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 import errors
 from data import tree
@@ -20,7 +20,7 @@ from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
 from data.layout import Layout
 from data.picture import Picture as PlainPicture
-from data.picture import Stored, stored_grey
+from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.samples import pixels_sha256
@@ -114,7 +114,7 @@ class Input:
 
 
 Picture = str | Path | NDArray | Image.Image | Input  # what Python code may hand over
-PLAIN_MODES = ("L", "I;16", "F", "RGB", "RGBA")  # of PIL; others are turned into RGB
+PLAIN_MODES = ("L", "I", "I;16", "I;16B", "F", "RGB")  # of PIL, kept as they are; others turn RGB
 
 
 def find(path: str) -> list[Path]:
@@ -187,11 +187,16 @@ def inputs_of(images: Picture | Sequence[Picture], class_names: list[str]) -> li
 
 
 def _grey_pixels(image: NDArray | Image.Image, name: str) -> NDArray:
+    """(H, W) grey. DataError: no picture, or one whose transparent pixels hide what is there."""
     if isinstance(image, Image.Image):
-        plain = image if image.mode in PLAIN_MODES else image.convert("RGB")
-        image = np.asarray(plain)
+        shown = ImageOps.exif_transpose(image)
+        if "A" in shown.getbands() or "transparency" in shown.info:
+            shown = shown.convert("RGBA")
+        elif shown.mode not in PLAIN_MODES:
+            shown = shown.convert("RGB")
+        image = np.asarray(shown)
     if image.ndim == 3 and image.shape[2] in (3, 4):
-        image = image[:, :, 2::-1]  # as OpenCV orders colours
+        image = as_opencv(image)
     return stored_grey(PlainPicture(image), Path(name)).pixels
 
 

@@ -79,6 +79,46 @@ def test_colours_of_an_array_are_red_green_blue(ckpt: Path, tmp_path: Path) -> N
     assert array.probabilities == pytest.approx(file.probabilities, abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(40, 32, 2), (40, 32, 5), (3, 40, 32), (40,)])
+def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], ckpt: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    with pytest.raises(DataError, match=r"image 0: got an array of shape"):
+        vit.load(ckpt, device="cpu").predict([array])
+
+
+def test_one_channel_is_grey(ckpt: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 255, (40, 32), dtype=np.uint8)
+    flat, one = vit.load(ckpt, device="cpu").predict([array, array[..., None]])
+    assert one.probabilities == flat.probabilities
+
+
+def test_a_pil_image_is_turned_as_its_file_is_shown(ckpt: Path, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 255, (40, 32), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(grey).save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as opened:
+        file, image = vit.load(ckpt, device="cpu").predict([tmp_path / "turned.png", opened])
+    assert image.item.pixels is not None
+    assert image.item.pixels.shape == (32, 40)
+    assert image.probabilities == pytest.approx(file.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16"])
+def test_a_pil_image_of_16_bits_is_not_cut_to_8(mode: str, ckpt: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 65535, (40, 32), dtype=np.uint16)
+    image = Image.fromarray(array.astype(np.int32) if mode == "I" else array)
+    assert image.mode == mode
+    plain, pil = vit.load(ckpt, device="cpu").predict([array, image])
+    assert pil.probabilities == pytest.approx(plain.probabilities, abs=1e-6)
+
+
+def test_transparent_pixels_of_an_array_are_refused(ckpt: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 255, (40, 32, 4), dtype=np.uint8)
+    with pytest.raises(DataError, match=r"image 0: got transparent pixels"):
+        vit.load(ckpt, device="cpu").predict(colours)
+
+
 def test_a_prediction_says_all_that_is_known(folder: Path, scored: Path) -> None:
     first = vit.load(scored, device="cpu").predict(folder / "val")[0]
     assert list(first.probabilities) == ["normal", "abnormal"]
