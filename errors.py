@@ -36,7 +36,7 @@ leave_missing_backend()
 
 
 class UserError(ValueError):
-    """The root of all errors that the user can mend: what was got, what was wanted, what to do."""
+    """The root of all errors that the user can correct: what was got and wanted, and what to do."""
 
 
 class EndedEarly(Exception):

@@ -78,10 +78,10 @@ def _add_map_options(parser: argparse.ArgumentParser) -> None:
         "--target", help="class whose evidence the map shows (default: the positive one)"
     )
     parser.add_argument(
-        "--layer", type=int, help="encoder block that alone is asked, from 0 (default: all)"
+        "--layer", type=int, help="use this encoder block only, from 0 (default: all)"
     )
     parser.add_argument(
-        "--head", type=int, help="attention head that alone is asked, from 0 (default: all)"
+        "--head", type=int, help="use this attention head only, from 0 (default: all)"
     )
 
 

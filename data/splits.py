@@ -132,8 +132,8 @@ def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray | None:
     """(kinds,) how many groups of each kind to take, by scipy's HiGHS.
 
     The unknowns are first that number, then how far it is off the share: in images of each class,
-    and in groups of each kind. The last only decides between equals, lest all large groups come to
-    one side.
+    and in groups of each kind. The last only decides between equals, so that large groups do not
+    all come to one side.
 
     Args:
         kinds: (kinds, classes) images of each class in a group of that kind.

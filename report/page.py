@@ -142,7 +142,7 @@ def _notes(
     unlike = sum(each.is_unlike for each in predictions)
     notes = []
     if learned:
-        notes.append(f"{learned} of {total} were trained on: what is said of them flatters.")
+        notes.append(f"{learned} of {total} were trained on: their predictions look too good.")
     if unlike:
         notes.append(
             f"{unlike} of {total} lie farther from the training images than 19 in 20 of like "
@@ -154,5 +154,5 @@ def _notes(
     splits = {each.item.row.get("split") for each in predictions}
     if is_trained_on(source, folder) and not learned and splits <= validated:
         chosen = "The epoch, temperature" if epoch_chosen else "Temperature"
-        notes.append(f"{chosen} and threshold were chosen on these images: the figures flatter.")
+        notes.append(f"{chosen} and threshold were chosen on these images: metrics look too good.")
     return notes

@@ -35,7 +35,8 @@ def first_form(tmp_path: Path, copies: dict[str, str]) -> CONFIG.Config:
 def test_the_same_file_in_train_and_val_is_refused_without_a_manifest(tmp_path: Path) -> None:
     config = first_form(tmp_path, {"val/1/0.npy": "train/1/1.npy"})
     with pytest.raises(
-        DataError, match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would flatter"
+        DataError,
+        match=r"1 groups .* as train/1/1.npy, val/1/0.npy; validation would look too good",
     ):
         CoronaryData(config, processed.load(tmp_path))
 

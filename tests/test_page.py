@@ -254,7 +254,7 @@ def test_what_was_chosen_on_the_images_is_said(
     trained: Callable[..., Path], how: tuple[str], words: str
 ) -> None:
     text = trained(*how).read_text(encoding="utf-8")
-    assert f"{words} and threshold were chosen on these images: the figures flatter." in text
+    assert f"{words} and threshold were chosen on these images: metrics look too good." in text
     assert ("epoch was chosen on those images, so of new ones it may be fewer" in text) == (not how)
     assert re.search(r"data folder is as in training</th>\s*<td>yes<", text)
 

@@ -183,7 +183,7 @@ def test_images_that_were_trained_on_are_told_at_the_top(page: Path) -> None:
     )
     digests = sorted(item.digests(Checkpoint.from_plain(contents()).preprocessing))
     text = again(page, training_images_sha256=digests).read_text(encoding="utf-8")
-    assert "1 of 40 images were trained on: what is said of them flatters." in text
+    assert "1 of 40 images were trained on: their predictions look too good." in text
     assert [image["training"] for image in inside(page)["images"]] == [True] + [False] * 39
 
 
@@ -243,7 +243,7 @@ def of_folder(folder: Path, split: str, **changes: Any) -> str:
     return page.read_text(encoding="utf-8")
 
 
-CHOSEN = "threshold were chosen on these images: the figures flatter."
+CHOSEN = "threshold were chosen on these images: metrics look too good."
 
 
 def test_only_validation_images_are_called_those_that_were_chosen_on(folder: Path) -> None:

@@ -89,7 +89,7 @@ class CoronaryData(pl.LightningDataModule):
             )
 
     def _check_leaks(self, folder: processed.Processed) -> None:
-        """The cheap part of data.audit: what the manifest alone tells."""
+        """The cheap part of data.audit: what needs only the manifest."""
         samples = folder.of("train") + folder.of("val")
         tied = shared([(sample.group, sample.sha256) for sample in samples])
         leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
@@ -97,7 +97,7 @@ class CoronaryData(pl.LightningDataModule):
             files = ", ".join(samples[i].path for i in leaks[0][:4])
             raise DataError(
                 f"{self.config.data_folder}: {len(leaks)} groups of images that belong together "
-                f"are in train and in val, as {files}; validation would flatter the model. "
+                f"are in train and in val, as {files}; validation would look too good. "
                 "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
             )
         copies = shared([(sample.sha256,) for sample in samples])

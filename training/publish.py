@@ -40,7 +40,7 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
 
     One run gives a model, with the weights of its best epoch. Several runs are folds and give an
     ensemble, whose logits are averaged, with the weights of each last epoch: a fold that chose its
-    epoch would flatter its own estimates. Temperature and threshold are fitted on the runs'
+    epoch would make its estimates too good. Temperature and threshold are fitted on the runs'
     validation images, pooled.
 
     Args:
@@ -127,7 +127,7 @@ def summary(published: Checkpoint, images: int, runs: int) -> str:
     source = "out-of-fold predictions, weights of each last epoch"
     if runs == 1:
         epoch = published.provenance.validation["epoch"]
-        chosen = "which was chosen on them (--folds gives unflattered figures)"
+        chosen = "which was chosen on them (--folds avoids that)"
         source = f"validation images, weights of epoch {epoch}, {chosen}"
     fitted = f"temperature {published.temperature:.2f}, threshold {published.threshold:.3f}"
     lines = [f"{images} {source}; {fitted}"]

@@ -219,7 +219,7 @@ class Run:
         if known and not self.config.allow_leaks:
             count = f"{len(known)} of the {len(self.data.val)} validation images"
             raise DataError(
-                f"{init.path}: learned from {count}, which flatters; give weights that did not, "
+                f"{init.path}: learned from {count}, so metrics look too good; use others, "
                 "or set allow_leaks: true"
             )
 

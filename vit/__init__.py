@@ -16,7 +16,7 @@ Names that stay stable (changes stand in CHANGELOG.md):
     Prediction   what predict gives of each image: label, probabilities (by class name, the positive
                  class last), prediction_set, distance (above 1: unlike the training images),
                  in_training, logits, name, truth
-    UserError    the root of all errors that you can mend; their text says how
+    UserError    the root of all errors that you can correct; their text says how
 
 Importing this package is cheap. PyTorch is imported by the first ``load``, after the file has been
 checked.
@@ -47,7 +47,7 @@ def load(path: "str | Path", device: str = "auto", level: float = LEVEL) -> "Pre
 
     Raises:
         UserError: no such file, damaged, not ours, holding more than plain types; no such device.
-        ImportError: a file of yours has the name of a module of this project.
+        ImportError: one of your files has the name of a module of this project.
     """
     from vit.collisions import refuse_collisions
 

@@ -36,7 +36,7 @@ class Provenance:
         init: run, configuration and split of the weights that training began with; {}: none.
         validation: epoch of the weights, and the metrics of that epoch.
         estimates: on the validation images, with their intervals.
-        epoch_chosen_on_validation: whether the validation images chose the epoch, and so flatter.
+        epoch_chosen_on_validation: whether validation chose the epoch; its metrics look too good.
         history: for each model the metrics of every epoch.
     """
 

@@ -193,9 +193,9 @@ def explain(
         model: in eval mode.
         images: (B, C, H, W), standardised.
         target: class, or one for each image, (B,); by default the last, positive one.
-        layer: the block, from 0, that alone is asked; by default all, or the last where a method
+        layer: the only block that is used, from 0; by default all, or the last where a method
             looks at one.
-        head: the attention head, from 0, that alone is asked; by default all.
+        head: the only attention head that is used, from 0; by default all.
 
     Returns:
         (B, K) logits and (B, grid height, grid width) maps, none negative, with a mean of 1 (all 0

@@ -107,7 +107,7 @@ def restore(model: VisionTransformer, state: dict[str, Tensor]) -> Familiarity:
         RuntimeError, ValueError: the state is not that of this model.
     """
     result = Familiarity(model)
-    # a plain dictionary: an ordered one may say how it is to be taken
+    # a plain dictionary: an ordered one may carry torch's instructions for loading
     result.load_state_dict(dict(state))
     finite = all(part.isfinite().all() for part in result.state_dict().values())
     if not finite or result.limit < SMALLEST_LIMIT:

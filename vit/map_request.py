@@ -12,8 +12,8 @@ class MapRequest:
     Args:
         target: class whose evidence it shows, by index.
         method: one of vit.explain.METHODS.
-        layer: encoder block that alone is asked, from 0; None: as the method does.
-        head: attention head that alone is asked, from 0; None: all.
+        layer: the only encoder block that is used, from 0; None: as the method does.
+        head: the only attention head that is used, from 0; None: all.
     """
 
     target: int

@@ -118,7 +118,7 @@ class Predictions:
         write_table(path, self.rows(), keep_former=True)
 
     def notes(self) -> list[str]:
-        """What keeps the predictions from being taken at their word, a sentence each."""
+        """Reasons to trust the predictions less, a sentence each."""
         total = f"{len(self)} images"
         notes = []
         if unlike := sum(each.is_unlike for each in self):
@@ -127,7 +127,7 @@ class Predictions:
                 "images do: what is said of them may mean nothing"
             )
         if learned := sum(each.in_training for each in self):
-            notes.append(f"{learned} of {total} were in training: what is said of them flatters")
+            notes.append(f"{learned} of {total} were in training: their predictions look too good")
         if scarce := [name for name, most in self.limits.items() if math.isinf(most)]:
             notes.append(
                 f"too few validation images of class {', '.join(scarce)} for this --level: "

@@ -150,7 +150,7 @@ class Predictor:
             image: as ``predict`` takes it; one.
             method: attention, rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion.
             target: the class; by default the positive one.
-            layer, head: encoder block or attention head that alone is asked, from 0.
+            layer, head: the only encoder block or attention head that is used, from 0.
 
         Returns:
             (H, W) float32 in the pixels of the image; 1 is an even share, 0 is none. What
