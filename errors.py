@@ -106,6 +106,11 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def one_line(name: str) -> str:
+    """A file's name within a text for the terminal: line ends and tabs are spelt out too."""
+    return printable(name).replace("\n", r"\n").replace("\t", r"\t")
+
+
 def say(text: str) -> None:
     """Tell the user on stdout what was done."""
     print(printable(text))
@@ -144,8 +149,13 @@ def run(main: Callable[[list[str]], int | None], quiet_pipe: bool = False) -> No
 
 
 def check_text(words: list[str]) -> None:
-    """Raise UserError for a word of the command line, such as a file's name, that is no text."""
+    """Raise UserError for a word of the command line, such as a file's name, that is no text.
+
+    One with a line end or a tab would break every message.
+    """
     for word in words:
+        if one_line(word) != printable(word):
+            raise UserError(f"got {word!a}, wanted a name in one line; rename the file")
         try:
             word.encode()
         except UnicodeEncodeError:

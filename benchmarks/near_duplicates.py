@@ -39,7 +39,6 @@ KINDS: dict[str, Callable[[NDArray], NDArray]] = {
     "shifted by 6 px": lambda image: moved(image, 0, 6),
     "JPEG quality 40": lambda image: compressed(image, 40),
     "gamma 1.3": lambda image: np.round(255 * (image / 255) ** 1.3).astype(np.uint8),
-    "mirrored": lambda image: np.ascontiguousarray(image[:, ::-1]),
 }
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import errors
-from data.descriptors import describe
-from data.duplicates import near_duplicates
+from data.copies import same_pictures
 from data.geometry import Box, format_boxes
 from data.readers import DataError, read_grey
+from data.sketch import sketch
 from data.sources import SPLIT_NAMES
 from data.tables import write_table
 from files import folder_written_whole
@@ -147,7 +147,7 @@ def convert(root: Path, output: Path, size: int, seed: int) -> list[dict[str, st
     images = [
         _read_frame(frame.path) for frame in tqdm(frames, "reading", unit=" frames", mininterval=1)
     ]
-    pairs = near_duplicates(np.stack([describe(image) for image in images]))
+    pairs = same_pictures([sketch(image) for image in images])
     groups = join([()] * len(frames), pairs)
     rows = []
     with folder_written_whole(output) as made:

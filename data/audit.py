@@ -8,20 +8,23 @@ import argparse
 import json
 import textwrap
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+from numpy.typing import NDArray
 
 import CONFIG
 import errors
-from data import contact_sheet, duplicates, processed, sources
+from data import contact_sheet, processed, sources
+from data.copies import same_pictures
 from data.faults import ORDER, Balance, odd, repeated, uneven
 from data.findings import KINDS, NOTICES, Finding
-from data.looks import look_at
-from data.readers import DataError
+from data.looks import Look, look_at
+from data.readers import DataError, read_stored
 from data.samples import Sample
+from data.scale import check_one_scale, grey_of, white_of
 from data.shortcuts import FOLDS, LIMIT, Probe, find_shortcuts
 from files import written_whole
 from metrics.groups import join
@@ -85,8 +88,9 @@ def audit(
         group: manifest column, or regular expression over paths, that ties images.
         positive: name of the positive class.
         picture: a PNG of the worst finds to write; None: none.
-        config: its image_size and border are those that data.prepare will store the images with,
-            so that pictures are compared as they are stored; None: the defaults.
+        config: its image_size, border, stretch, window and frame are those that data.prepare will
+            store the images with, so that pictures are compared as they are stored; None: the
+            defaults.
 
     Raises:
         DataError: no image can be read, or as ``data.sources.find``.
@@ -95,16 +99,19 @@ def audit(
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    border = config.border if plain else 0.0
-    work = partial(look_at, folder=folder, image_size=config.image_size, border=border)
+    if not plain:  # as in data.prepare
+        config = replace(config, border=0.0)
+    work = partial(look_at, folder=folder, config=config)
     results = sources.each(work, found, "reading")
     looks = [look for look, _ in results if look]
+    white = white_of([look.scale for look in looks if look.scale])
+    looks = _in_one_scale(partial(work, white=white), looks, white, notes)
     findings = [finding for _, findings in results for finding in findings]
     if not looks:
         raise DataError(
             f"{root}: none of {len(found)} images can be read; the first: {findings[0].detail}"
         )
-    pairs = duplicates.near_duplicates(np.stack([look.descriptor for look in looks]))
+    pairs = same_pictures([look.sketch for look in looks])
     groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
     balance = _balance(found, names)
     probes, shortcuts = find_shortcuts(looks, groups, names, notes)
@@ -113,8 +120,30 @@ def audit(
     findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
     notes += _leak_notes(found, findings)
     if picture is not None:
-        contact_sheet.of_findings(findings, looks, names, folder, picture)
+        read = partial(_read, folder=folder, config=config, white=white)
+        contact_sheet.of_findings(findings, looks, names, read, picture)
     return Audit(str(root), balance, findings, probes, notes)
+
+
+def _in_one_scale(
+    work: Callable[[Sample], tuple[Look | None, list[Finding]]],
+    looks: list[Look],
+    white: int | None,
+    notes: list[str],
+) -> list[Look]:
+    """The looks with one value of white, as data.prepare stores the images."""
+    try:
+        check_one_scale({look.sample.path: look.ends for look in looks})
+    except DataError as error:
+        notes.append(f"data.prepare refuses this set: {error}")
+    others = [look.sample for look in looks if look.scale and look.scale.white != white]
+    again = sources.each(work, others, "one scale")
+    mended = {look.sample.path: look for look, _ in again if look}
+    return [mended.get(look.sample.path, look) for look in looks]
+
+
+def _read(name: str, folder: Path, config: CONFIG.Config, white: int | None) -> NDArray:
+    return grey_of(read_stored(folder / name, config.window, config.frame), white)
 
 
 def _balance(samples: list[Sample], names: list[str]) -> Balance:

@@ -1,6 +1,7 @@
 """Lesion boxes as people write them: what is understood, what is said, what is refused."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from data.geometry import Box, format_boxes, parse_boxes, parts_of
@@ -95,11 +96,18 @@ def notes_of(
 
 def where(path: str, table: Path) -> str:
     """The table and the line in it that names an image."""
+    line = _lines_of(table, table.stat().st_mtime_ns).get(path)
+    return f"{table}, line {line}" if line else str(table)
+
+
+@lru_cache(maxsize=1)
+def _lines_of(table: Path, changed: int) -> dict[str, int]:
+    """The line of each image in a table, which was last changed then."""
+    lines: dict[str, int] = {}
     for line, row in enumerate(read_table(table), start=2):
         names = {name.lower(): cell for name, cell in row.items()}
-        if names.get("path", "").strip().replace("\\", "/") == path:
-            return f"{table}, line {line}"
-    return str(table)
+        lines.setdefault(names.get("path", "").strip().replace("\\", "/"), line)
+    return lines
 
 
 def _size_of(box: Box) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Small pictures in rows: of a prepared data set, and of what data.audit finds."""
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from data.figures import save_figure
 from data.findings import KINDS, Finding
 from data.looks import Look
 from data.processed import SPLITS, Processed
-from data.readers import read_grey
 
 COLUMNS = 8
 FINDING_ROWS = 2  # for one kind of finding
@@ -71,11 +71,16 @@ def of(processed: Processed, path: Path, seed: int = 0) -> None:
 
 
 def of_findings(
-    findings: list[Finding], looks: list[Look], names: list[str], folder: Path, path: Path
+    findings: list[Finding],
+    looks: list[Look],
+    names: list[str],
+    read: Callable[[str], NDArray],
+    path: Path,
 ) -> None:
     """Write a PNG with the mean of each class, then two rows of each kind of finding.
 
-    Pairs stand side by side. ``names``: of the classes, in index order.
+    Pairs stand side by side. ``names``: of the classes, in index order. ``read`` gives the grey
+    picture of a file of the data set.
     """
     rows = [Row("classes", _means(looks, names))]
     labels = {look.sample.path: look.sample.label for look in looks}
@@ -87,7 +92,7 @@ def of_findings(
         ]
         for start in range(0, min(len(files), FINDING_ROWS * COLUMNS), COLUMNS):
             cells = [
-                Cell(read_grey(folder / name), f"{_short(name)}\n{labels[name]}")
+                Cell(read(name), f"{_short(name)}\n{labels[name]}")
                 for name in files[start : start + COLUMNS]
             ]
             title = f"{len(of_kind)} x {meaning}"

@@ -209,11 +209,10 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
             whole = (2**bits - 1) - whole
         return Stored(np.where(padding, np.uint16(0), whole), bits)
     seen = values[~padding]
-    if is_ct:
-        low, high = _ends(CT_WINDOW)
-    else:
-        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
-    return Stored(np.where(padding, np.float32(0), _between(values, low, high, inverse)), None)
+    own = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+    low, high = _ends(CT_WINDOW) if is_ct else own
+    shown = np.where(padding, np.float32(0), _between(values, low, high, inverse))
+    return Stored(shown, None, None if is_ct else own)
 
 
 def _ends(window: Sequence[float]) -> tuple[float, float]:

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import CONFIG
-from data import duplicates, splits
+from data import splits
+from data.copies import same_pictures
 from data.group_columns import without_common
 from data.preparation import Prepared
 from data.readers import DataError
@@ -14,7 +15,7 @@ from metrics.groups import join
 
 def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
     """Group the images that belong together, and give each a side."""
-    pairs = duplicates.near_duplicates(np.stack([image.descriptor for image in images]))
+    pairs = same_pictures([image.sketch for image in images])
     labels = np.array([image.sample.label for image in images])
     patients = without_common([image.patient for image in images], labels.tolist())
     keys = [
@@ -22,7 +23,7 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
         for image, patient in zip(images, patients, strict=True)
     ]
     groups = join(keys, pairs)
-    notes.append(f"{len(pairs)} pairs of images are identical or nearly so")
+    notes.append(_pictures_note(images, pairs))
     given = np.array([image.sample.split for image in images])
     sides = splits.sides_of(given, labels, groups, config)
     leaks = splits.leaks(sides, groups)
@@ -33,6 +34,21 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
             "of val where the other side is test"
         )
     return Division(labels, groups, sides)
+
+
+def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
+    """How many different pictures there are, and what the largest set of copies is."""
+    pictures = np.array(join([(image.sample.sha256,) for image in images], pairs))
+    numbers, sizes = np.unique(pictures, return_counts=True)
+    note = f"{len(images)} images hold {len(numbers)} different pictures"
+    if len(numbers) == len(images):
+        return note
+    largest = np.flatnonzero(pictures == numbers[sizes.argmax()])
+    first, second = (images[i].sample.path for i in largest[:2])
+    return (
+        f"{note}: copies, or views that look nearly the same, stay on one side; the most of one "
+        f"picture are {len(largest)}, such as {first} and {second}"
+    )
 
 
 def without_leaks(

@@ -17,6 +17,7 @@ from itertools import product
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from data.alignment import agreement, correlation
 from data.descriptors import OUTSIDE, SIZE
@@ -29,10 +30,13 @@ NEAREST = 8  # candidates for each image
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
 # The threshold lies beyond what they agree by. SPREAD is in units of median to 90 %, times the root
 # of the logarithm of the number of pairs: so the largest of so many normal deviates grows.
-SPREAD = 0.79
+SPREAD = 0.94
 LEAST = 0.54  # threshold
 MOST = 0.85
 ALIKE = 0.94  # correlation as a whole from which weaker detail is enough
+# similarity of the coarse maps, brightness and edges, from which two are looked at more closely
+ROUGHLY = 0.8
+ROUGHLY_EDGES = 0.25
 FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in median to 90 %
 BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
@@ -41,8 +45,9 @@ ROWS = 512  # images whose products with all others are held at once
 def near_duplicates(descriptors: NDArray) -> NDArray:
     """Pairs of images that show the same picture.
 
-    One may be copied, re-compressed, re-windowed, shifted or turned a little; a mirrored picture is
-    another one. Of many copies of one picture not each pair is named, yet the pairs chain them.
+    One may be copied, re-compressed, re-windowed, shifted or turned a little; ``data.copies`` finds
+    those that were changed more. Of many copies of one picture not each pair is named, yet the
+    pairs chain them.
 
     Args:
         descriptors: (n, 2, T, T) made by ``data.descriptors.describe``.
@@ -59,43 +64,46 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     edges, shifts = _codes(np.stack([_edges(picture) for picture in pictures]), whiten=True)
     whole, _ = _codes(np.stack([_brightness_map(picture) for picture in brightness]))
     candidates = np.unique(np.concatenate([_candidates(edges), _candidates(whole)]), axis=0)
-    pairs = np.concatenate([candidates, _unrelated(len(pictures))])
-    detail = _in_batches(
-        partial(agreement, pictures), pairs, shifts[_most_similar_shift(edges, pairs)]
-    )
-    usual, high = np.percentile(detail[len(candidates) :], [50, 90])
-    detail = detail[: len(candidates)]
+    sample = unrelated(len(pictures), SAMPLE)
+    similar = _similarities(edges, candidates)
+    likely = similar.max(axis=0) >= ROUGHLY_EDGES
+    detail = np.zeros(len(candidates))
+    if likely.any():
+        nearest = shifts[similar.argmax(axis=0)[likely]]
+        detail[likely] = _in_batches(partial(agreement, pictures), candidates[likely], nearest)
+    fitting = shifts[_similarities(edges, sample).argmax(axis=0)]
+    random = _in_batches(partial(agreement, pictures), sample, fitting)
+    usual, high = np.percentile(random, [50, 90])
     count = len(pictures) * (len(pictures) - 1) // 2
     found = detail >= np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
-    fits = _in_batches(partial(correlation, brightness), candidates)  # (candidates, 3)
-    near = np.flatnonzero(~found & (fits[:, 0] >= ALIKE))
+    near = np.flatnonzero(~found & (_similarities(whole, candidates).max(axis=0) >= ROUGHLY))
+    fits = _in_batches(partial(correlation, brightness), candidates[near])
+    near = near[fits[:, 0] >= ALIKE]
+    fits = fits[fits[:, 0] >= ALIKE]
     if len(near):
-        again = _in_batches(
-            partial(agreement, pictures), candidates[near], fits[near, 1:].astype(int)
-        )
+        again = _in_batches(partial(agreement, pictures), candidates[near], fits[:, 1:].astype(int))
         found[near] = np.maximum(again, detail[near]) >= usual + FAINT * (high - usual)
     return np.unique(np.sort(order[candidates[found]], axis=1), axis=0)
 
 
-def _unrelated(count: int) -> NDArray:
+def unrelated(count: int, most: int) -> NDArray:
     """(pairs, 2) random pairs, or all pairs where they are few."""
-    if count * (count - 1) // 2 <= SAMPLE:
+    if count * (count - 1) // 2 <= most:
         return np.stack(np.triu_indices(count, 1), axis=1)
-    sample = np.random.default_rng(0).integers(0, count, (SAMPLE, 2))
+    sample = np.random.default_rng(0).integers(0, count, (most, 2))
     return sample[sample[:, 0] != sample[:, 1]]
 
 
-def _most_similar_shift(codes: NDArray, pairs: NDArray) -> NDArray:
-    """(pairs,) number of the shift of j at which it is most like i, which stays in the middle."""
+def _similarities(codes: NDArray, pairs: NDArray) -> NDArray:
+    """(S, pairs) similarity of i, which stays in the middle, and j at each shift."""
     still = codes[len(codes) // 2][pairs[:, 0]]
-    similar = [np.einsum("pc,pc->p", still, code[pairs[:, 1]]) for code in codes]
-    return np.stack(similar).argmax(axis=0)
+    return np.stack([np.einsum("pc,pc->p", still, code[pairs[:, 1]]) for code in codes])
 
 
 def _in_batches(work: Callable[..., NDArray], *arrays: NDArray) -> NDArray:
     """``work`` on all cores, a batch of the arrays' rows at once."""
-    parts = [slice(start, start + BATCH) for start in range(0, len(arrays[0]), BATCH)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    parts = [slice(start, start + BATCH) for start in range(0, max(len(arrays[0]), 1), BATCH)]
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda part: work(*(array[part] for array in arrays)), parts)
         return np.concatenate(list(results))
 

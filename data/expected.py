@@ -13,7 +13,10 @@ KEYS = ("border", "stretch", "window", "frame", "full_scale")
 
 
 def notes_of(
-    inputs: Sequence[Input], depths: Sequence[Depth], preprocessing: Preprocessing
+    inputs: Sequence[Input],
+    depths: Sequence[Depth],
+    preprocessing: Preprocessing,
+    own_scales: int = 0,
 ) -> list[str]:
     """Sentences on pictures that were prepared, or are scaled, otherwise than the training images.
 
@@ -21,11 +24,13 @@ def notes_of(
         inputs: the pictures.
         depths: of those with more than 8 bits.
         preprocessing: of the model.
+        own_scales: how many run from their own least to their own greatest value.
     """
     return [
         *_prepared_otherwise(inputs, preprocessing),
         *_taken_for_raw(inputs, preprocessing),
         *_scaled_otherwise(depths, preprocessing.full_scale),
+        *_scaled_alone(own_scales),
     ]
 
 
@@ -93,4 +98,14 @@ def _scaled_otherwise(depths: Sequence[Depth], full_scale: int | None) -> list[s
     return [
         f"{len(above)} images have values above {full_scale}, which was white in training: up to "
         f"{max(above)}; all of these are white"
+    ]
+
+
+def _scaled_alone(count: int) -> list[str]:
+    if not count:
+        return []
+    return [
+        f"{count} images are DICOM with negative or rescaled values and name no window: each runs "
+        "from its own least to its own greatest value, so the same value is not the same grey; "
+        "prepare with --window_centre and --window_width, and train again"
     ]

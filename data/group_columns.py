@@ -43,7 +43,10 @@ def columns_among(names: Sequence[str]) -> dict[str, str]:
 
 
 def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """The same names, but empty where one stands for nobody, or for all images of a class."""
+    """The same names, but empty where one stands for nobody, or for all images of a class.
+
+    One that is built as those of other images, such as P3 beside P1 and P2, stands for itself.
+    """
     held = defaultdict(list)
     for value, label in zip(values, labels, strict=True):
         held[label].append(value)
@@ -52,7 +55,13 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
         for found in held.values()
         if len(set(found)) == 1 and len(found) >= FEW and not UID.fullmatch(found[0])
     }
+    others = {_form(value) for value in values if value not in common}
+    common = {value for value in common if _form(value) not in others}
     return ["" if value in common or letters(value) in NOBODY else value for value in values]
+
+
+def _form(value: str) -> str:
+    return re.sub(r"\d+", "0", value)
 
 
 def groups_of(

@@ -217,7 +217,7 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
     inputs = []
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
-        truth = _truth(row["label"], class_names) if row.get("label") else by_folder.get(path, "")
+        truth = class_of(row["label"], class_names) if row.get("label") else by_folder.get(path, "")
         mask = root / row["mask"] if row.get("mask") else None
         if mask and (fault := fault_of(mask, root)):
             if not row.get("lesion_boxes_xyxy"):
@@ -241,11 +241,11 @@ def _truths(paths: list[Path], class_names: list[str], given: Path | None) -> di
         is_number = place.label in ("0", "1") and place.label not in class_names
         first_form = layout.labels <= {"0", "1"} and bool(place.split or is_split)
         if not is_number or first_form:
-            truths[names[name]] = _truth(place.label, class_names)
+            truths[names[name]] = class_of(place.label, class_names)
     return truths
 
 
-def _truth(label: str, class_names: list[str]) -> str:
+def class_of(label: str, class_names: list[str]) -> str:
     """The class that a label or folder means.
 
     It is the name of a class, whatever its case; or of two classes another word for normal or

@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.descriptors import describe
+from CONFIG import Config
 from data.findings import Finding
 from data.geometry import Placement, read_mask
-from data.readers import kind_of, read_grey, read_pixels, wrong_suffix
+from data.readers import kind_of, read_pixels, read_stored, wrong_suffix
 from data.samples import Sample
+from data.scale import Depth, depth_of, grey_of
+from data.sketch import Sketch, sketch
 
 # shares of the shorter edge that probes see; pixels of a thumbnail
 FRAME = 0.06
@@ -28,20 +30,27 @@ class Look(NamedTuple):
     size: str
     depth: str  # with format and channels
     sha256: str  # of the file
-    descriptor: NDArray  # (2, T, T) int8, for data.duplicates
+    sketch: Sketch  # for data.copies
+    scale: Depth | None  # of whole numbers with more than 8 bits
+    ends: tuple[float, float] | None  # as in data.picture.Stored
     views: dict[str, NDArray]  # for each probe what it sees, (features,)
 
 
 def look_at(
-    sample: Sample, folder: Path, image_size: int, border: float
+    sample: Sample, folder: Path, config: Config, white: int | None = None
 ) -> tuple[Look | None, list[Finding]]:
     """What is kept of an image, None if it cannot be read, and what is wrong with its file.
 
-    ``image_size`` [px] and ``border`` (share) are those that data.prepare stores it with.
+    Args:
+        sample: of the raw data set.
+        folder: where it lies.
+        config: as data.prepare stores the image.
+        white: the value of white in images of more than 8 bits; None: by the image alone.
     """
     path = folder / sample.path
     try:
-        image = read_grey(path)
+        seen = read_stored(path, config.window, config.frame)
+        image = grey_of(seen, white)
         kind = kind_of(path)
         content = path.read_bytes()
         if sample.mask:
@@ -56,13 +65,15 @@ def look_at(
     if _is_coloured(stored):
         findings.append(Finding("colour", [sample.path], f"{path}: got colour, wanted grey"))
     height, width = image.shape
-    square = Placement(height, width, image_size, border).image(image)
+    place = Placement(height, width, config.image_size, config.border, config.stretch)
     look = Look(
         sample,
         size=f"{height} x {width} px",
         depth=_depth(stored, kind),
         sha256=hashlib.sha256(content).hexdigest(),
-        descriptor=describe(square.astype(np.float32)),
+        sketch=sketch(place.image(image)),
+        scale=depth_of(seen),
+        ends=seen.ends,
         views=_views(image, len(content)),
     )
     return look, findings

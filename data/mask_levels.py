@@ -31,7 +31,8 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
     """
     shown = _shown(pixels, path)
     values = shown.max(axis=2)
-    levels = np.unique(values)
+    kinds = np.unique(values)  # of the type of the file: a mask may have 64 million pixels
+    levels = kinds.astype(np.float64)
     low, high = float(levels[0]), float(levels[-1])
     if high == 0:
         return np.zeros(values.shape, np.uint8)
@@ -41,33 +42,38 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
             "draw it again, or leave the cell empty"
         )
     if len(levels) == 2:
-        lesion = values == levels[1]
+        lesion = values == kinds[1]
     else:
-        lesion = values - low >= (high - low) / 2
-        _check_noise((values - low) / (high - low), lesion, levels, path)
+        lesion = values >= kinds[levels - low >= (high - low) / 2][0]
+        _check_noise(values, kinds, lesion, path)
     _check_one_colour(shown[lesion], path)
     return lesion.astype(np.uint8)
 
 
 def _shown(pixels: NDArray, path: Path) -> NDArray:
-    """(H, W, C) float64, 0 where the mask is transparent."""
+    """(H, W, C) of the same type, 0 where the mask is transparent."""
     image = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    image = image.astype(np.float64)
-    if not np.isfinite(image).all() or image.min() < 0:
+    if not np.isfinite([image.min(), image.max()]).all() or image.min() < 0:
         raise DataError(f"{path}: got negative values or NaN in a mask, wanted 0 and one level")
     if image.shape[2] != 4:
         return image
     alpha = image[:, :, 3:]
     if not image[:, :, :3].any():
         return alpha if alpha.min() < alpha.max() else image[:, :, :3]
-    return np.where(2 * alpha >= alpha.max(), image[:, :, :3], 0)
+    return np.where(alpha >= alpha.max() / 2, image[:, :, :3], 0)
 
 
-def _check_noise(share: NDArray, lesion: NDArray, levels: NDArray, path: Path) -> None:
-    """DataError: levels between the lowest and the highest that are no noise and no soft edge."""
-    between = (share > BETWEEN[0]) & (share < BETWEEN[1])
+def _check_noise(values: NDArray, kinds: NDArray, lesion: NDArray, path: Path) -> None:
+    """DataError: levels between the lowest and the highest that are no noise and no soft edge.
+
+    ``kinds``: the levels of (H, W) ``values`` in their order.
+    """
+    levels = kinds.astype(np.float64)
+    share = (levels - levels[0]) / (levels[-1] - levels[0])
+    bright = values >= kinds[share >= BETWEEN[1]][0]
+    between = (values >= kinds[share > BETWEEN[0]][0]) & ~bright
     core = cv2.erode(between.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    near = cv2.dilate((share >= BETWEEN[1]).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    near = cv2.dilate(bright.astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
     strange = int((core | (between & ~near)).sum())
     allowed = 0 if len(levels) <= FEW_LEVELS else STRAY * lesion.sum()
     are_labels = 1 < levels[-1] <= LABELS
@@ -84,7 +90,7 @@ def _check_one_colour(colours: NDArray, path: Path) -> None:
     """DataError: (n, C) colours of the lesion are several, such as red and green."""
     if colours.shape[1] == 1:
         return
-    strong = 2 * colours >= colours.max(axis=1, keepdims=True)
+    strong = colours >= colours.max(axis=1, keepdims=True) / 2
     _, counts = np.unique(strong, axis=0, return_counts=True)
     often = int((counts > STRAY * len(colours)).sum())
     if often > 1:

@@ -34,10 +34,13 @@ class Stored:
         pixels: (H, W), uint8 from 0 to 255, uint16, or float32 from 0 to 1; upright, black is 0.
         bits: how many bits of a pixel the file declares to be used, so that white is
             2**bits - 1; None where it does not say, and for float32.
+        ends: the values that became 0 and 1 where these are the least and the greatest of this
+            image alone; None: what they are does not depend on it.
     """
 
     pixels: NDArray
     bits: int | None
+    ends: tuple[float, float] | None = None
 
 
 def upright(pixels: NDArray, orientation: int) -> NDArray:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
-from data.boxes import check_inside
-from data.descriptors import describe
+from data.boxes import check_inside, where
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
 from data.samples import Sample, pixels_sha256
 from data.scale import Depth, depth_of, grey_of
+from data.sketch import Sketch, sketch
 from data.splits import Division
 
 
@@ -28,28 +28,35 @@ class Prepared:
         image: (S, S) uint8 from 0 to 255, or float16 from 0 to 1.
         mask: (S, S) uint8, 1 = lesion; None where there is none.
         patient: as its DICOM file says, else empty.
-        descriptor: (2, T, T) int8, for data.duplicates.
+        sketch: for data.copies.
         size: height and width of the picture in its file.
         given_boxes: as the table has them.
         depth: of whole numbers with more than 8 bits, else None.
+        ends: of its values, where they alone decide what is black and white; else None.
     """
 
     sample: Sample
     image: NDArray
     mask: NDArray | None
     patient: str
-    descriptor: NDArray
+    sketch: Sketch
     size: tuple[int, int]
     given_boxes: str
     depth: Depth | None
+    ends: tuple[float, float] | None
 
 
 def prepare_one(
-    sample: Sample, folder: Path, config: Config, white: int | None = None
+    sample: Sample, folder: Path, config: Config, table: Path, white: int | None = None
 ) -> Prepared | str:
     """The prepared image, or the fault as one line.
 
-    ``white``: the value of white in images of more than 8 bits; None: by the image alone.
+    Args:
+        sample: of the raw data set.
+        folder: where it lies.
+        config: how it is prepared.
+        table: the manifest that lists its boxes, if it has any.
+        white: the value of white in images of more than 8 bits; None: by the image alone.
     """
     path = folder / sample.path
     try:
@@ -60,7 +67,7 @@ def prepare_one(
         place = Placement(height, width, config.image_size, config.border, config.stretch)
         mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
         spacing = place.spacing(sample.pixel_spacing_mm or spacing)
-        _check_boxes(path, sample, height, width)
+        _check_boxes(path, sample, table, height, width)
     except ValueError as error:
         return str(error)
     pixels = place.image(image)
@@ -78,18 +85,19 @@ def prepare_one(
         stored,
         mask,
         patient,
-        describe(pixels.astype(np.float32)),
+        sketch(pixels),
         (height, width),
         given_boxes,
         depth_of(seen),
+        seen.ends,
     )
 
 
-def _check_boxes(path: Path, sample: Sample, height: int, width: int) -> None:
+def _check_boxes(path: Path, sample: Sample, table: Path, height: int, width: int) -> None:
     try:
         check_inside(sample.boxes, height, width)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{where(sample.path, table)}: {path}: {error}") from None
 
 
 def store(

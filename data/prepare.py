@@ -19,7 +19,7 @@ from data.division import divide, folds_of, only, without_leaks
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
-from data.scale import note_of, white_of
+from data.scale import check_one_scale, note_of, white_of
 from data.splits import Division
 from data.words import is_normal, is_positive
 from files import folder_written_whole, free_dated_name
@@ -75,11 +75,11 @@ def prepare(
         found = [replace(sample, split="") for sample in found]
     table = root if root.suffix.lower() == ".csv" else folder / "manifest.csv"
     boxes.check_units(found, table)
-    work = partial(prepare_one, folder=folder, config=config)
+    work = partial(prepare_one, folder=folder, config=config, table=table)
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
-    division = divide(images, config, notes)
+    division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)
     if "train" not in division.sides:
@@ -160,6 +160,7 @@ def _one_scale(
     notes: list[str],
 ) -> tuple[list[Prepared], int | None]:
     """The images with one value of white, and that value; those that had another are read again."""
+    check_one_scale({image.sample.path: image.ends for image in images})
     depths = [image.depth for image in images if image.depth]
     white = white_of(depths)
     notes += note_of(depths, len(images))
@@ -175,6 +176,16 @@ def _one_scale(
         raise DataError("\n".join(faults))
     mended = {result.sample.path: result for result in again if isinstance(result, Prepared)}
     return [mended.get(image.sample.path, image) for image in images], white
+
+
+def _divided(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
+    """The division; where there can be none, what tied the images is said first."""
+    try:
+        return divide(images, config, notes)
+    except DataError:
+        for line in notes:
+            errors.note(line)
+        raise
 
 
 def _note_boxes(images: list[Prepared], notes: list[str]) -> None:

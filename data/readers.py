@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from data.limits import full_scale as full_scale
 from data.photos import read_photo
 from data.picture import Picture, as_opencv, scaled, stored_grey
 from data.picture import Stored as Stored
+from errors import one_line, printable
 
 KINDS = {
     ".jpg": "JPEG",
@@ -79,7 +81,8 @@ def read_stored(path: Path, window: Sequence[float] | None = None, frame: int = 
         from data.dicom import read_dicom  # pydicom takes time to load, and most sets need none
 
         stored = read_dicom(path, window, frame).stored
-        return stored_grey(Picture(stored.pixels, stored.bits), path)
+        grey = stored_grey(Picture(stored.pixels, stored.bits), path)
+        return replace(grey, ends=stored.ends)
     return stored_grey(_read_picture(path), path)
 
 
@@ -94,8 +97,11 @@ def read_pixels(path: Path) -> NDArray:
 def fault_of(file: Path, folder: Path) -> str:
     """Why a file that a folder or its table names is not read; empty if it can be.
 
-    It has to be there, and inside the folder after all links are followed.
+    It has to be there, and inside the folder after all links are followed. A name with a
+    line end or a tab would break every message.
     """
+    if one_line(str(file)) != printable(str(file)):
+        return f"{str(file)!a} is no usable name; rename it"
     try:
         if not file.resolve().is_relative_to(folder.resolve()):
             return f"{file} lies outside {folder}; nothing there is read"

@@ -1,12 +1,12 @@
 """One scale for the whole numbers of a set: the same stored value is the same grey everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.limits import full_scale
+from data.limits import DataError, full_scale
 from data.picture import Stored, scaled
 
 CONTAINER = 16  # bits: a file that declares them tells no more than that it stores 16
@@ -65,6 +65,28 @@ def grey_of(stored: Stored, white: int | None) -> NDArray:
         return scaled(stored)
     chosen = depth.white if white is None else white
     return np.minimum(stored.pixels.astype(np.float32) / np.float32(chosen), np.float32(1))
+
+
+def check_one_scale(ends: Mapping[str, tuple[float, float] | None]) -> None:
+    """Refuse a set where the least and the greatest value of each image are its black and white.
+
+    ``ends``: of each image, by its path, as in ``Stored``.
+
+    Raises:
+        DataError: one line, with a window that shows all values.
+    """
+    own = {path: each for path, each in ends.items() if each}
+    if not own:
+        return
+    first = min(own)
+    least = min(low for low, _ in own.values())
+    most = max(high for _, high in own.values())
+    raise DataError(
+        f"{len(own)} of {len(ends)} images are DICOM with negative or rescaled values and name no "
+        f"window, such as {first} with {own[first][0]:g} to {own[first][1]:g}, so that each would "
+        f"have a scale of its own; wanted one window for all, such as --window_centre="
+        f"{(least + most) / 2:g} --window_width={most - least or 1:g}, which shows all of them"
+    )
 
 
 def note_of(depths: Sequence[Depth], count: int) -> list[str]:

@@ -18,6 +18,11 @@ from data.workers import on_all_cores
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
 MANY_CLASSES = 10  # folders of which none has a known name for a class
+PATIENT = re.compile(r"(p|pa|pat|patient|subject|case)[-_ ]?\d+", re.IGNORECASE)  # a folder's name
+LABEL_THEM = (
+    "put the files into a folder for each class, or name the class of each in a manifest.csv "
+    "with the columns path and label"
+)
 UNLISTED = "which the manifest does not list"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DICOM_NAMES = {
@@ -100,7 +105,7 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     spelt = one_spelling(spelling, notes)
     if len(set(spelt.values())) < 2:
         raise DataError(_too_few_classes(root, found, layout))
-    _refuse_patients(root, found, set(spelt.values()))
+    _refuse_patients(root, found, layout)
     samples = [
         Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
         for name, place in layout.places.items()
@@ -115,37 +120,64 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     return samples
 
 
-def _refuse_patients(root: Path, found: tree.Tree, labels: set[str]) -> None:
+def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
     """Raise DataError where the folders are those of patients, and would become classes."""
+    labels = layout.labels
     if any(map(meaning_of, labels)):
         return
     names = (name for files in found.left_out.files.values() for name in files)
     is_export = any(name.upper().endswith("DICOMDIR") for name in names)
-    if is_export or len(labels) > MANY_CLASSES:
+    patients = _patients_of(root, found.images)
+    pairs = {(place.label, patients.get(name, "")) for name, place in layout.places.items()}
+    are_patients = len(pairs) == len(set(patients.values()) - {""}) == len(labels)
+    are_patients |= all(map(PATIENT.fullmatch, labels))
+    if is_export or len(labels) > MANY_CLASSES or are_patients:
         raise DataError(
             f"{root}: wanted a folder for each class, such as normal/ and abnormal/; got "
-            f"{len(labels)} folders such as {min(labels)}, which look like patients; name the "
-            "class of each image in a manifest.csv with the columns path and label"
+            f"{_dicom_told(patients)}{len(labels)} folders such as {min(labels)}, which look like "
+            f"patients; {LABEL_THEM}"
         )
+
+
+def _patients_of(root: Path, images: list[str]) -> dict[str, str]:
+    """The patient of each image, where all are DICOM files."""
+    if not all(_is_dicom(root / name) for name in images):
+        return {}
+    return {name: group_columns.header_of(root / name).patient for name in images}
+
+
+def _dicom_told(patients: dict[str, str]) -> str:
+    if not patients:
+        return ""
+    count = len(set(patients.values()) - {""})
+    return f"{len(patients)} DICOM images of {count or 'unknown'} patients, no classes: "
 
 
 def _too_few_classes(root: Path, found: tree.Tree, layout: Layout) -> str:
     labels = sorted(layout.labels)
     got = f"only {labels[0]}/" if labels else "none"
     told = "".join(f"; {line}" for line in [*layout.left_out.lines(), *found.left_out.lines()])
+    dicom = _dicom_told(_patients_of(root, found.images))
+    advice = (
+        LABEL_THEM
+        if dicom
+        else f"image files are {', '.join(SUFFIXES)}, DICOM files also without a suffix"
+    )
     return (
         f"{root}: wanted a folder with images for each class, such as normal/ and abnormal/; "
-        f"got {got}. Image files are {', '.join(SUFFIXES)}, DICOM files also without a suffix{told}"
+        f"got {dicom}{got}; {advice}{told}"
     )
 
 
 def _note_unlisted(table: Path, samples: list[Sample], notes: list[str]) -> None:
-    """Say which images of the folder no row of the manifest names."""
+    """Say which files of the folder no row of the manifest names: images, and what is none."""
     named = {str(Path(name)) for sample in samples for name in (sample.path, sample.mask) if name}
     found = tree.look(table.parent)
     unlisted = LeftOut()
     files = [*found.images, *filter(None, found.masks.values())]
-    unlisted.add(UNLISTED, [name for name in files if name not in named])
+    named.add(table.name)
+    for reason, names in [(UNLISTED, files), *found.left_out.files.items()]:
+        unlisted.add(reason, [name for name in names if name not in named])
     notes += unlisted.lines()
 
 
@@ -161,7 +193,10 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
     headers = [group_columns.header_of(folder / samples[number].path) for number in numbers]
     runs = sum(header.frames > 1 for header in headers)
     if runs:
-        notes.append(f"{runs} DICOM files are runs of several frames, of which --frame is used")
+        notes.append(
+            f"{runs} DICOM files are runs of several frames, of which the middle one is used, or "
+            "that of --frame"
+        )
     values = {
         "patient": [header.patient for header in headers],
         "study": [header.study for header in headers],

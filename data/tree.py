@@ -23,6 +23,8 @@ OWN_FOLDERS = (
     ("finished.json",),
 )
 OWN_FILES = ("contact_sheet.png", "audit.png")
+PREDICTIONS = "predictions.csv"  # lies beside the figures that predict.py draws
+FIGURE = b"tEXtSoftware\0Matplotlib"  # among the first bytes of a PNG
 OWN_TABLES = ("manifest.csv", "dataset.json")
 # classes of DICOM objects without a picture: a directory, reports, plans, curves, documents
 NO_PICTURE = re.compile(
@@ -93,7 +95,7 @@ def is_image(path: Path, folder: Path) -> bool:
 
 def why_no_image(path: Path) -> str:
     """Why a file is no image; empty if it is one, or is called one and may be damaged."""
-    if path.name in OWN_FILES:
+    if path.name in OWN_FILES or _is_predicted(path):
         return DRAWN
     if path.name.upper() == "DICOMDIR":
         return NO_IMAGE
@@ -106,6 +108,17 @@ def why_no_image(path: Path) -> str:
     except (DataError, OSError):
         kind = ""
     return "" if kind or called else NO_IMAGE
+
+
+def _is_predicted(path: Path) -> bool:
+    """Whether a file is a figure of predict.py."""
+    if path.suffix.lower() != ".png" or not (path.parent / PREDICTIONS).is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return FIGURE in file.read(HEAD)
+    except OSError:
+        return False  # reading it tells why
 
 
 def _is_hidden(name: str) -> bool:

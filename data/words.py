@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from errors import one_line
+
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -111,6 +113,6 @@ class LeftOut:
     def lines(self) -> list[str]:
         """For each reason how many files there are, with an example."""
         return [
-            f"left out: {len(names)} files, {reason}; such as {min(names)}"
+            f"left out: {len(names)} files, {reason}; such as {one_line(min(names))}"
             for reason, names in sorted(self.files.items())
         ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import errors
+from data.inputs import class_of
 from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
@@ -49,9 +50,26 @@ def with_manifest(rows: Rows, manifest: Path) -> Rows:
     """The rows whose image the manifest.csv lists, with its columns.
 
     An image is found by the last three parts of its path.
+
+    Raises:
+        UserError: the manifest has another label for an image than its truth.
     """
     listed = read_manifest(manifest)
+    if not rows:
+        return []
     found = [(listed.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
+    names = [name.removeprefix(PREFIX) for name in rows[0] if name.startswith(PREFIX)]
+    other = [
+        (row["path"], own["label"], row["truth"])
+        for own, row in found
+        if own and own.get("label") and class_of(own["label"], names) != row["truth"]
+    ]
+    if other:
+        path, label, truth = other[0]
+        raise UserError(
+            f"{manifest}: got another label than the truth of the predictions for {len(other)} "
+            f"images, as {label!r}, not {truth!r}, for {path}; mend the label, or predict again"
+        )
     return [own | row for own, row in found if own]
 
 

@@ -240,3 +240,15 @@ def test_a_threshold_that_is_no_probability_is_one_line(folder: Path) -> None:
     for value in ("nan", "1.5", "-1"):
         with pytest.raises(SystemExit, match=r"\A--threshold: got .*, wanted a probability"):
             main(["--predictions", f"{folder}/predictions.csv", f"--threshold={value}"])
+
+
+def test_another_label_in_the_manifest_than_the_truth_is_refused(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    number = next(number for number, line in enumerate(lines) if ",sick," in line)
+    lines[number] = lines[number].replace(",sick,", ",normal,")
+    manifest.write_text("\n".join(lines), encoding="utf-8")
+    path = lines[number].split(",")[0]
+    said = rf"for 1 images, as 'normal', not 'sick', for /x/Folder/{path}; mend the label"
+    with pytest.raises(SystemExit, match=said):
+        main(["--predictions", f"{folder}/predictions.csv", "--manifest", str(manifest)])

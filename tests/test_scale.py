@@ -1,19 +1,27 @@
 """One scale for a set: the same stored value is the same grey in every image of it."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import CONFIG
+from data.audit import audit
 from data.expected import notes_of
+from data.findings import Finding
 from data.inputs import Input
+from data.looks import Look
 from data.picture import Stored
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.processed import Processed
+from data.readers import DataError
 from data.scale import Depth, depth_of, grey_of, white_of
+from tests.image_files import dicom, picture, save
 
 CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
 
@@ -116,3 +124,58 @@ def test_a_file_and_an_array_of_16_bits_are_read_in_the_scale_of_training(tmp_pa
     preprocessing = Preprocessing(16, 0.5, 0.2, full_scale=4095)
     for item in (Input(tmp_path / "a.png", "a"), Input(tmp_path / "b", "b", pixels=pixels)):
         np.testing.assert_allclose(item.grey(preprocessing), pixels / 4095, rtol=1e-5)
+
+
+def signed_set(folder: Path, kind: str) -> Path:
+    """DICOM without a window; the values of a class reach as far as its own factor."""
+    elements: dict[str, Any] = {} if kind == "i2" else {"RescaleSlope": 2, "RescaleIntercept": -900}
+    for label, factor in (("normal", 300), ("abnormal", 900)):
+        (folder / label).mkdir(parents=True)
+        for number in range(4):
+            values = np.round(picture(number) * factor).astype(kind)
+            values[:8, :8] = 100
+            if kind == "i2":
+                values[-1, -1] = -50
+            save(folder / label / f"{number}.dcm", dicom(values, **elements))
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("i2", -50, 900), ("u2", -900, 900)])
+def test_dicoms_with_a_scale_of_their_own_need_a_window_for_all(
+    tmp_path: Path, kind: str, low: float, high: float
+) -> None:
+    raw = signed_set(tmp_path / "raw", kind)
+    with pytest.raises(DataError, match="8 of 8 images are DICOM with negative or resc") as caught:
+        prepare(raw, tmp_path / "PF", CONFIGURATION)
+    given = re.search(r"--window_centre=(\S+) --window_width=(\S+), which", str(caught.value))
+    assert given is not None
+    centre, width = map(float, given.groups())
+    assert (centre - width / 2, centre + width / 2) == (low, high)
+    config = replace(CONFIGURATION, window_centre=centre, window_width=width)
+    made = prepare(raw, tmp_path / "PF", config)
+    assert len({float(made.image(sample)[12, 2]) for sample in made.samples}) == 1
+    assert f"data.prepare refuses this set: {caught.value}" in audit(raw).notes
+    assert not any("refuses" in note for note in audit(raw, config=config).notes)
+
+
+def test_pictures_with_a_scale_of_their_own_are_said_in_prediction() -> None:
+    (note,) = notes_of([], [], Preprocessing(16, 0.5, 0.2), own_scales=3)
+    assert note.startswith("3 images are DICOM with negative or rescaled values and name no window")
+
+
+def test_the_audit_reads_images_in_the_scale_of_the_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = detector(tmp_path / "raw", {"normal": 900, "abnormal": 3871})
+    seen: list[Look] = []
+
+    def keep(looks: list[Look], folder: Path) -> list[Finding]:
+        seen.extend(looks)
+        return []
+
+    monkeypatch.setattr("data.audit.odd", keep)
+    audit(raw, config=CONFIGURATION)
+    assert len(seen) == 12
+    for look in seen:
+        source = np.asarray(Image.open(raw / look.sample.path)) / 4095
+        np.testing.assert_allclose(look.views["mean brightness"], source.mean(), rtol=1e-4)

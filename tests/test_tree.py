@@ -6,15 +6,20 @@ import shutil
 from pathlib import Path
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from data import sources, tree
+import CONFIG
+import errors
+from data import inputs, sources, tree
 from data.group_columns import columns_among, groups_of
+from data.prepare import prepare
 from data.readers import DataError
 from data.words import meaning_of, split_of
 
@@ -74,6 +79,23 @@ def test_what_is_no_image_is_counted_with_an_example(tmp_path: Path, name: str) 
     found, notes = told(tmp_path)
     assert len(found) == 6
     assert re.search(rf"left out: 1 files, .*normal/{name}", notes)
+
+
+@pytest.mark.parametrize("name", JUNK)
+@pytest.mark.parametrize("table", ["manifest.csv", "list.csv"])
+def test_what_is_no_image_is_counted_beside_a_manifest_too(
+    tmp_path: Path, name: str, table: str
+) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    rows = [f"{label}/p{number}.png,{label}" for label in CLASSES for number in range(3)]
+    (tmp_path / table).write_text("\n".join(["path,label", *rows[1:]]))
+    (tmp_path / "normal" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "normal" / name).write_bytes(b"no picture at all")
+    found, notes = told(tmp_path / table)
+    assert len(found) == 5
+    assert re.findall(r"left out: (\d+) files", notes) == ["1", "1"]
+    assert f"such as normal/{name}" in notes
+    assert "which the manifest does not list; such as normal/p0.png" in notes
 
 
 MASKS = ["p0_mask.png", "p0-seg.png", "p0_label.png", "mask_p0.png", "masks/p0.png", "Masks/p0.png"]
@@ -184,6 +206,46 @@ def test_a_folder_of_our_own_is_no_class(tmp_path: Path, made: str) -> None:
     assert "this program made; such as out/" in notes
 
 
+def test_figures_of_predict_are_no_images(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    for folder in ("out", "normal"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "predictions.csv").write_text("path,truth\n")
+        plt.imsave(tmp_path / folder / "figure.png", np.eye(24))
+    plt.imsave(tmp_path / "abnormal" / "saved.png", np.eye(24))
+    found, notes = told(tmp_path)
+    assert len(found) == 7
+    assert "abnormal/saved.png" in found
+    assert "left out: 2 files, which this program drew; such as normal/figure.png" in notes
+    assert tree.is_image(tmp_path / "normal" / "p0.png", tmp_path)
+    assert not tree.is_image(tmp_path / "out" / "figure.png", tmp_path)
+
+
+@pytest.mark.parametrize("word", ["a\nforged: all is well", "a\tb"])
+def test_a_word_of_the_command_line_is_of_one_line(word: str) -> None:
+    with pytest.raises(errors.UserError, match=r"^got 'a\\[nt].*', wanted a name in one line"):
+        errors.check_text(["--Path", word])
+
+
+def test_a_name_of_several_lines_is_refused_or_written_in_one(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "normal" / "a\nforged: all is well.txt").write_text("no picture")
+    assert r"such as normal/a\nforged: all is well.txt" in told(tmp_path)[1]
+    name = picture(tmp_path / "normal" / "a\nforged.png")
+    with pytest.raises(DataError) as caught:
+        told(tmp_path)
+    assert "\n" not in str(caught.value)
+    for place in (tmp_path, name):
+        with pytest.raises(DataError) as caught:
+            inputs.find(str(place))
+        assert "\n" not in str(caught.value)
+        assert r"a\nforged.png' is no usable name; rename it" in str(caught.value)
+    (tmp_path / "manifest.csv").write_text('path,label\n"normal/a\nforged.png",normal\n')
+    with pytest.raises(DataError) as caught:
+        told(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_links_are_followed_inside_the_folder(tmp_path: Path) -> None:
     pictures_in(tmp_path / "raw", "pool/a", "pool/b")
     for name, pool in (("normal", "a"), ("abnormal", "b")):
@@ -266,6 +328,93 @@ def test_patients_of_a_dicomdir_are_no_classes(tmp_path: Path) -> None:
     rows = [f"DICOM/PA{number}/ST0/SE0/IM0,normal" for number in range(3)]
     (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *rows]))
     assert len(told(tmp_path)[0]) == 3
+
+
+def dicom_of(path: Path, patient: str, number: int, frames: int = 1, study: str = "") -> Path:
+    data = pydicom.dcmread(dicom(path))
+    data.PatientID = patient
+    data.StudyInstanceUID = study or f"1.2.840.1.{number}"
+    values = np.random.default_rng(number).integers(0, 2000, (frames, 128, 128))
+    data.PixelData = values.astype("<i2").tobytes()
+    data.NumberOfFrames = frames
+    data.save_as(path)
+    return path
+
+
+def dicom_tree(root: Path, places: dict[str, str]) -> Path:
+    """Two studies of two runs for each patient, below the folder that stands for the patient."""
+    for number, (patient, folder) in enumerate(places.items()):
+        for run in range(4):
+            path = root / folder / f"ST{run // 2}" / "SE0" / f"IM{run % 2}"
+            dicom_of(path, patient, 2 * number + run // 2, frames=3)
+    return root
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_dicoms_of_patients_without_classes_are_refused_with_their_number(
+    tmp_path: Path, directory: bool
+) -> None:
+    dicom_tree(tmp_path, {f"P{number}": f"PAT{number}/IMAGES" for number in range(3)})
+    if directory:
+        (tmp_path / "DICOMDIR").write_bytes(b"directory")
+    said = "got 12 DICOM images of 3 patients, no classes: 3 folders such as PAT0.*manifest.csv"
+    with pytest.raises(DataError, match=said):
+        told(tmp_path)
+
+
+def test_folders_named_as_patients_are_no_classes_whatever_their_files_say(tmp_path: Path) -> None:
+    dicom_tree(tmp_path / "a", {"ANON": "PAT1", "": "PAT2"})
+    with pytest.raises(DataError, match="got 8 DICOM images of 1 patients, no classes: 2 folders"):
+        told(tmp_path / "a")
+    pictures_in(tmp_path / "b", "patient_01", "patient_02")
+    with pytest.raises(DataError, match="got 2 folders such as patient_01, which look like pat"):
+        told(tmp_path / "b")
+
+
+@pytest.mark.parametrize(("directory", "listed"), [("", False), ("normal", False), ("", True)])
+def test_a_tree_of_patients_below_classes_or_in_a_manifest_is_prepared(
+    tmp_path: Path, directory: str, listed: bool
+) -> None:
+    labels = ("abnormal", "abnormal", "normal", "normal")
+    places = {f"P{n}": f"{'DICOM' if listed else label}/PAT{n}" for n, label in enumerate(labels)}
+    raw = dicom_tree(tmp_path / "raw", places)
+    if listed:
+        paths = [path.relative_to(raw).as_posix() for path in sorted(raw.rglob("IM*"))]
+        rows = [f"{path},{labels[int(path[9])]}" for path in paths]
+        (raw / "manifest.csv").write_text("\n".join(["path,label", *rows]))
+    if directory:
+        (raw / directory / "DICOMDIR").write_bytes(b"directory")
+    (raw / "DICOMDIR").write_bytes(b"directory")
+    config = CONFIG.Config(image_size=32, patch_size=8)
+    made = prepare(raw, tmp_path / "PF", config)
+    groups = {re.findall(r"PAT\d", sample.source)[0]: sample.group for sample in made.samples}
+    assert len(made.samples) == 16
+    assert len(set(groups.values())) == len({sample.group for sample in made.samples}) == 4
+    notes = "\n".join(made.info["notes"])
+    assert "16 DICOM files are runs of several frames, of which the middle one is used" in notes
+    assert f"left out: {1 + bool(directory)} files, which are no images" in notes
+
+
+def test_a_class_of_one_patient_is_not_taken_for_anonymous(tmp_path: Path) -> None:
+    places = {"P1": "normal/PAT1", "P2": "normal/PAT2", "P3": "abnormal/PAT3"}
+    notes: list[str] = []
+    _, samples, _ = sources.find(dicom_tree(tmp_path, places), None, notes)
+    assert {each.group for each in samples} == {"patient P1", "patient P2", "patient P3"}
+
+
+def test_runs_of_one_study_cannot_be_divided_and_why_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        path = tmp_path / "raw" / CLASSES[number % 2] / f"IM{number}"
+        dicom_of(path, "ANON", number, frames=3, study="1.2.840.7")
+    _, samples, _ = sources.find(tmp_path / "raw", None, [])
+    assert {each.group for each in samples} == {"study 1.2.840.7"}
+    with pytest.raises(DataError, match=r"4 images in 1 group\(s\)"):
+        prepare(tmp_path / "raw", tmp_path / "PF", CONFIG.Config(image_size=32, patch_size=8))
+    said = capsys.readouterr().err
+    assert "8 DICOM files are runs of several frames, of which the middle one is used" in said
+    assert "images with the same StudyInstanceUID stay on one side of the split" in said
 
 
 def test_folders_of_patients_around_class_folders_tie_their_images(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class _Batch:
     images: Tensor  # (B, C, S, S), standardised
     in_training: list[bool]
     depths: list[Depth]  # of those with more than 8 bits
+    own_scales: int  # how many run from their own least to their own greatest value
 
 
 class Predictor:
@@ -109,6 +110,7 @@ class Predictor:
         faults: list[str] = []
         longest: list[Tensor] = []
         depths: list[Depth] = []
+        own_scales = 0
         bar = tqdm(
             total=len(inputs),
             desc="predicting",
@@ -123,15 +125,14 @@ class Predictor:
                 batch = self._read(inputs[part], request is not None, faults)
                 bar.update(len(inputs[part]))
                 depths += batch.depths
+                own_scales += batch.own_scales
                 if faults:
                     continue  # only the other faults are still of interest
                 answers += self._answer(batch, request, None if known is None else known[part])
                 longest += ratios[:1]  # occlusion makes more passes, of painted images
                 ratios.clear()
-        if faults:
-            told = f"{len(faults)} of {len(inputs)} images cannot be used; mend or remove them"
-            raise DataError("\n".join([*faults, told]))
-        for line in notes_of(inputs, depths, self.checkpoint.preprocessing):
+        _refuse(faults, len(inputs))
+        for line in notes_of(inputs, depths, self.checkpoint.preprocessing, own_scales):
             errors.note(line)
         outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
         return Predictions(self.class_names, answers, self.limits, outliers)
@@ -215,6 +216,7 @@ class Predictor:
         tensors = []
         in_training = []
         depths = []
+        own_scales = 0
         for item in items:
             try:
                 stored = item.stored(preprocessing)
@@ -228,8 +230,10 @@ class Predictor:
                 tensors.append(preprocessing.tensor(pixels))
                 in_training.append(bool(self._trained_on & digests))
                 depths.append(depth_of(stored))
+                own_scales += stored.ends is not None
         images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
-        return _Batch(items, images, in_training, [depth for depth in depths if depth])
+        known_depths = [depth for depth in depths if depth]
+        return _Batch(items, images, in_training, known_depths, own_scales)
 
     def _answer(
         self, batch: _Batch, request: MapRequest | None, known: Tensor | None
@@ -280,6 +284,13 @@ class Predictor:
         if len(probabilities) == 2:
             return self.class_names[int(probabilities[1] >= self.checkpoint.threshold)]
         return self.class_names[probabilities.index(max(probabilities))]
+
+
+def _refuse(faults: list[str], count: int) -> None:
+    """Raise DataError with all faults; nothing where there are none."""
+    if faults:
+        told = f"{len(faults)} of {count} images cannot be used; mend or remove them"
+        raise DataError("\n".join([*faults, told]))
 
 
 def _check_numbers(

@@ -1,0 +1,91 @@
+"""Finding images that show the same picture, also mirrored, turned, cut or changed otherwise.
+
+Data sets are often augmented in files before they are split. Images that share visual words
+(data/vocabulary.py) are laid over one another by the affine map that most of their keypoints agree
+on (data/overlay.py). They are copies if many keypoints agree, and the detail as well.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from data import overlay
+from data.duplicates import near_duplicates, unrelated
+from data.sketch import Sketch
+from data.vocabulary import Points, candidates
+
+SAMPLE = 500  # random pairs that tell how far unrelated images of this set agree
+BATCH = 128  # pairs at once
+SILENT = 5  # seconds before progress is shown
+# agreeing matches from which a pair is looked at, by the random pairs: share of them, bounds
+VOTES_SHARE = 0.9
+VOTES = (4, 7)
+# agreeing keypoints from which detail is compared
+POINTS_SHARE = 0.95
+POINTS = (6, 8)
+# The score is the agreeing keypoints over KEYPOINTS, plus the agreement of detail. A copy is BEYOND
+# above 98 % of the random pairs, inside the bounds.
+KEYPOINTS = 14
+SCORE_SHARE = 0.98
+BEYOND = 0.55
+SCORE = (1.3, 1.65)
+
+
+def same_pictures(sketches: list[Sketch]) -> NDArray:
+    """Pairs of images that show the same picture.
+
+    Of many copies of one picture not each pair is named, yet the pairs chain them. Two views of one
+    vessel that differ in content are no copies.
+
+    Args:
+        sketches: n of them, made by ``data.sketch.sketch``.
+
+    Returns:
+        (pairs, 2) indices i < j.
+    """
+    if len(sketches) < 2:
+        return np.zeros((0, 2), int)
+    near = near_duplicates(np.stack([sketch.detail for sketch in sketches]))
+    # in an order of their own, so that the order of the files does not matter
+    order = np.array(sorted(range(len(sketches)), key=lambda i: sketches[i].detail.tobytes()))
+    changed = _changed_copies([sketches[i] for i in order])
+    pairs = np.concatenate([near, np.sort(order[changed], axis=1)])
+    return np.unique(pairs, axis=0)
+
+
+def _changed_copies(sketches: list[Sketch]) -> NDArray:
+    """(pairs, 2) of copies, by keypoints."""
+    points = Points.of(sketches)
+    pictures = np.stack([sketch.picture for sketch in sketches])
+
+    def compared(pairs: NDArray, mirrored: bool, least: tuple[int, int]) -> NDArray:
+        parts = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = pool.map(
+                lambda part: overlay.compare(points, pictures, part, mirrored, *least), parts
+            )
+            shown = tqdm(results, "seeking copies", len(parts), unit=" batches", delay=SILENT)
+            return np.concatenate([np.zeros((0, 3)), *shown])
+
+    sample = unrelated(len(sketches), SAMPLE)
+    random = np.concatenate(
+        [compared(sample, mirrored, (VOTES[0], POINTS[0])) for mirrored in (False, True)]
+    )
+    votes = int(np.clip(np.quantile(random[:, 0], VOTES_SHARE), *VOTES))
+    agreeing = int(np.clip(np.quantile(random[:, 1], POINTS_SHARE), *POINTS))
+    least = np.clip(np.quantile(_score(random), SCORE_SHARE) + BEYOND, *SCORE)
+    found = [np.zeros((0, 2), int)]
+    for mirrored, pairs in zip((False, True), candidates(points), strict=True):
+        scores = _score(compared(pairs, mirrored, (votes, agreeing)))
+        found.append(pairs[scores >= least])
+    return np.concatenate(found)
+
+
+def _score(compared: NDArray) -> NDArray:
+    """(pairs,) from (pairs, 3), 0 where detail was not compared."""
+    _, keypoints, detail = compared.T
+    return np.where(detail > 0, keypoints / KEYPOINTS + detail, 0)

@@ -1,0 +1,175 @@
+"""Laying one image over another by the keypoints that both show, and how well they agree then."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data.alignment import agreement
+from data.descriptors import EDGE, cut_out, describe
+from data.vocabulary import MIRROR, Points, unit
+
+MATCHES = 24  # the most similar of two images, that vote
+ALIKE = 0.7  # cosine of two features
+# Matches vote for one another if turn [rad], zoom [octaves] and place agree: place within NEAR [px]
+# plus a share of the distance, as shear and uneven zoom move what is far.
+TURN = 0.6
+ZOOM = 0.8
+NEAR = 2.5
+NEAR_SHARE = 0.25
+FURTHEST_ZOOM = 2.2  # octaves
+TOLERANCES = (6.0, 4.0, 3.0)  # pixels, round after round of the fit
+LEAST = 3  # matches that a map is made of
+# singular values of the map, and their ratio
+SHRUNK = 0.2
+ENLARGED = 4.5
+UNEVEN = 2.0
+PLACE = 2  # pixels: keypoints nearer than that count once
+
+
+def compare(
+    points: Points,
+    pictures: NDArray,
+    pairs: NDArray,
+    mirrored: bool,
+    least_votes: int,
+    least_points: int,
+) -> NDArray:
+    """(pairs, 3) votes of each pair, keypoints that agree, agreement of the detail.
+
+    Votes are the matches that agree with the best one of them in turn, zoom and place (weak
+    geometric consistency, Jégou et al. 2008, "Hamming embedding and weak geometric consistency for
+    large scale image search"). Below ``least_votes`` and ``least_points`` the rest is left at 0.
+
+    Args:
+        points: of all images.
+        pictures: (n, P, P) uint8 of all images.
+        pairs: (pairs, 2) indices i, j.
+        mirrored: whether j is mirrored, left to right.
+        least_votes: from which keypoints are counted.
+        least_points: from which detail is compared.
+    """
+    result = np.zeros((len(pairs), 3))
+    own, other, there = _matches(points, pairs, mirrored)
+    supports = _supports(own[:, :MATCHES], other[:, :MATCHES], there[:, :MATCHES])
+    result[:, 0] = supports.sum(axis=2).max(axis=1)
+    for row in np.flatnonzero(result[:, 0] >= least_votes):
+        chosen = supports[row, supports[row].sum(axis=1).argmax()]
+        i, j = pairs[row]
+        one = own[row, there[row], :2]
+        two = other[row, there[row], :2]
+        matrix = _fitted(one, two, np.flatnonzero(chosen[: len(one)]))
+        if matrix is None:
+            continue
+        matrix, result[row, 1] = _refitted(one, two, matrix)
+        if result[row, 1] >= least_points:
+            picture = pictures[j][:, ::-1] if mirrored else pictures[j]
+            result[row, 2] = _detail(pictures[i], np.ascontiguousarray(picture), matrix)
+    return result
+
+
+def _matches(points: Points, pairs: NDArray, mirrored: bool) -> tuple[NDArray, NDArray, NDArray]:
+    """Keypoints that are each other's most similar, the best first.
+
+    Returns:
+        (pairs, K, 4) places in i, (pairs, K, 4) in j, (pairs, K) which of them are matches; those
+        come first.
+    """
+    features = points.features[pairs[:, 1]]
+    places = points.places[pairs[:, 1]]
+    if mirrored:
+        features = features[..., MIRROR]
+        places = places * (-1, 1, 1, -1) + np.array([EDGE - 1, 0, 0, 180], np.float32)
+    alike = unit(points.features[pairs[:, 0]]) @ unit(features).transpose(0, 2, 1)
+    forth = alike.argmax(axis=2)
+    best = np.take_along_axis(alike, forth[..., None], axis=2)[..., 0]
+    mutual = best == np.take_along_axis(alike.max(axis=1), forth, axis=1)
+    there = mutual & (best > ALIKE)
+    order = np.argsort(-np.where(there, best, 0), axis=1, kind="stable")
+    one = np.take_along_axis(points.places[pairs[:, 0]], order[..., None], axis=1)
+    partner = np.take_along_axis(forth, order, axis=1)
+    two = np.take_along_axis(places, partner[..., None], axis=1)
+    return one, two, np.take_along_axis(there, order, axis=1)
+
+
+def _supports(one: NDArray, two: NDArray, there: NDArray) -> NDArray:
+    """(pairs, M, M) whether the second match lies where the first one says."""
+    turn = np.deg2rad(one[..., 3] - two[..., 3])
+    zoom = np.log2(np.maximum(one[..., 2], 0.1) / np.maximum(two[..., 2], 0.1))
+    cosine = (2**zoom * np.cos(turn))[..., None]
+    sine = (2**zoom * np.sin(turn))[..., None]
+    away = two[:, None, :, :2] - two[:, :, None, :2]  # (pairs, M, M, 2)
+    x = cosine * away[..., 0] - sine * away[..., 1]
+    y = sine * away[..., 0] + cosine * away[..., 1]
+    seen = one[:, None, :, :2] - one[:, :, None, :2]
+    error = np.hypot(x - seen[..., 0], y - seen[..., 1])
+    angle = np.abs((turn[:, None] - turn[:, :, None] + np.pi) % (2 * np.pi) - np.pi)
+    octaves = np.abs(zoom[:, None] - zoom[:, :, None])
+    agree = (error < NEAR + NEAR_SHARE * np.hypot(x, y)) & (angle < TURN) & (octaves < ZOOM)
+    possible = there & (np.abs(zoom) < FURTHEST_ZOOM)
+    return agree & possible[:, :, None] & there[:, None]
+
+
+def _fitted(one: NDArray, two: NDArray, chosen: NDArray) -> NDArray | None:
+    """(2, 3) map from (m, 2) places in j to those in i; None: there is none of a possible form."""
+    matrix = None
+    for tolerance in TOLERANCES:
+        if len(chosen) < LEAST:
+            break
+        matrix = _least_squares(one[chosen], two[chosen])
+        chosen = np.flatnonzero(_errors(one[:MATCHES], two[:MATCHES], matrix) < tolerance)
+    return matrix if matrix is not None and _is_possible(matrix) else None
+
+
+def _refitted(one: NDArray, two: NDArray, matrix: NDArray) -> tuple[NDArray, int]:
+    """The map by all matches that agree with it, and the number of different places they have."""
+    agree = _errors(one, two, matrix) < TOLERANCES[-1]
+    count = _places(one[agree])
+    if agree.sum() > LEAST:
+        again = _least_squares(one[agree], two[agree])
+        more = _places(one[_errors(one, two, again) < TOLERANCES[-1]])
+        if more >= count and _is_possible(again):
+            return again, more
+    return matrix, count
+
+
+def _places(places: NDArray) -> int:
+    return len(np.unique(places // PLACE, axis=0))
+
+
+def _errors(one: NDArray, two: NDArray, matrix: NDArray) -> NDArray:
+    """(m,) distance in pixels."""
+    return np.hypot(*(two @ matrix[:, :2].T + matrix[:, 2] - one).T)
+
+
+def _least_squares(one: NDArray, two: NDArray) -> NDArray:
+    """(2, 3) map; of LEAST matches only turn, zoom and shift."""
+    if len(one) > LEAST:
+        sources = np.column_stack([two, np.ones(len(two))])
+        return np.linalg.lstsq(sources, one, rcond=None)[0].T
+    source = two @ (1, 1j)
+    target = one @ (1, 1j)
+    away = source - source.mean()
+    factor = np.vdot(away, target - target.mean()) / max(np.vdot(away, away).real, 1e-9)
+    shift = target.mean() - factor * source.mean()
+    return np.array(
+        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    )
+
+
+def _is_possible(matrix: NDArray) -> bool:
+    great, small = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    return bool(great < ENLARGED and small > SHRUNK and great < UNEVEN * small)
+
+
+def _detail(one: NDArray, two: NDArray, matrix: NDArray) -> float:
+    """How well the detail agrees, in the frame of the picture that shows more."""
+    zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    if zoom > 1:
+        one, two = two, one
+        matrix = cv2.invertAffineTransform(matrix)
+        zoom = 1 / zoom
+    if zoom < 0.7:  # two is made smaller: what is finer than a pixel then goes
+        two = cv2.GaussianBlur(two, (0, 0), 0.5 * (1 / zoom - 1))
+    laid = cv2.warpAffine(two, matrix, (EDGE, EDGE))
+    details = np.stack([describe(picture, cut_out(picture))[0] for picture in (one, laid)])
+    return float(agreement(details, np.array([[0, 1]]), np.zeros((1, 2), int))[0])

@@ -1,0 +1,126 @@
+"""data.copies: pictures that were mirrored, turned, cut or changed otherwise before the split."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import CONFIG
+from benchmarks.copies import TEN, Change, three_at_once
+from data.copies import same_pictures
+from data.prepare import prepare
+from data.sketch import MOST, sketch
+from metrics.groups import join
+from phantoms.ct import phantom
+from tests.test_duplicates import scenes
+
+
+def pairs(images: list[NDArray]) -> set[tuple[int, int]]:
+    return {(int(i), int(j)) for i, j in same_pictures([sketch(image) for image in images])}
+
+
+def groups(images: list[NDArray]) -> int:
+    return len(set(join([()] * len(images), np.array(sorted(pairs(images))).reshape(-1, 2))))
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [*((change, 23) for change in TEN), (three_at_once, 17)],
+    ids=lambda given: getattr(given, "__name__", str(given)),
+)
+def test_changed_copies_are_found_and_nothing_else(change: Change, least: int) -> None:
+    images = scenes(24)
+    rng = np.random.default_rng(3)
+    ties = pairs(images + [change(image, rng) for image in images])
+    assert sum(j - i == 24 for i, j in ties) >= least
+    assert all((j - i) % 24 == 0 for i, j in ties)
+
+
+def test_many_copies_of_two_photographs_are_two_pictures() -> None:
+    rng = np.random.default_rng(4)
+    images = scenes(2, seed=5)
+    for i in range(40):
+        images.append(TEN[i % len(TEN)](images[i % 2], rng))
+    assert groups(images) == 2
+
+
+def test_copies_of_a_mirrored_and_turned_copy_are_found_without_the_original() -> None:
+    image = scenes(1, seed=6)[0]
+    upside_down = np.ascontiguousarray(np.rot90(image))
+    assert pairs([*scenes(10), upside_down, np.ascontiguousarray(image[:, ::-1])]) == {(10, 11)}
+
+
+def test_two_parts_of_one_frame_that_show_different_content_stay_apart() -> None:
+    frames = scenes(10, size=256, seed=7)
+    parts = [frame[:, half * 128 :][:, :128] for frame in frames for half in (0, 1)]
+    assert pairs(parts) == set()
+
+
+def test_patients_with_like_anatomy_are_not_tied() -> None:
+    assert len(pairs([phantom(41, index, 128, 1).image for index in range(80)])) <= 3
+
+
+def test_rotations_of_one_vessel_are_joined_and_patients_kept_apart() -> None:
+    views = [phantom(29, index, 96, 4).image for index in range(160)]
+    patient = np.arange(160) // 4
+    group = np.array(join([()] * 160, np.array(sorted(pairs(views)))))
+    same = group[:, None] == group
+    joined = same[(patient[:, None] == patient) & ~np.eye(160, dtype=bool)].mean()
+    assert joined >= 0.8
+    assert np.bincount(group).max() <= 8
+
+
+def test_two_images_with_the_same_piece_cut_out_are_two_pictures() -> None:
+    images = scenes(20)
+    for image in images:
+        image[30:80, 40:100] = 0
+    assert pairs(images) == set()
+
+
+def test_pairs_do_not_depend_on_the_order_of_images() -> None:
+    images = scenes(12) + [image[:, ::-1].copy() for image in scenes(5)]
+    order = np.random.default_rng(1).permutation(17)
+    again = {
+        tuple(sorted((int(order[i]), int(order[j])))) for i, j in pairs([images[k] for k in order])
+    }
+    assert again == pairs(images) == {(i, i + 12) for i in range(5)}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_images(count: int) -> None:
+    ties = same_pictures([sketch(scenes(1)[0])] * count)
+    assert ties.tolist() == [[i, j] for i in range(count) for j in range(i + 1, count)]
+    assert ties.shape[1] == 2
+
+
+@pytest.mark.parametrize("image", [np.full((32, 32), 7, np.uint8), np.zeros((9, 200), np.uint8)])
+def test_flat_images_have_no_keypoints_and_no_partner(image: NDArray) -> None:
+    assert len(sketch(image).places) == 0
+    assert pairs([image, image + 2]) == set()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float16])
+def test_depth_of_pixels_does_not_matter(kind: type) -> None:
+    image = scenes(1)[0]
+    scaled = image.astype(kind) if kind is np.uint8 else (image / 255).astype(kind)
+    made = sketch(scaled)
+    assert (made.picture.shape, made.picture.dtype) == ((96, 96), np.uint8)
+    assert 20 < len(made.places) <= MOST
+    assert np.abs(made.picture.astype(int) - sketch(image).picture).max() <= 2
+
+
+def test_mirrored_copies_stay_on_one_side_and_pictures_are_counted(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    raw = pictures(count=12, height=64, width=64)
+    for label in ("normal", "abnormal"):
+        for i in range(12):
+            image = cv2.imread(str(raw / label / f"p{i:02d}.png"), cv2.IMREAD_GRAYSCALE)
+            cv2.imwrite(str(raw / label / f"q{i:02d}.png"), image[:, ::-1])
+    result = prepare(raw, tmp_path / "out", CONFIG.Config(image_size=64))
+    side = {sample.source: sample.split for sample in result.samples}
+    assert all(side[name] == side[name.replace("/p", "/q")] for name in side)
+    assert any("48 images hold 24 different pictures: " in note for note in result.info["notes"])
