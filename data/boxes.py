@@ -7,7 +7,7 @@ from pathlib import Path
 from data.geometry import Box, format_boxes, parse_boxes, parts_of
 from data.readers import DataError
 from data.samples import Sample
-from data.tables import read_table
+from data.tables import numbered_rows
 
 REMEDY = "wanted pixels of the file: x0,y0,x1,y1"
 
@@ -104,7 +104,7 @@ def where(path: str, table: Path) -> str:
 def _lines_of(table: Path, changed: int) -> dict[str, int]:
     """The line of each image in a table, which was last changed then."""
     lines: dict[str, int] = {}
-    for line, row in enumerate(read_table(table), start=2):
+    for line, row in numbered_rows(table):
         names = {name.lower(): cell for name, cell in row.items()}
         lines.setdefault(names.get("path", "").strip().replace("\\", "/"), line)
     return lines

@@ -68,7 +68,9 @@ def _changed_copies(sketches: list[Sketch]) -> NDArray:
             results = pool.map(
                 lambda part: overlay.compare(points, pictures, part, mirrored, *least), parts
             )
-            shown = tqdm(results, "seeking copies", len(parts), unit=" batches", delay=SILENT)
+            shown = tqdm(
+                results, "seeking copies", len(parts), unit=" batches", mininterval=1, delay=SILENT
+            )
             return np.concatenate([np.zeros((0, 3)), *shown])
 
     sample = unrelated(len(sketches), SAMPLE)

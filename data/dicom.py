@@ -202,8 +202,11 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     if (data.get("RescaleSlope"), data.get("RescaleIntercept")) == (1, 0):
         values = stored
     is_ct = data.get("Modality") == "CT" and data.get("RescaleSlope") is not None
+    is_signed = values.dtype.kind == "i" and values.min() >= 0
+    if is_signed:
+        values = values.view(f"u{values.dtype.itemsize}")
     if not is_ct and values.dtype.kind == "u" and values.max() < 2**16:
-        bits = _declared_bits(data)
+        bits = _declared_bits(data) - is_signed
         whole = values.astype(np.uint16)
         if inverse:
             whole = (2**bits - 1) - whole

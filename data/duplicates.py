@@ -34,6 +34,7 @@ SPREAD = 0.94
 LEAST = 0.54  # threshold
 MOST = 0.85
 ALIKE = 0.94  # correlation as a whole from which weaker detail is enough
+FAINTEST = 0.05  # detail that there has to be: of a thin strip there is none
 # similarity of the coarse maps, brightness and edges, from which two are looked at more closely
 ROUGHLY = 0.8
 ROUGHLY_EDGES = 0.25
@@ -82,7 +83,8 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     fits = fits[fits[:, 0] >= ALIKE]
     if len(near):
         again = _in_batches(partial(agreement, pictures), candidates[near], fits[:, 1:].astype(int))
-        found[near] = np.maximum(again, detail[near]) >= usual + FAINT * (high - usual)
+        least = max(usual + FAINT * (high - usual), FAINTEST)
+        found[near] = np.maximum(again, detail[near]) >= least
     return np.unique(np.sort(order[candidates[found]], axis=1), axis=0)
 
 

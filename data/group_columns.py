@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,8 @@ def columns_among(names: Sequence[str]) -> dict[str, str]:
 def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
     """The same names, but empty where one stands for nobody, or for all images of a class.
 
-    One that is built as those of other images, such as P3 beside P1 and P2, stands for itself.
+    One that is built as those of other images, such as P3 beside P1 and P2, stands for itself. A
+    bare number does not tell how it was built.
     """
     held = defaultdict(list)
     for value, label in zip(values, labels, strict=True):
@@ -55,13 +56,17 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
         for found in held.values()
         if len(set(found)) == 1 and len(found) >= FEW and not UID.fullmatch(found[0])
     }
-    others = {_form(value) for value in values if value not in common}
+    others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
-    return ["" if value in common or letters(value) in NOBODY else value for value in values]
+    return ["" if value in common or _is_nobody(value) else value for value in values]
 
 
 def _form(value: str) -> str:
     return re.sub(r"\d+", "0", value)
+
+
+def _is_nobody(value: str) -> bool:
+    return letters(value) in NOBODY or not re.sub(r"[\W0_]", "", value)
 
 
 def groups_of(
@@ -95,11 +100,14 @@ def groups_of(
 def _note_common(
     given: Sequence[str], usable: Sequence[str], column: str, notes: list[str]
 ) -> None:
-    common = [value for value, used in zip(given, usable, strict=True) if value and not used]
+    pairs = zip(given, usable, strict=True)
+    common = Counter(value for value, used in pairs if value and not used)
     if common:
+        told = " and ".join(f"{value!r} in {count}" for value, count in common.most_common(2))
+        more = f" (and {len(common) - 2} others)" if len(common) > 2 else ""
         notes.append(
-            f"{column} is {common[0]!r} in {len(common)} images: it was made anonymous, or is the "
-            "same in a whole class, and the next column that ties images is used for them"
+            f"{column} is {told} images{more}: it was made anonymous, or is the same in a whole "
+            "class, and the next column that ties images is used for them"
         )
 
 

@@ -12,13 +12,18 @@ from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
 from data.tree import is_image as is_image
 from data.words import SPLIT_NAMES as SPLIT_NAMES
-from data.words import LeftOut, meaning_of, one_spelling
+from data.words import LeftOut, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
 
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
 MANY_CLASSES = 10  # folders of which none has a known name for a class
-PATIENT = re.compile(r"(p|pa|pat|patient|subject|case)[-_ ]?\d+", re.IGNORECASE)  # a folder's name
+# the name of a patient's folder, such as PAT1, sub-01, Patient_A, P001_LAD, 20230101
+PATIENT = re.compile(
+    r"((p|pa|pat|pt|sub|subj|subject|patient|participant|case|mrn|id|study|exam)[-_ ]?\d+"
+    r"|(patient|participant|subject)[-_ ][a-z]|\d{4,})([-_ ].*)?",
+    re.IGNORECASE,
+)
 LABEL_THEM = (
     "put the files into a folder for each class, or name the class of each in a manifest.csv "
     "with the columns path and label"
@@ -128,9 +133,10 @@ def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
     names = (name for files in found.left_out.files.values() for name in files)
     is_export = any(name.upper().endswith("DICOMDIR") for name in names)
     patients = _patients_of(root, found.images)
-    pairs = {(place.label, patients.get(name, "")) for name, place in layout.places.items()}
-    are_patients = len(pairs) == len(set(patients.values()) - {""}) == len(labels)
-    are_patients |= all(map(PATIENT.fullmatch, labels))
+    are_patients = all(map(PATIENT.fullmatch, labels)) or all(
+        letters(place.label) == letters(patients.get(name, "")) != ""
+        for name, place in layout.places.items()
+    )
     if is_export or len(labels) > MANY_CLASSES or are_patients:
         raise DataError(
             f"{root}: wanted a folder for each class, such as normal/ and abnormal/; got "

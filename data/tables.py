@@ -36,6 +36,11 @@ def read_table(path: Path, inside: Path | None = None) -> list[Row]:
     Raises:
         DataError: unreadable, no plain file, too large, no rows, a column twice, cells too many.
     """
+    return [row for _, row in numbered_rows(path, inside)]
+
+
+def numbered_rows(path: Path, inside: Path | None = None) -> list[tuple[int, Row]]:
+    """As ``read_table``, each row with the line of the file that it ends in."""
     text = _decoded(plain_bytes(path, inside), path)
     _check_characters(text, path, inside is not None)
     first, _, rest = text.partition("\n")
@@ -54,7 +59,9 @@ def read_table(path: Path, inside: Path | None = None) -> list[Row]:
         raise DataError(f"{path}: no rows")
     header = [unguarded(name.strip()) for name in lines[0][1]]
     _check_header(header, path)
-    rows = [_row(header, cells, number, path) for number, cells in lines[1:] if any(cells)]
+    rows = [
+        (number, _row(header, cells, number, path)) for number, cells in lines[1:] if any(cells)
+    ]
     if not rows:
         raise DataError(f"{path}: no rows")
     return rows

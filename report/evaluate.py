@@ -52,18 +52,19 @@ def with_manifest(rows: Rows, manifest: Path) -> Rows:
     An image is found by the last three parts of its path.
 
     Raises:
-        UserError: the manifest has another label for an image than its truth.
+        UserError: the label of an image is another class than its truth. A label that is no class
+            is passed over: the column may hold something else.
     """
     listed = read_manifest(manifest)
     if not rows:
         return []
     found = [(listed.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
     names = [name.removeprefix(PREFIX) for name in rows[0] if name.startswith(PREFIX)]
-    other = [
-        (row["path"], own["label"], row["truth"])
-        for own, row in found
-        if own and own.get("label") and class_of(own["label"], names) != row["truth"]
-    ]
+    other = []
+    for own, row in found:
+        label = _label_in(own or {})
+        if class_of(label, names) not in ("", row["truth"]):
+            other.append((row["path"], label, row["truth"]))
     if other:
         path, label, truth = other[0]
         raise UserError(
@@ -71,6 +72,11 @@ def with_manifest(rows: Rows, manifest: Path) -> Rows:
             f"images, as {label!r}, not {truth!r}, for {path}; mend the label, or predict again"
         )
     return [own | row for own, row in found if own]
+
+
+def _label_in(own: dict[str, str]) -> str:
+    """The label in a row of a manifest, however its column is spelt."""
+    return next((cell for name, cell in own.items() if name.strip().lower() == "label"), "")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import CONFIG
 from benchmarks.copies import TEN, Change, three_at_once
 from data.copies import same_pictures
+from data.geometry import Placement
 from data.prepare import prepare
 from data.sketch import MOST, sketch
 from metrics.groups import join
@@ -124,3 +125,13 @@ def test_mirrored_copies_stay_on_one_side_and_pictures_are_counted(
     side = {sample.source: sample.split for sample in result.samples}
     assert all(side[name] == side[name.replace("/p", "/q")] for name in side)
     assert any("48 images hold 24 different pictures: " in note for note in result.info["notes"])
+
+
+@pytest.mark.parametrize("shape", [(32, 512), (512, 40)])
+def test_thin_strips_that_differ_are_not_tied(shape: tuple[int, int]) -> None:
+    height, width = shape
+    squares = [
+        Placement(height, width, 256).image(image[:height, :width].copy())
+        for image in scenes(12, size=512)
+    ]
+    assert pairs(squares) == set()

@@ -252,3 +252,18 @@ def test_another_label_in_the_manifest_than_the_truth_is_refused(folder: Path) -
     said = rf"for 1 images, as 'normal', not 'sick', for /x/Folder/{path}; mend the label"
     with pytest.raises(SystemExit, match=said):
         main(["--predictions", f"{folder}/predictions.csv", "--manifest", str(manifest)])
+
+
+def test_a_label_that_is_no_class_is_passed_over(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace(",sick,", ",LAD,"), encoding="utf-8")
+    main(["--predictions", f"{folder}/predictions.csv", "--manifest", str(manifest)])
+
+
+def test_a_label_column_of_another_spelling_is_read_too(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    text = manifest.read_text(encoding="utf-8").replace(",sick,", ",normal,")
+    manifest.write_text(text.replace(",label,", ",Label,"), encoding="utf-8")
+    with pytest.raises(SystemExit, match="got another label than the truth"):
+        main(["--predictions", f"{folder}/predictions.csv", "--manifest", str(manifest)])

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from data import boxes
 from data.boxes import check_inside, check_units, notes_of
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
 from data.mask_levels import marked
@@ -176,3 +177,11 @@ def test_a_box_that_shrinks_below_a_pixel_stays_a_pixel() -> None:
     (box,) = place.boxes([(470, 3990, 480, 4000)])
     assert int(rasterise([box], (100, 100)).sum()) == 1
     assert parse_boxes(",".join(map(str, box))) == [box]
+
+
+def test_the_line_of_an_image_is_that_of_the_file_where_spreadsheets_add_one(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "manifest.csv"
+    table.write_text("sep=,\npath,label\na.png,normal\n\nb.png,normal\n", encoding="utf-8")
+    assert boxes.where("b.png", table) == f"{table}, line 5"

@@ -19,7 +19,7 @@ from data.picture import Stored
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.processed import Processed
-from data.readers import DataError
+from data.readers import DataError, read_stored
 from data.scale import Depth, depth_of, grey_of, white_of
 from tests.image_files import dicom, picture, save
 
@@ -179,3 +179,13 @@ def test_the_audit_reads_images_in_the_scale_of_the_set(
     for look in seen:
         source = np.asarray(Image.open(raw / look.sample.path)) / 4095
         np.testing.assert_allclose(look.views["mean brightness"], source.mean(), rtol=1e-4)
+
+
+def test_signed_whole_numbers_without_a_negative_one_have_one_scale(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    values = np.arange(1024, dtype="i2").reshape(32, 32)
+    save(path, dicom(values))
+    seen = read_stored(path)
+    assert seen.pixels.dtype == np.uint16
+    assert (seen.pixels == values).all()
+    assert seen.ends is None

@@ -18,7 +18,7 @@ from pydicom.data import get_testdata_file
 import CONFIG
 import errors
 from data import inputs, sources, tree
-from data.group_columns import columns_among, groups_of
+from data.group_columns import columns_among, groups_of, without_common
 from data.prepare import prepare
 from data.readers import DataError
 from data.words import meaning_of, split_of
@@ -424,3 +424,28 @@ def test_folders_of_patients_around_class_folders_tie_their_images(tmp_path: Pat
     assert {each.group for each in samples} == {f"P{number}" for number in range(7)}
     assert {each.label for each in samples} == set(CLASSES)
     assert any("a patient each" in note for note in notes)
+
+
+def test_one_patient_in_each_class_folder_is_no_reason_to_refuse_the_classes(
+    tmp_path: Path,
+) -> None:
+    root = dicom_tree(tmp_path, {"P1": "LAD", "P2": "RCA"})
+    _, samples, _ = sources.find(root, None, [])
+    assert {each.label for each in samples} == {"LAD", "RCA"}
+
+
+NAMED = (["sub-01", "sub-02"], ["Patient_A", "Patient_B"], ["0012", "0013"])
+
+
+@pytest.mark.parametrize("names", NAMED)
+def test_names_of_patients_are_no_classes(tmp_path: Path, names: list[str]) -> None:
+    pictures_in(tmp_path, *names)
+    with pytest.raises(DataError, match="which look like patients"):
+        sources.find(tmp_path, None, [])
+
+
+@pytest.mark.parametrize("value", ["0", "000000", "0000-0", "Anonymous"])
+def test_an_id_that_stands_for_nobody_is_not_a_patient(value: str) -> None:
+    others = [f"10{number}" for number in range(6)]
+    labels = ["normal"] * 6 + ["abnormal"] * 6
+    assert without_common([value] * 6 + others, labels) == [""] * 6 + others
