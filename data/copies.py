@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -52,13 +54,20 @@ def same_pictures(sketches: list[Sketch]) -> NDArray:
     near = near_duplicates(np.stack([sketch.detail for sketch in sketches]))
     # in an order of their own, so that the order of the files does not matter
     order = np.array(sorted(range(len(sketches)), key=lambda i: sketches[i].detail.tobytes()))
-    changed = _changed_copies([sketches[i] for i in order])
+    sets = _sets(near, len(sketches))[order]
+    changed = _changed_copies([sketches[i] for i in order], sets)
     pairs = np.concatenate([near, np.sort(order[changed], axis=1)])
     return np.unique(pairs, axis=0)
 
 
-def _changed_copies(sketches: list[Sketch]) -> NDArray:
-    """(pairs, 2) of copies, by keypoints."""
+def _sets(pairs: NDArray, count: int) -> NDArray:
+    """(count,) number of the set that each image is in by the pairs."""
+    links = sparse.coo_matrix((np.ones(len(pairs)), pairs.T), (count, count))
+    return csgraph.connected_components(links, directed=False)[1]
+
+
+def _changed_copies(sketches: list[Sketch], sets: NDArray) -> NDArray:
+    """(pairs, 2) of copies, by keypoints; none of two images of one of the ``sets`` (n,)."""
     points = Points.of(sketches)
     pictures = np.stack([sketch.picture for sketch in sketches])
 
@@ -81,7 +90,8 @@ def _changed_copies(sketches: list[Sketch]) -> NDArray:
     agreeing = int(np.clip(np.quantile(random[:, 1], POINTS_SHARE), *POINTS))
     least = np.clip(np.quantile(_score(random), SCORE_SHARE) + BEYOND, *SCORE)
     found = [np.zeros((0, 2), int)]
-    for mirrored, pairs in zip((False, True), candidates(points), strict=True):
+    for mirrored, likely in zip((False, True), candidates(points), strict=True):
+        pairs = likely[sets[likely[:, 0]] != sets[likely[:, 1]]]
         scores = _score(compared(pairs, mirrored, (votes, agreeing)))
         found.append(pairs[scores >= least])
     return np.concatenate(found)

@@ -202,20 +202,19 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     if (data.get("RescaleSlope"), data.get("RescaleIntercept")) == (1, 0):
         values = stored
     is_ct = data.get("Modality") == "CT" and data.get("RescaleSlope") is not None
-    is_signed = values.dtype.kind == "i" and values.min() >= 0
-    if is_signed:
-        values = values.view(f"u{values.dtype.itemsize}")
-    if not is_ct and values.dtype.kind == "u" and values.max() < 2**16:
-        bits = _declared_bits(data) - is_signed
-        whole = values.astype(np.uint16)
+    shown = np.where(padding, values.dtype.type(0), values)
+    is_signed = values.dtype.kind == "i"
+    if not is_ct and values.dtype.kind in "iu" and shown.min() >= 0 and shown.max() < 2**16:
+        bits = _declared_bits(data) - (1 if is_signed else 0)  # one of them is the sign
+        whole = shown.astype(np.uint16)
         if inverse:
             whole = (2**bits - 1) - whole
         return Stored(np.where(padding, np.uint16(0), whole), bits)
     seen = values[~padding]
     own = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
     low, high = _ends(CT_WINDOW) if is_ct else own
-    shown = np.where(padding, np.float32(0), _between(values, low, high, inverse))
-    return Stored(shown, None, None if is_ct else own)
+    grey = np.where(padding, np.float32(0), _between(values, low, high, inverse))
+    return Stored(grey, None, None if is_ct else own)
 
 
 def _ends(window: Sequence[float]) -> tuple[float, float]:

@@ -40,7 +40,8 @@ def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
     """How many different pictures there are, and what the largest set of copies is."""
     pictures = np.array(join([(image.sample.sha256,) for image in images], pairs))
     numbers, sizes = np.unique(pictures, return_counts=True)
-    note = f"{len(images)} images hold {len(numbers)} different picture{'s'[: len(numbers) != 1]}"
+    word = "picture" if len(numbers) == 1 else "pictures"
+    note = f"{len(images)} images hold {len(numbers)} different {word}"
     if len(numbers) == len(images):
         return note
     largest = np.flatnonzero(pictures == numbers[sizes.argmax()])

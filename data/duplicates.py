@@ -26,7 +26,8 @@ from data.descriptors import OUTSIDE, SIZE
 CELL = 4
 WINDOW = 8
 CODE = 64
-NEAREST = 8  # candidates for each image
+PAIRS = 80_000  # candidates in each list, shared out among the images
+NEAREST = (4, 8)  # of each image, at least and at most
 SAMPLE = 2000  # random pairs that tell how far unrelated images of this set agree
 # The threshold lies beyond what they agree by. SPREAD is in units of median to 90 %, times the root
 # of the logarithm of the number of pairs: so the largest of so many normal deviates grows.
@@ -168,6 +169,7 @@ def _whitened(windows: list[NDArray]) -> list[NDArray]:
 def _candidates(codes: NDArray) -> NDArray:
     """(pairs, 2) for each image the few later ones that are most similar at any shift."""
     count = codes.shape[1]
+    most = int(np.clip(PAIRS // count, *NEAREST))
     pairs = []
     for start in range(0, count, ROWS):
         rows = codes[len(codes) // 2, start : start + ROWS]
@@ -175,7 +177,7 @@ def _candidates(codes: NDArray) -> NDArray:
         for code in codes:
             np.maximum(best, rows @ code[start:].T, out=best)
         best[np.tril_indices(len(rows), m=count - start)] = -2
-        nearest = np.argpartition(best, -min(NEAREST, best.shape[1]), axis=1)[:, -NEAREST:]
+        nearest = np.argpartition(best, -min(most, best.shape[1]), axis=1)[:, -most:]
         i, place = np.nonzero(np.take_along_axis(best, nearest, axis=1) > -2)
         pairs.append(np.stack([i, nearest[i, place]], axis=1) + start)
     return np.concatenate(pairs)

@@ -5,7 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.alignment import agreement
-from data.descriptors import EDGE, cut_out, describe
+from data.cut_pieces import cut_pieces
+from data.descriptors import describe
+from data.sketch import EDGE
 from data.vocabulary import MIRROR, Points, unit
 
 MATCHES = 24  # the most similar of two images, that vote
@@ -17,8 +19,7 @@ ZOOM = 0.8
 NEAR = 2.5
 NEAR_SHARE = 0.25
 FURTHEST_ZOOM = 2.2  # octaves
-TOLERANCES = (6.0, 4.0, 3.0)  # pixels, round after round of the fit
-LEAST = 3  # matches that a map is made of
+TOLERANCE = 3.0  # pixels that a match may be off the map
 # singular values of the map, and their ratio
 SHRUNK = 0.2
 ENLARGED = 4.5
@@ -53,14 +54,14 @@ def compare(
     supports = _supports(own[:, :MATCHES], other[:, :MATCHES], there[:, :MATCHES])
     result[:, 0] = supports.sum(axis=2).max(axis=1)
     for row in np.flatnonzero(result[:, 0] >= least_votes):
-        chosen = supports[row, supports[row].sum(axis=1).argmax()]
         i, j = pairs[row]
         one = own[row, there[row], :2]
-        two = other[row, there[row], :2]
-        matrix = _fitted(one, two, np.flatnonzero(chosen[: len(one)]))
-        if matrix is None:
+        matrix, agree = cv2.estimateAffine2D(
+            other[row, there[row], :2], one, ransacReprojThreshold=TOLERANCE
+        )
+        if matrix is None or not _is_possible(matrix):
             continue
-        matrix, result[row, 1] = _refitted(one, two, matrix)
+        result[row, 1] = len(np.unique(one[agree[:, 0] > 0] // PLACE, axis=0))
         if result[row, 1] >= least_points:
             picture = pictures[j][:, ::-1] if mirrored else pictures[j]
             result[row, 2] = _detail(pictures[i], np.ascontiguousarray(picture), matrix)
@@ -109,53 +110,6 @@ def _supports(one: NDArray, two: NDArray, there: NDArray) -> NDArray:
     return agree & possible[:, :, None] & there[:, None]
 
 
-def _fitted(one: NDArray, two: NDArray, chosen: NDArray) -> NDArray | None:
-    """(2, 3) map from (m, 2) places in j to those in i; None: there is none of a possible form."""
-    matrix = None
-    for tolerance in TOLERANCES:
-        if len(chosen) < LEAST:
-            break
-        matrix = _least_squares(one[chosen], two[chosen])
-        chosen = np.flatnonzero(_errors(one[:MATCHES], two[:MATCHES], matrix) < tolerance)
-    return matrix if matrix is not None and _is_possible(matrix) else None
-
-
-def _refitted(one: NDArray, two: NDArray, matrix: NDArray) -> tuple[NDArray, int]:
-    """The map by all matches that agree with it, and the number of different places they have."""
-    agree = _errors(one, two, matrix) < TOLERANCES[-1]
-    count = _places(one[agree])
-    if agree.sum() > LEAST:
-        again = _least_squares(one[agree], two[agree])
-        more = _places(one[_errors(one, two, again) < TOLERANCES[-1]])
-        if more >= count and _is_possible(again):
-            return again, more
-    return matrix, count
-
-
-def _places(places: NDArray) -> int:
-    return len(np.unique(places // PLACE, axis=0))
-
-
-def _errors(one: NDArray, two: NDArray, matrix: NDArray) -> NDArray:
-    """(m,) distance in pixels."""
-    return np.hypot(*(two @ matrix[:, :2].T + matrix[:, 2] - one).T)
-
-
-def _least_squares(one: NDArray, two: NDArray) -> NDArray:
-    """(2, 3) map; of LEAST matches only turn, zoom and shift."""
-    if len(one) > LEAST:
-        sources = np.column_stack([two, np.ones(len(two))])
-        return np.linalg.lstsq(sources, one, rcond=None)[0].T
-    source = two @ (1, 1j)
-    target = one @ (1, 1j)
-    away = source - source.mean()
-    factor = np.vdot(away, target - target.mean()) / max(np.vdot(away, away).real, 1e-9)
-    shift = target.mean() - factor * source.mean()
-    return np.array(
-        [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
-    )
-
-
 def _is_possible(matrix: NDArray) -> bool:
     great, small = np.linalg.svd(matrix[:, :2], compute_uv=False)
     return bool(great < ENLARGED and small > SHRUNK and great < UNEVEN * small)
@@ -171,5 +125,5 @@ def _detail(one: NDArray, two: NDArray, matrix: NDArray) -> float:
     if zoom < 0.7:  # two is made smaller: what is finer than a pixel then goes
         two = cv2.GaussianBlur(two, (0, 0), 0.5 * (1 / zoom - 1))
     laid = cv2.warpAffine(two, matrix, (EDGE, EDGE))
-    details = np.stack([describe(picture, cut_out(picture))[0] for picture in (one, laid)])
+    details = np.stack([describe(picture, cut_pieces(picture))[0] for picture in (one, laid)])
     return float(agreement(details, np.array([[0, 1]]), np.zeros((1, 2), int))[0])

@@ -5,6 +5,8 @@ tree") is made of the set's own keypoints, so that the comparison of all images 
 one product of sparse matrices. Large keypoints are also compared alone: noise leaves them.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -64,9 +66,8 @@ class Points:
 
 
 def unit(features: NDArray) -> NDArray:
-    """(..., 128) uint8 features as float32 of length 1, or of 0 where there is none."""
-    values = features.astype(np.float32)
-    return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-6)
+    """(..., 128) uint8 features as float32, of length 1: the root of shares, times 255."""
+    return features.astype(np.float32) / np.float32(255)
 
 
 def candidates(points: Points) -> tuple[NDArray, NDArray]:
@@ -154,9 +155,10 @@ def _weighted(bags: sparse.csr_matrix, weights: NDArray) -> sparse.csr_matrix:
 def _nearest(asked: sparse.csr_matrix, own: sparse.csr_matrix, nearest: int) -> NDArray:
     """(pairs, 2) for each image asked for, the few others that share most words; i < j."""
     turned = own.T.tocsr()
-    pairs = []
-    for start in range(0, asked.shape[0], ROWS):
+
+    def of_rows(start: int) -> NDArray:
         alike = (asked[start : start + ROWS] @ turned).tocsr()
+        pairs = []
         for row in range(alike.shape[0]):
             there = slice(alike.indptr[row], alike.indptr[row + 1])
             others = alike.indices[there]
@@ -164,5 +166,9 @@ def _nearest(asked: sparse.csr_matrix, own: sparse.csr_matrix, nearest: int) -> 
             if len(others) > nearest:
                 others = others[np.argpartition(values, -nearest)[-nearest:]]
             pairs.append(np.column_stack([np.full(len(others), start + row), others]))
-    found = np.sort(np.concatenate(pairs), axis=1)
+        return np.concatenate(pairs)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = np.concatenate(list(pool.map(of_rows, range(0, asked.shape[0], ROWS))))
+    found = np.sort(found, axis=1)
     return found[found[:, 0] < found[:, 1]]

@@ -1,18 +1,12 @@
 """data.copies: pictures that were mirrored, turned, cut or changed otherwise before the split."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import CONFIG
 from benchmarks.copies import TEN, Change, three_at_once
 from data.copies import same_pictures
 from data.geometry import Placement
-from data.prepare import prepare
 from data.sketch import MOST, sketch
 from metrics.groups import join
 from phantoms.ct import phantom
@@ -111,20 +105,6 @@ def test_depth_of_pixels_does_not_matter(kind: type) -> None:
     assert (made.picture.shape, made.picture.dtype) == ((96, 96), np.uint8)
     assert 20 < len(made.places) <= MOST
     assert np.abs(made.picture.astype(int) - sketch(image).picture).max() <= 2
-
-
-def test_mirrored_copies_stay_on_one_side_and_pictures_are_counted(
-    tmp_path: Path, pictures: Callable[..., Path]
-) -> None:
-    raw = pictures(count=12, height=64, width=64)
-    for label in ("normal", "abnormal"):
-        for i in range(12):
-            image = cv2.imread(str(raw / label / f"p{i:02d}.png"), cv2.IMREAD_GRAYSCALE)
-            cv2.imwrite(str(raw / label / f"q{i:02d}.png"), image[:, ::-1])
-    result = prepare(raw, tmp_path / "out", CONFIG.Config(image_size=64))
-    side = {sample.source: sample.split for sample in result.samples}
-    assert all(side[name] == side[name.replace("/p", "/q")] for name in side)
-    assert any("48 images hold 24 different pictures: " in note for note in result.info["notes"])
 
 
 @pytest.mark.parametrize("shape", [(32, 512), (512, 40)])

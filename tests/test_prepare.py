@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 
 import CONFIG
@@ -117,18 +118,22 @@ def test_group_pattern_keeps_images_on_one_side(
     assert len(sides) == 1
 
 
-def test_identical_and_shifted_images_stay_on_one_side(
-    tmp_path: Path, pictures: Callable[..., Path]
+@pytest.mark.parametrize(
+    "change", [lambda image: np.roll(image, 3, axis=1), lambda image: image[:, ::-1]]
+)
+def test_shifted_and_mirrored_images_stay_on_one_side_and_pictures_are_counted(
+    tmp_path: Path, pictures: Callable[..., Path], change: Callable[[NDArray], NDArray]
 ) -> None:
     raw = pictures(count=20, height=64, width=64)
     for label in ("normal", "abnormal"):
         for i in range(20):
             image = cv2.imread(str(raw / label / f"p{i:02d}.png"), cv2.IMREAD_GRAYSCALE)
-            cv2.imwrite(str(raw / label / f"q{i:02d}.png"), np.roll(image, 3, axis=1))
+            cv2.imwrite(str(raw / label / f"q{i:02d}.png"), change(image))
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
     side = {sample.source: sample.split for sample in result.samples}
     assert all(side[name] == side[name.replace("/p", "/q")] for name in side)
     assert set(side.values()) == {"train", "val"}
+    assert any("80 images hold 40 different pictures: " in note for note in result.info["notes"])
 
 
 def test_same_split_whatever_the_order_of_files_on_disk(
