@@ -77,7 +77,7 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
     init = InitialWeights(arguments.init) if arguments.init else None
     if config.phantoms == "none":
         lock.enter_context(read_here(Path(config.data_folder)))
-    folder = images_of(config, arguments.cross_validate)
+    folder = images_of(config, arguments.cross_validate, arguments.OUTPUT)
     base = run_folder(arguments.OUTPUT, config, folder, init, arguments.cross_validate)
     if is_first_process():
         lock.enter_context(held(base))
@@ -99,8 +99,8 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
         beside.write_text(json.dumps({"ViT.ckpt": "written"}), encoding="utf-8")
 
 
-def images_of(config: CONFIG.Config, folds: int) -> "Processed":
-    """The prepared folder, or made-up images in its place.
+def images_of(config: CONFIG.Config, folds: int, output: Path) -> "Processed":
+    """The prepared folder, or made-up images in its place, which are kept in ``output``.
 
     Raises:
         ConfigError: a number of folds that the images do not have.
@@ -114,7 +114,7 @@ def images_of(config: CONFIG.Config, folds: int) -> "Processed":
             raise CONFIG.ConfigError(
                 "--folds: phantoms have no folds; leave out --folds, or set phantoms: none"
             )
-        return make(config)
+        return make(config, output / "runs" / "phantoms")
     folder = load(Path(config.data_folder))
     if folds and folder.folds != folds:
         raise CONFIG.ConfigError(

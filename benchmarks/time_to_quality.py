@@ -78,7 +78,8 @@ def after_phantoms(name: str, given: argparse.Namespace) -> dict[str, Tensor]:
         before = CONFIG.load(given.phantoms)
         torch.manual_seed(0)
         net = network(name, before)
-        learn(net, stream.make(before), before, PEERS[name], given.phantom_minutes)
+        images = stream.make(before, given.OUTPUT / "phantoms")
+        learn(net, images, before, PEERS[name], given.phantom_minutes)
         with written_whole(weights) as beside:
             torch.save(net.state_dict(), beside)
     return dict(torch.load(weights, weights_only=True))

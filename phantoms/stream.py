@@ -1,6 +1,6 @@
-"""Made-up images held in memory as if they were a prepared folder.
+"""Made-up images as if they were a prepared folder.
 
-``train.py --phantoms xray`` learns from them.
+``train.py --phantoms xray`` learns from them. They are kept on disk (phantoms/kept.py).
 """
 
 import hashlib
@@ -15,18 +15,21 @@ from numpy.typing import NDArray
 import CONFIG
 from data import processed
 from data.readers import DataError
-from data.workers import on_all_cores
 from phantoms import ct, xray
+from phantoms.kept import Drawn, Known, code_digest, make_once, planes_of
 
 VALIDATION = 1000  # images beyond those for training, at full difficulty
 SPREAD = 0.15  # share by which the field of view of X-ray pictures varies either way
+LESION = 1  # bits of the second plane
+VESSEL = 2
+KNOWS_VESSELS = ("xray",)
 
 
 @dataclass(frozen=True)
 class Phantoms(processed.Processed):
     """Images of a stream; a sample's path ends in its number there."""
 
-    pixels: NDArray  # (n, 3, S, S) uint8: image, lesion mask, vessel mask
+    file: Path  # of the pictures
 
     def content_hash(self) -> str:
         """Nothing more than the split says: the configuration makes them."""
@@ -38,7 +41,7 @@ class Phantoms(processed.Processed):
         return {}
 
     def keep(self, splits: Sequence[str], most: int = 0) -> None:
-        """They are in memory."""
+        """The system keeps in memory what it has room for."""
 
     def image(self, sample: processed.Sample) -> NDArray:
         """(S, S) uint8 pixels."""
@@ -46,11 +49,13 @@ class Phantoms(processed.Processed):
 
     def lesion(self, sample: processed.Sample) -> NDArray:
         """(S, S) uint8, 1 = lesion, else 0."""
-        return self._of(sample)[1]
+        return self._of(sample)[1] & LESION
 
     def vessel(self, sample: processed.Sample) -> NDArray | None:
-        """(S, S) uint8, 1 = open vessel, else 0; None for CT."""
-        return self._of(sample)[2] if self.info["kind"] == "xray" else None
+        """(S, S) uint8, 1 = open vessel, else 0; None where it is not known."""
+        if self.info["kind"] not in KNOWS_VESSELS:
+            return None
+        return (self._of(sample)[1] & VESSEL) // VESSEL
 
     @property
     def knows_lesions(self) -> bool:
@@ -58,36 +63,37 @@ class Phantoms(processed.Processed):
         return True
 
     def _of(self, sample: processed.Sample) -> NDArray:
-        return np.asarray(self.pixels[int(sample.path.rsplit("/")[-1])])
+        return np.array(planes_of(self.file)[int(sample.path.rsplit("/")[-1])])
 
 
-def make(config: CONFIG.Config) -> Phantoms:
+def make(config: CONFIG.Config, folder: Path) -> Phantoms:
     """``phantom_count`` images for training, and VALIDATION more.
 
-    Those for training come in any order of difficulty, from easy to as hard as in patients. Every
-    process of a run makes them all, on all cores: they depend on the configuration alone.
+    Those for training come in any order of difficulty, from easy to as hard as in patients. The
+    first process of a run makes them, on all cores, and keeps them in ``folder``; they depend on
+    the configuration alone. Those that are there are not made again.
 
     Raises:
-        DataError: an image size or a field of view that the phantoms cannot have.
+        DataError: an image size or a field of view that the phantoms cannot have, or a full disk.
     """
     try:
         _draw(0, config)
     except ValueError as error:
         raise DataError(f"phantoms: {error}") from None
     count = config.phantom_count + VALIDATION
-    drawn = on_all_cores(partial(_draw, config=config), range(count), "phantoms", 64)
+    file = (folder / f"{config.phantoms}-{_key(config)}.npy").absolute()
+    known = make_once(file, partial(_draw, config=config), count, config.image_size)
     samples = [
         processed.Sample(
             path=f"{config.phantoms}/{number:07d}",
             split="train" if number < config.phantom_count else "val",
-            label=label,
+            label=one.label,
             group=str(number),
-            sha256=hashlib.sha256(images[0].tobytes()).hexdigest(),
+            sha256=one.sha256,
         )
-        for number, (label, images) in enumerate(drawn)
+        for number, one in enumerate(known)
     ]
-    pixels = np.stack([images for _, images in drawn])
-    mean, std = processed.statistics(list(pixels[: config.phantom_count, 0]))
+    mean, std = _statistics(known[: config.phantom_count])
     info = {
         "kind": config.phantoms,
         "mean": mean,
@@ -95,18 +101,31 @@ def make(config: CONFIG.Config) -> Phantoms:
         "split": f"made up, seed {config.seed}",
         "notes": [],
     }
-    return Phantoms(Path(f"{config.phantoms} phantoms"), samples, list(ct.LABELS), info, pixels)
+    return Phantoms(Path(f"{config.phantoms} phantoms"), samples, list(ct.LABELS), info, file)
 
 
-def _draw(number: int, config: CONFIG.Config) -> tuple[str, NDArray]:
-    """Label, and (3, S, S) pixels of image, lesion and vessel."""
+def _key(config: CONFIG.Config) -> str:
+    """Of all that the pictures depend on."""
+    parts = (config.seed, config.phantom_count, VALIDATION, config.image_size, config.phantom_field)
+    return hashlib.sha256(f"{parts} {code_digest()}".encode()).hexdigest()[:12]
+
+
+def _statistics(known: list[Known]) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels, grey range 0 to 1."""
+    mean = float(np.mean([one.mean for one in known]))
+    square = float(np.mean([one.square for one in known]))
+    return mean, float(np.sqrt(max(square - mean**2, 1e-6)))
+
+
+def _draw(number: int, config: CONFIG.Config) -> Drawn:
+    """Image ``number``."""
     if config.phantoms == "ct":
         patient = ct.phantom(config.seed, number, config.image_size, 1)
-        no_vessel = np.zeros_like(patient.mask)
-        return patient.label, np.stack([patient.image, patient.mask, no_vessel])
+        return Drawn(patient.label, np.stack([patient.image, patient.mask * np.uint8(LESION)]))
     field, difficulty = view_of(number, config)
     scene = xray.phantom(config.seed, number, config.image_size, field, difficulty)
-    return scene.label, np.stack([scene.image, scene.lesion, scene.vessel])
+    bits = scene.lesion * np.uint8(LESION) + scene.vessel * np.uint8(VESSEL)
+    return Drawn(scene.label, np.stack([scene.image, bits]))
 
 
 def view_of(number: int, config: CONFIG.Config) -> tuple[float, float]:

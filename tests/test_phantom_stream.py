@@ -12,7 +12,8 @@ import train
 from data.dataset import CoronaryDataset
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
-from phantoms import stream
+from data.readers import DataError
+from phantoms import kept, stream
 from tests.test_train import SMALL
 from vit import checkpoint
 
@@ -28,15 +29,61 @@ def config(**changes: float | str) -> CONFIG.Config:
     )  # type: ignore[arg-type]
 
 
-def test_the_stream_is_the_same_again_and_another_with_another_seed() -> None:
-    one, again, other = (stream.make(config(seed=seed)) for seed in (0, 0, 1))
-    assert np.array_equal(one.pixels, again.pixels)
+def test_the_stream_is_the_same_again_and_another_with_another_seed(tmp_path: Path) -> None:
+    folders = ("one", "again", "one")
+    one, again, other = (
+        stream.make(config(seed=seed), tmp_path / folder)
+        for seed, folder in zip((0, 0, 1), folders, strict=True)
+    )
+    assert one.file.read_bytes() == again.file.read_bytes()
     assert one.split_hash() == again.split_hash() != other.split_hash()
     assert (len(one.of("train")), len(one.of("val"))) == (100, 30)
 
 
-def test_masks_go_with_the_label_and_become_targets() -> None:
-    made = stream.make(config())
+def test_images_that_are_kept_are_not_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = stream.make(config(), tmp_path)
+    assert f"130 made-up images go into {first.file}" in capsys.readouterr().out
+    again = stream.make(config(), tmp_path)
+    assert "made-up images" not in capsys.readouterr().out
+    assert again == first
+
+
+def test_a_stopped_making_goes_on_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = stream.make(config(), tmp_path)
+    pixels = whole.file.read_bytes()
+    planes = np.load(whole.file, mmap_mode="r+")
+    planes[60:] = 0
+    planes.flush()
+    table = whole.file.with_suffix(".csv")
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:61]) + "normal,12")
+    capsys.readouterr()
+    again = stream.make(config(), tmp_path)
+    assert "70 made-up images go into" in capsys.readouterr().out
+    assert again == whole
+    assert again.file.read_bytes() == pixels
+
+
+def test_a_disk_without_room_is_said_before_any_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "_free", lambda _: 1000.0)
+    with pytest.raises(DataError, match=r"130 made-up images of 32 px need 0.0 GB"):
+        stream.make(config(), tmp_path / "full")
+    assert not list((tmp_path / "full").glob("*.npy"))
+
+
+def test_other_code_makes_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = stream.make(config(), tmp_path)
+    monkeypatch.setattr(stream, "code_digest", lambda: "changed")
+    assert stream.make(config(), tmp_path).file != one.file
+
+
+def test_masks_go_with_the_label_and_become_targets(tmp_path: Path) -> None:
+    made = stream.make(config(), tmp_path)
     for sample in made.samples:
         assert made.lesion(sample).any() == (sample.label == "abnormal")
     dataset = CoronaryDataset(made, "train", Preprocessing(32, 0.5, 0.3), patch_size=8)
@@ -46,13 +93,12 @@ def test_masks_go_with_the_label_and_become_targets() -> None:
         assert bool(targets[:, 0].any()) == (dataset.labels[i] == 1)
 
 
-def test_half_are_hard_and_some_normal_ones_show_hardly_a_vessel() -> None:
+def test_half_are_hard_and_some_normal_ones_show_hardly_a_vessel(tmp_path: Path) -> None:
     settings = config(phantom_count=600)
-    made = stream.make(settings)
+    made = stream.make(settings, tmp_path)
     hard = np.array([stream.view_of(number, settings)[1] == 1 for number in range(630)])
     assert 0.4 < hard[:600].mean() < 0.6
     assert hard[600:].all()
-    # type: ignore[union-attr]
     shown = [made.vessel(sample).mean() for sample in made.of("train") if sample.label == "normal"]
     assert (
         0.02 < np.mean(np.array(shown) < 0.02) < 0.15
@@ -67,8 +113,8 @@ def test_a_field_that_no_phantom_can_have_is_said(tmp_path: Path) -> None:
         )
 
 
-def test_vessels_of_made_up_ct_are_not_known() -> None:
-    made = stream.make(config(phantoms="ct"))
+def test_vessels_of_made_up_ct_are_not_known(tmp_path: Path) -> None:
+    made = stream.make(config(phantoms="ct"), tmp_path)
     assert made.vessel(made.samples[0]) is None
     assert made.lesion(made.samples[0]).shape == (32, 32)
 

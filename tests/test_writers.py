@@ -50,6 +50,7 @@ NEW_FOLDERS = {  # in a folder of folder_written_whole, which takes its name whe
 OWN = {  # states and logs in a run's folder, and locks: no user's work
     "files.py": 1,
     "locks.py": 1,
+    "phantoms/kept.py": 4,
     "train.py": 1,
     "training/resume.py": 2,
     "training/run.py": 1,
