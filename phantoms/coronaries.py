@@ -54,7 +54,7 @@ COURSES = {
     ],
 }
 # radius at the mouth in mm, branches: share of the length where each leaves
-CALIBRE = {"RCA": (1.5, 2.35), "LAD": (1.6, 2.4), "LCX": (1.55, 2.3)}
+CALIBRE = {"RCA": (1.45, 2.2), "LAD": (1.5, 2.2), "LCX": (1.4, 2.1)}
 FORKS = {
     "RCA": (0.08, 0.2, 0.36, 0.5, 0.66, 0.72, 0.85),
     "LAD": (0.2, 0.3, 0.38, 0.48, 0.58, 0.7, 0.82),
@@ -104,10 +104,12 @@ def _blur(line: Array, sigma: float) -> Array:
 def onto_surface(heart: Heart, points: Array, height: Array) -> Array:
     """``points``, (K, 3), moved to ``height``, (K,) mm, above the heart's surface."""
     points = points.T.astype(np.float32)
+    steps = np.concatenate([np.zeros((1, 3)), np.eye(3)]).T[:, :, None].astype(np.float32)
     for _ in range(3):
-        here = heart.surface(points)
-        nudged = [heart.surface(points + step[:, None]) for step in np.eye(3, dtype=np.float32)]
-        slope = np.stack(nudged) - here
+        around = points[:, None] + steps  # (3, 4, K)
+        found = heart.surface(around.reshape(3, -1)).reshape(4, -1)
+        here = found[0]
+        slope = found[1:] - here
         slope /= np.linalg.norm(slope, axis=0) + 1e-3
         points = points + slope * np.clip(height - here, -8, 8)
     return np.asarray(points.T, float)
@@ -122,7 +124,7 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
     rough[2:] += rng.normal(0, 1.6, (len(rough) - 2, 3))
     line = spaced(heart.place(rough), 4.0, COARSE)
     s = np.arange(len(line)) * COARSE
-    wind = rng.uniform(0.4, 1.5) * np.stack([sway(rng, s, 16, 27, 44) for _ in range(3)], 1)
+    wind = rng.uniform(0.6, 2.2) * np.stack([sway(rng, s, 13, 24, 44) for _ in range(3)], 1)
     leave = np.clip((s - 6) / 10, 0, 1)[:, None]  # the mouth stays in its sinus
     line = line + wind * leave
     height = 2.6 + 1.2 * sway(rng, s, 20, 45) + 1.0

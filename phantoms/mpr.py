@@ -7,7 +7,7 @@ site of a normal vessel the lumen stays nearly as wide.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -164,19 +164,29 @@ def _check(
         )
 
 
+@lru_cache(maxsize=2)
+def _patient(
+    seed: int, number: int, difficulty: float, device: Scanner
+) -> tuple[Settings, Patient, list[str]]:
+    """The settings, the patient, and its arteries in the order in which they are shown."""
+    rng = np.random.default_rng([seed, number])
+    settings = scanner.draw_settings(rng, device, difficulty)
+    patient = draw_patient(rng, settings.blood, settings.right)
+    return settings, patient, [str(name) for name in rng.permutation(list(COURSES))]
+
+
+@lru_cache(maxsize=2)
 def examine(
     seed: int, number: int, vessel: int, difficulty: float, device: Scanner
 ) -> Examination:
     """Vessel ``vessel`` of patient ``number``."""
-    rng = np.random.default_rng([seed, number])
-    settings = scanner.draw_settings(rng, device, difficulty)
-    patient = draw_patient(rng, settings.blood, settings.right)
-    name = str(rng.permutation(list(COURSES))[vessel])
+    settings, patient, order = _patient(seed, number, difficulty, device)
+    name = order[vessel]
     rng = np.random.default_rng([seed, number, vessel + 1])
     abnormal = bool(rng.integers(2))
     main = patient.mains[name]
     length = len(main.points) * STEP
-    seen = float(min(length - 4, rng.uniform(75, 135)))
+    seen = float(min(length - 4, rng.uniform(95, 165)))
     wall = draw_wall(rng, main, 0.94 * seen, abnormal, difficulty)
     traced = Traced.of(main, wall)
     others = patient.branches[name] + [
@@ -204,10 +214,18 @@ def examine(
         track=track,
         stents=stents,
         decoys=_decoys(rng, traced, end, difficulty),
-        angle=rng.uniform(0, 2 * np.pi),
+        angle=_angle(rng, main, end),
         turn=np.radians(rng.uniform(8, 50)),
         steps=scanner.step_shift(rng) if rng.random() < device.step * difficulty else (np.zeros(0), np.zeros((0, 3))),
     )
+
+
+def _angle(rng: np.random.Generator, main: Artery, end: int) -> float:
+    """A rotation [radians] at which little of the artery runs along the rows, as a reader picks."""
+    angles = rng.uniform(0, 2 * np.pi, 4)
+    ways = np.stack([np.cos(angles), np.sin(angles), np.zeros(4)])
+    lost = (np.abs(main.tangents[:end] @ ways) > 0.85).mean(0)
+    return float(angles[lost.argmin()])
 
 
 def _free(other: Artery, traced: Traced) -> Artery:
@@ -309,10 +327,10 @@ def _layer(
     where = np.flatnonzero(shown & reached)
     points = scanner.shifted(points.reshape(3, -1)[:, where], *exam.steps)
     cut = Cut(points, pixel, np.full(len(where), -1000, np.float32))
-    root = paint(exam.patient, cut)
+    root, surface_off = paint(exam.patient, cut)
     far = np.abs((np.arange(size) + 0.5) * pixel - surface.at[:, None]).ravel()[where]
     blood = exam.patient.blood.left
-    close = np.flatnonzero(exam.patient.heart.surface(points) < 12)
+    close = np.flatnonzero((surface_off > -9) & (surface_off < 11))
     part = cut.part(close)
     paint_branches(part, exam.others, blood)
     cut.hu[close] = part.hu

@@ -79,8 +79,12 @@ def _calcium(rng: np.random.Generator, heart: Heart) -> list[Capsule]:
     return out
 
 
-def paint(patient: Patient, cut: Cut) -> Array:
-    """Paint all but the coronary arteries; gives the (N,) distance from the aortic root."""
+def paint(patient: Patient, cut: Cut) -> tuple[Array, Array]:
+    """Paint all but the coronary arteries.
+
+    Returns:
+        (N,) distances from the aortic root, and from the surface of the chambers.
+    """
     heart, chest, points = patient.heart, patient.chest, cut.points
     inner = chest.inner(points)
     above = chest.above(points)
@@ -108,7 +112,7 @@ def paint(patient: Patient, cut: Cut) -> Array:
     sac = np.abs(surface - 0.7 * patient.fat - 1.5 - 1.5 * uneven) - 0.55
     cut.paint(np.maximum(sac, 3 - great), 15.0)
     _paint_heart(patient, cut, muscle + uneven, (right_atrium, left_atrium), tubes, root)
-    return root
+    return root, surface
 
 
 def _paint_heart(
@@ -149,6 +153,6 @@ def _paint_cavity(patient: Patient, part: Cut, cavity: Array) -> None:
     coarse = sample(grain(), points, 0.55, patient.shift + 40)
     fine = sample(grain(), points, 0.3, patient.shift + 80)
     depth = np.clip(1 + cavity / 11, 0, 1)  # 1 at the wall, 0 in the middle
-    ragged = cavity + depth * (2.6 * coarse + 1.3 * fine) + 1.2
+    ragged = cavity + depth * (1.7 * coarse + 0.9 * fine) + 1.2
     part.paint(ragged, blood.muscle + (blood.left - blood.muscle) * np.clip(0.35 - ragged / 7, 0, 1))
     part.paint(union(patient.heart.papillary, points) + 0.8 * coarse, blood.muscle)

@@ -106,10 +106,12 @@ def reform(
     lengths = np.linalg.norm(steps, axis=1)
     if form == "straightened":
         advance = lengths.copy()
-    elif form == "projected":
-        advance = np.maximum(-steps[:, 2], 0.12 * lengths)
     else:
         advance = np.sqrt(np.maximum(lengths**2 - (steps @ sweep) ** 2, (0.05 * lengths) ** 2))
+        falls = np.maximum(-steps[:, 2], 0.12 * lengths)
+        # where the vessel lies level little is left of its height
+        if form == "projected" and falls.sum() > 0.6 * lengths.sum():
+            advance = falls
     advance = np.minimum(advance, 1.6 * STEP)
     if track.fixed:
         advance[-track.fixed :] = STEP
