@@ -10,7 +10,7 @@ import numpy as np
 from phantoms.shapes import Array, Cut, Ellipsoid, Waves, grain, melt, sample
 
 AIR, LUNG, FAT, MUSCLE = -1000.0, -860.0, -98.0, 58.0
-CORTEX, MARROW, CARTILAGE, DISC = 1050.0, 170.0, 95.0, 85.0
+CORTEX, MARROW, CARTILAGE, DISC = 950.0, 170.0, 95.0, 85.0
 RIB_LAYER = 12.0  # mm from the pleura to the muscles over the ribs
 
 
@@ -44,6 +44,7 @@ class Chest:
     shifts: Array
     twigs: Array  # (4096, 7) random numbers of the lungs' vessels
     twig_radius: float
+    cortex: float  # mm
 
     def inner(self, points: Array) -> Array:
         """(N,) distance from the space within the ribs."""
@@ -101,6 +102,7 @@ def draw_chest(rng: np.random.Generator) -> Chest:
         shifts=rng.uniform(0, 128, (4, 3)),
         twigs=rng.random((4096, 7), np.float32),
         twig_radius=rng.uniform(0.75, 1.2),
+        cortex=rng.uniform(0.6, 1.2),
     )
 
 
@@ -115,7 +117,7 @@ def paint_wall(chest: Chest, cut: Cut, inner: Array) -> None:
     texture = sample(grain(), points, 0.45, chest.shifts[0])
     cut.paint(inner - skin, FAT - 6 + 9 * texture)
     cut.paint(inner - muscle, MUSCLE + 8 * texture)
-    cut.paint(np.abs(inner - RIB_LAYER - 1.5) - 1 - 0.8 * texture, FAT + 40)
+    cut.paint(np.abs(inner - RIB_LAYER - 1.5) - 0.4 - 0.8 * texture - 0.6 * uneven, FAT + 40)
     cut.paint(inner - 1.0, FAT + 20)
 
 
@@ -124,7 +126,7 @@ def paint_bones(chest: Chest, cut: Cut, inner: Array) -> None:
     near = np.flatnonzero((inner > -45) & (inner < 45))
     part, inner = cut.part(near), inner[near]
     x, y, z = part.points
-    marrow = MARROW + 90 * sample(grain(), part.points, 0.28, chest.shifts[1])
+    marrow = MARROW + 45 * sample(grain(), part.points, 0.22, chest.shifts[1])
     front = np.clip(70 - np.abs(x), 0, 70)
     line = z + 0.5 * (y - 20) - 0.55 * front * (y < 0) - chest.ribs_at
     height = np.mod(line, chest.rib_gap) - 0.5 * chest.rib_gap
@@ -133,7 +135,7 @@ def paint_bones(chest: Chest, cut: Cut, inner: Array) -> None:
     soft = np.clip((58 - np.abs(x)) / 3, 0, 1) * (y < 0)  # cartilage towards the sternum
     spots = sample(grain(), part.points, 0.9, chest.shifts[2])
     part.paint(rib, CORTEX * (1 - soft) + soft * (CARTILAGE + 700 * (spots > 1.2) * (rib > -2)))
-    part.paint(rib + 1.1, marrow * (1 - soft) + soft * CARTILAGE)
+    part.paint(rib + chest.cortex, marrow * (1 - soft) + soft * CARTILAGE)
     _paint_sternum(chest, part, marrow)
     _paint_spine(chest, part, marrow)
     cut.hu[near] = part.hu
@@ -153,8 +155,8 @@ def _paint_sternum(chest: Chest, part: Cut, marrow: Array) -> None:
     bone = np.sqrt((np.maximum(q, 0) ** 2).sum(0)) + np.minimum(q.max(0), 0) - 4
     bone += 0.4 * chest.waves.at(part.points)
     part.paint(bone - 2.5, FAT + 90)
-    part.paint(bone, CORTEX - 150)
-    part.paint(bone + 1.2, marrow * 0.75)
+    part.paint(bone, CORTEX - 200)
+    part.paint(bone + chest.cortex, marrow * 0.75)
 
 
 def _paint_spine(chest: Chest, part: Cut, marrow: Array) -> None:
@@ -180,7 +182,7 @@ def paint_lungs(chest: Chest, cut: Cut, distance: Array, blood: float) -> None:
     part, distance = cut.part(near), distance[near]
     texture = sample(grain(), part.points, 0.5, chest.shifts[3])
     part.paint(distance, LUNG + 25 * chest.waves.at(part.points) + 18 * texture)
-    for cell, share in ((30.0, 0.75), (17.0, 0.6), (10.0, 0.4)):
+    for cell, share in ((34.0, 0.8), (19.0, 0.75), (10.0, 0.4)):
         twig = np.maximum(_twigs(chest, part.points, cell, share), distance + 1)
         part.paint(twig, blood * (0.9 if cell > 12 else 0.6))
     cut.hu[near] = part.hu
@@ -205,7 +207,9 @@ def _twigs(chest: Chest, points: Array, cell: float, share: float) -> Array:
     return np.asarray(np.sqrt(np.einsum("ij,ij->j", off, off)) - radius + gone)
 
 
-def paint_abdomen(chest: Chest, cut: Cut, above: Array) -> None:
+def paint_abdomen(
+    chest: Chest, cut: Cut, above: Array, liver: Array, spleen: Array, stomach: Array
+) -> None:
     """Diaphragm, liver, stomach and spleen, where ``above`` is below zero."""
     near = np.flatnonzero(above < 1)
     part, above = cut.part(near), above[near]
@@ -213,10 +217,9 @@ def paint_abdomen(chest: Chest, cut: Cut, above: Array) -> None:
     part.paint(above, MUSCLE + 10)
     part.paint(above + 2.5, FAT + 8 * texture)
     roof = above + 4.0
-    liver = melt(*(lobe.distance(part.points) for lobe in chest.liver), 15)
-    part.paint(np.maximum(liver, roof), chest.liver_hu + 3 * texture)
-    part.paint(np.maximum(chest.spleen.distance(part.points), roof), chest.liver_hu + 45)
-    stomach = np.maximum(chest.stomach.distance(part.points), roof)
+    part.paint(np.maximum(liver[near], roof), chest.liver_hu + 3 * texture)
+    part.paint(np.maximum(spleen[near], roof), chest.liver_hu + 45)
+    stomach = np.maximum(stomach[near], roof)
     part.paint(stomach, 60.0)
     gas = part.points[1] < np.float32(chest.gas_level)
     part.paint(stomach + 3.5 + texture, np.where(gas, np.float32(AIR + 40), np.float32(25)))

@@ -82,7 +82,8 @@ def draw_wall(
     s = np.arange(count) * STEP
     rough = 1 + 0.035 * difficulty * rng.uniform(0.3, 1) * sway(rng, s, 3.1, 5.3, 8.7)
     lumen = artery.radius * rough
-    wall = Wall(lumen, lumen + WALL, np.zeros((count, 2)), np.ones(count), [])
+    filling = 1 - rng.uniform(0, 0.25) * s / s[-1]  # contrast is washed out downstream
+    wall = Wall(lumen, lumen + WALL, np.zeros((count, 2)), filling, [])
     sites = 1 + int(rng.random() < 0.35) + int(rng.random() < 0.15)
     # the share of the course that each site gets, from the aorta down
     slots = np.linspace(0, 1, sites + 1)

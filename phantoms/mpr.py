@@ -21,7 +21,7 @@ from phantoms.folder import Made, boxes_of, command, write_folder
 from phantoms.lesions import Lesion, draw_wall
 from phantoms.patient import Patient, draw_patient, paint
 from phantoms.scanner import Scanner, Settings
-from phantoms.shapes import Array, Capsule, Cut
+from phantoms.shapes import Array, Capsule, Cut, Indices
 from phantoms.tubes import Stent, Traced, paint_branches, paint_main
 
 LABELS = ("normal", "abnormal")
@@ -38,6 +38,7 @@ COLUMNS = (
     "vessel_mask",
 )
 SMALLEST = 32  # pixels: below it the vessel is lost
+COARSE = 2.0  # mm between the points at which organs are measured
 NEAR = 14.0  # mm from the track, within which the main artery is looked for
 Mask = npt.NDArray[np.uint8]
 
@@ -326,17 +327,17 @@ def _layer(
     reached = (np.abs(points[0] - 8) < box) & (np.abs(points[1] + 5) < box)
     where = np.flatnonzero(shown & reached)
     points = scanner.shifted(points.reshape(3, -1)[:, where], *exam.steps)
-    cut = Cut(points, pixel, np.full(len(where), -1000, np.float32))
-    root, surface_off = paint(exam.patient, cut)
+    cut = Cut(points, pixel, np.full(len(where), -1000, np.float32), *_coarse(exam, surface, offset, where))
+    distances = paint(exam.patient, cut)
     far = np.abs((np.arange(size) + 0.5) * pixel - surface.at[:, None]).ravel()[where]
     blood = exam.patient.blood.left
-    close = np.flatnonzero((surface_off > -9) & (surface_off < 11))
+    close = np.flatnonzero((distances.surface > -9) & (distances.surface < 11))
     part = cut.part(close)
     paint_branches(part, exam.others, blood)
     cut.hu[close] = part.hu
     near = np.flatnonzero(far < NEAR)
     part = cut.part(near)
-    lumen, outer, plaques = paint_main(part, exam.traced, blood, exam.stents, root[near])
+    lumen, outer, plaques = paint_main(part, exam.traced, blood, exam.stents, distances.root[near])
     for lump in exam.decoys:
         part.paint(np.maximum(lump.distance(part.points), 0.6 - outer), 1000.0)
     cut.hu[near] = part.hu
@@ -352,6 +353,20 @@ def _layer(
     inside = whole(np.ones(len(where)), every, 0)
     masks = [whole(values, near, 99) for values in (lumen, outer, *plaques)]
     return hu, inside, masks[0], masks[1], masks[2:]
+
+
+def _coarse(
+    exam: Examination, surface: reformation.Surface, offset: float, where: Indices
+) -> tuple[Array, Indices, Array]:
+    """Cut.coarse, before and share: some COARSE mm apart along the rows."""
+    size = len(surface.at)
+    count = max(2, round(surface.field / COARSE))
+    points = surface.points(offset, count + 1)
+    x = ((where % size) + 0.5) * (count / size)
+    before = x.astype(np.intp)
+    share = (x - before).astype(np.float32)
+    flat = scanner.shifted(points.reshape(3, -1), *exam.steps)
+    return flat, where // size * (count + 1) + before, share
 
 
 def _mask(inside: Array) -> Mask:

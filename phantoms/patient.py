@@ -1,6 +1,6 @@
 """One made-up patient: what is drawn of it, and how a cut through it is painted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -14,8 +14,8 @@ from phantoms.chest import (
     paint_wall,
 )
 from phantoms.coronaries import COURSES, Artery, draw_artery, draw_branches
-from phantoms.heart import Blood, Heart, draw_heart, pulmonary_veins
-from phantoms.shapes import Array, Capsule, Cut, Shape, Waves, chain, grain, melt, sample, union
+from phantoms.heart import SMOOTHING, Blood, Heart, draw_heart, pulmonary_veins
+from phantoms.shapes import Array, Capsule, Cut, Indices, Shape, Waves, chain, grain, melt, sample, union
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient
         blood=blood,
         mains=mains,
         branches=branches,
-        fat=rng.uniform(3.5, 11),
+        fat=rng.uniform(1.5, 9),
         retrosternal=Capsule(
             np.array([0, front + 20.0, 60]), np.array([6, front + 18.0, -60]), rng.uniform(10, 20), 14
         ),
@@ -79,80 +79,137 @@ def _calcium(rng: np.random.Generator, heart: Heart) -> list[Capsule]:
     return out
 
 
-def paint(patient: Patient, cut: Cut) -> tuple[Array, Array]:
-    """Paint all but the coronary arteries.
+@dataclass(frozen=True)
+class Distances:
+    """(N,) mm from each part of a patient."""
 
-    Returns:
-        (N,) distances from the aortic root, and from the surface of the chambers.
-    """
-    heart, chest, points = patient.heart, patient.chest, cut.points
-    inner = chest.inner(points)
-    above = chest.above(points)
-    muscle = heart.muscle(points)
-    right_atrium, left_atrium = (
-        union(shapes, points) for shapes in (heart.right_atrium, heart.left_atrium)
-    )
+    inner: Array  # the space within the ribs
+    above: Array  # what lies below the diaphragm
+    uneven: Array  # by how much the heart's surfaces wave
+    muscle: Array
+    right: Array  # right ventricle
+    ventricle: Array
+    cavity: Array
+    right_atrium: Array
+    left_atrium: Array
+    surface: Array  # as Heart.surface has it, on which the arteries run
+    root: Array
+    aorta: Array
+    pulmonary: Array
+    veins: Array
+    lung_veins: Array
+    great: Array  # all great vessels
+    between: Array  # mediastinum
+    liver: Array
+    spleen: Array
+    stomach: Array
+
+
+def measure(patient: Patient, points: Array) -> Distances:
+    """The distances of ``points``, (3, N)."""
+    heart, chest = patient.heart, patient.chest
     uneven = heart.uneven(points)
-    # as Heart.surface has it, on which the arteries run
-    surface = melt(muscle, np.minimum(left_atrium, right_atrium), 12.0) + uneven
-    root = union(heart.root, points)
-    tubes = [union(shapes, points) for shapes in (heart.aorta, heart.pulmonary, heart.veins)]
-    great = np.minimum(np.minimum(tubes[0], tubes[1]), np.minimum(tubes[2], root))
-    paint_wall(chest, cut, inner)
-    between = melt(melt(surface - patient.fat - 2 * uneven, great - 4, 16), patient.retrosternal.distance(points), 14)
+    ventricle = heart.ventricle.distance(points)
+    right = melt(heart.right_ventricle.distance(points), union(heart.outflow, points), 12)
+    muscle = melt(ventricle, right, 4)
+    atria = [union(shapes, points) for shapes in (heart.right_atrium, heart.left_atrium)]
+    surface = melt(muscle, np.minimum(*atria), SMOOTHING) + uneven
+    tubes = [
+        union(shapes, points) for shapes in (heart.root, heart.aorta, heart.pulmonary, heart.veins)
+    ]
+    great = np.minimum(np.minimum(tubes[0], tubes[1]), np.minimum(tubes[2], tubes[3]))
+    between = melt(surface - patient.fat - 2 * uneven, great - 4, 16)
+    between = melt(between, patient.retrosternal.distance(points), 14)
     spine = np.hypot(points[0] - chest.spine[0], points[1] - chest.spine[1]) - 21
-    between = melt(between, spine, 6)
-    paint_lungs(chest, cut, np.maximum(np.maximum(inner, -between), -above), patient.blood.lungs)
-    texture = sample(grain(), points, 0.4, patient.shift)
-    within = np.maximum(between, inner - 1)
-    cut.paint(within, FAT + 11 * texture)
-    paint_abdomen(chest, cut, np.maximum(above, inner))
-    paint_bones(chest, cut, inner)
-    cut.paint(surface - 3.2 - uneven, FAT - 2 + 12 * texture)  # the fat that the arteries run in
-    sac = np.abs(surface - 0.7 * patient.fat - 1.5 - 1.5 * uneven) - 0.55
-    cut.paint(np.maximum(sac, 3 - great), 15.0)
-    _paint_heart(patient, cut, muscle + uneven, (right_atrium, left_atrium), tubes, root)
-    return root, surface
+    return Distances(
+        chest.inner(points),
+        chest.above(points),
+        uneven,
+        muscle + uneven,
+        right,
+        ventricle,
+        heart.cavity.distance(points),
+        *atria,
+        surface,
+        *tubes,
+        union(patient.veins, points),
+        great,
+        melt(between, spine, 6),
+        melt(*(lobe.distance(points) for lobe in chest.liver), 15),
+        chest.spleen.distance(points),
+        chest.stomach.distance(points),
+    )
 
 
-def _paint_heart(
-    patient: Patient, cut: Cut, muscle: Array, atria: tuple[Array, Array], tubes: list[Array], root: Array
-) -> None:
-    heart, blood, points = patient.heart, patient.blood, cut.points
+def paint(patient: Patient, cut: Cut) -> Distances:
+    """Paint all but the coronary arteries; gives the distances at the points of ``cut``."""
+    chest, points = patient.chest, cut.points
+    rough = measure(patient, points if cut.coarse is None else cut.coarse)
+    table = cut.smooth(np.stack([getattr(rough, field.name) for field in fields(rough)]))
+    d = Distances(*table)
+    paint_wall(chest, cut, d.inner)
+    lungs = np.maximum(np.maximum(d.inner, -d.between), -d.above)
+    paint_lungs(chest, cut, lungs, patient.blood.lungs)
     texture = sample(grain(), points, 0.4, patient.shift)
+    cut.paint(np.maximum(d.between, d.inner - 1), FAT + 11 * texture)
+    paint_abdomen(chest, cut, np.maximum(d.above, d.inner), d.liver, d.spleen, d.stomach)
+    paint_bones(chest, cut, d.inner)
+    fat = d.surface - 3.2 - d.uneven  # that the arteries run in
+    cut.paint(fat, FAT - 2 + 12 * texture)
+    sac = np.abs(d.surface - 0.7 * patient.fat - 1.5 - 1.5 * d.uneven) - 0.3 - 0.25 * texture
+    cut.paint(np.maximum(sac, 3 - d.great), -15.0)
+    _paint_heart(patient, cut, d, texture)
+    return d
+
+
+def _paint_heart(patient: Patient, cut: Cut, d: Distances, texture: Array) -> None:
+    blood, points = patient.blood, cut.points
     mixed = blood.right * (1 + 0.12 * patient.mixing.at(points))
-    aorta, pulmonary, veins = tubes
-    for distance, value in ((veins, mixed), (pulmonary, blood.lungs), (aorta, blood.left)):
+    for distance, value in ((d.veins, mixed), (d.pulmonary, blood.lungs), (d.aorta, blood.left)):
         cut.paint(distance - 1.2, 40.0)
         cut.paint(distance, value)
-    for distance, value in zip(atria, (mixed, blood.left), strict=True):
+    for distance, value in ((d.right_atrium, mixed), (d.left_atrium, blood.left)):
         cut.paint(distance - 1.0, 50.0)
         cut.paint(distance, value)
-    cut.paint(union(patient.veins, points), blood.left)
-    cut.paint(muscle, blood.muscle + 5 * texture)
-    right = melt(heart.right_ventricle.distance(points), union(heart.outflow, points), 12)
-    ventricle = heart.ventricle.distance(points)
-    hollow = np.maximum(right + heart.right_wall, 1.5 - ventricle)
-    cut.paint(hollow + 1.5 * texture * (hollow > -7), mixed)
-    cavity = heart.cavity.distance(points)
-    near = np.flatnonzero(cavity < 5)
-    part = cut.part(near)
-    _paint_cavity(patient, part, cavity[near])
-    cut.hu[near] = part.hu
-    cut.paint(root - 1.3, 45.0)
-    cut.paint(root, blood.left)
+    cut.paint(d.lung_veins, blood.left)
+    cut.paint(d.muscle, blood.muscle + 5 * texture)
+    hollow = np.maximum(d.right + patient.heart.right_wall, 1.5 - d.ventricle)
+    near = np.flatnonzero(hollow < 2)
+    _paint_right(patient, cut, near, hollow[near], mixed[near])
+    near = np.flatnonzero(d.cavity < 5)
+    _paint_cavity(patient, cut, near, d.cavity[near])
+    cut.paint(d.root - 1.3, 45.0)
+    cut.paint(d.root, blood.left)
     for lump in patient.calcium:
         cut.paint(lump.distance(points), 950.0)
     if patient.wires:
         cut.paint(union(patient.wires, points), 2800.0)
 
 
-def _paint_cavity(patient: Patient, part: Cut, cavity: Array) -> None:
+def _paint_right(patient: Patient, cut: Cut, near: Indices, hollow: Array, mixed: Array) -> None:
+    """Blood of the right ventricle, which is coarsely trabeculated."""
+    part, muscle = cut.part(near), patient.blood.muscle
+    streaks = _streaks(patient, part.points, 0.45, 20)
+    ragged = hollow + 3 * np.clip(1 + hollow / 14, 0, 1) * streaks
+    part.paint(hollow, muscle + (mixed - muscle) * np.clip(0.4 - ragged / 9, 0, 1))
+    cut.hu[near] = part.hu
+
+
+def _paint_cavity(patient: Patient, cut: Cut, near: Indices, cavity: Array) -> None:
     """Blood of the left ventricle between its trabeculae and papillary muscles."""
-    points, blood = part.points, patient.blood
-    coarse = sample(grain(), points, 0.55, patient.shift + 40)
-    fine = sample(grain(), points, 0.3, patient.shift + 80)
-    depth = np.clip(1 + cavity / 11, 0, 1)  # 1 at the wall, 0 in the middle
-    ragged = cavity + depth * (1.7 * coarse + 0.9 * fine) + 1.2
-    part.paint(ragged, blood.muscle + (blood.left - blood.muscle) * np.clip(0.35 - ragged / 7, 0, 1))
-    part.paint(union(patient.heart.papillary, points) + 0.8 * coarse, blood.muscle)
+    part, blood = cut.part(near), patient.blood
+    coarse = _streaks(patient, part.points, 0.5, 40)
+    fine = _streaks(patient, part.points, 0.28, 80)
+    depth = np.clip(1 + cavity / 13, 0, 1)  # 1 at the wall, 0 in the middle
+    ragged = cavity + depth * (2.4 * coarse + 1.4 * fine) + 1.0
+    share = np.clip(0.15 - ragged / 6, 0, 1)
+    part.paint(ragged - 1, blood.muscle + (blood.left - blood.muscle) * share)
+    papillary = union(patient.heart.papillary, part.points) + 0.8 * coarse
+    part.paint(papillary, blood.muscle)
+    cut.hu[near] = part.hu
+
+
+def _streaks(patient: Patient, points: Array, voxel: float, shift: float) -> Array:
+    """(N,) noise drawn out along the ventricles, as their trabeculae are."""
+    frame = patient.heart.ventricle.frame * np.array([[0.4], [1.0], [1.0]])
+    return sample(grain(), frame.astype(np.float32) @ points, voxel, patient.shift + shift)

@@ -53,10 +53,15 @@ class Surface:
     field: float
     normal: Array
 
-    def points(self, offset: float) -> Array:
-        """(3, S, S) mm, ``offset`` mm off the surface along its normal."""
+    def points(self, offset: float, posts: int = 0) -> Array:
+        """(3, S, S) mm, ``offset`` mm off the surface along its normal.
+
+        With ``posts``: (3, S, posts), evenly from the picture's left edge to its right one.
+        """
         size = len(self.at)
         x = (np.arange(size) + 0.5) * (self.field / size)
+        if posts:
+            x = np.linspace(0, self.field, posts)
         middle = (self.centre - self.at[:, None] * self.way + offset * self.normal).T
         return np.asarray(
             middle[:, :, None].astype(np.float32)

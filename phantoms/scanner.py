@@ -32,13 +32,13 @@ class Scanner:
     """
 
     blood: Range = (330, 520)
-    right: Range = (0.12, 0.75)
+    right: Range = (0.04, 0.7)
     blur: Range = (0.3, 0.5)
-    noise: Range = (14, 34)
+    noise: Range = (10, 27)
     voxel: Range = (0.32, 0.5)
     kernels: tuple[int, ...] = (0, 1, 1, 2)
-    level: Range = (130, 260)
-    width: Range = (620, 900)
+    level: Range = (140, 290)
+    width: Range = (650, 960)
     blooming: Range = (0.2, 0.6)
     streaks: Range = (0.0, 0.25)
     straightened: float = 0.1
@@ -57,11 +57,11 @@ class Scanner:
 OTHER = Scanner(
     blood=(280, 340),
     blur=(0.5, 0.68),
-    noise=(34, 48),
+    noise=(27, 38),
     voxel=(0.5, 0.62),
     kernels=(0,),
-    level=(60, 130),
-    width=(900, 1200),
+    level=(80, 140),
+    width=(960, 1250),
     straightened=0.0,
     projected=0.6,
     mirrored=0.0,
@@ -98,7 +98,7 @@ def draw_settings(rng: np.random.Generator, scanner: Scanner, difficulty: float)
     words = "".join(letters[k] for k in rng.integers(0, len(letters), int(rng.integers(6, 18))))
     return Settings(
         blood=rng.uniform(*scanner.blood),
-        right=scanner.right[0] + np.ptp(scanner.right) * rng.random() ** 2,
+        right=scanner.right[0] + np.ptp(scanner.right) * rng.random() ** 2.5,
         blur=rng.uniform(*scanner.blur),
         noise=noise,
         voxel=rng.uniform(*scanner.voxel),

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.intp]
 EDGE = 128  # voxels of the volumes of noise, which repeat
 GRAIN = 4.0  # voxels: their finest grain
 
@@ -168,17 +169,30 @@ class Cut:
         points: (3, N) mm.
         pixel: mm between them, over which edges are softened.
         hu: (N,) Hounsfield units.
+        coarse: (3, M) mm, fewer points on the same rows; by default the same.
+        before, share: (N,) the coarse point before each point, and how far it is from there to the
+            next one.
     """
 
     points: Array
     pixel: float
     hu: Array
+    coarse: Array | None = None
+    before: Indices | None = None
+    share: Array | float = 0.0
 
     def paint(self, distance: Array, value: float | Array) -> None:
         """Blend ``value`` in where ``distance``, (N,) mm, is below zero."""
         cover = np.clip(np.float32(0.5) - distance / np.float32(self.pixel), 0, 1)
         self.hu += cover * (value - self.hu)
 
-    def part(self, where: npt.NDArray[np.intp]) -> "Cut":
+    def smooth(self, values: Array) -> Array:
+        """(..., N) of ``values``, (..., M) at ``coarse``: distances are nearly straight along rows."""
+        if self.before is None:
+            return values
+        first = values[..., self.before]
+        return np.asarray(first + (values[..., self.before + 1] - first) * self.share)
+
+    def part(self, where: Indices) -> "Cut":
         """Some of the points; painting them leaves these as they are."""
         return Cut(np.ascontiguousarray(self.points[:, where]), self.pixel, self.hu[where])

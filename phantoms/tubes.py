@@ -11,6 +11,7 @@ from phantoms.coronaries import STEP, Artery
 from phantoms.lesions import Lesion, Wall
 from phantoms.shapes import Array, Cut
 
+FAT = -98.0
 METAL = 2600.0  # HU
 WALL_HU = 25.0
 LARGEST = 4.0  # mm: no healthy artery is wider
@@ -70,6 +71,7 @@ def paint_branches(cut: Cut, branches: list[Artery], blood: float) -> None:
     off = points[k[found]].T - cut.points[:, found]
     distance = np.full(cut.points.shape[1], np.float32(9))
     distance[found] = np.sqrt((off**2).sum(0)) - radius[k[found]]
+    cut.paint(distance - 2.5, np.maximum(cut.hu, FAT))  # no artery lies bare in the lung
     cut.paint(distance - 0.35, WALL_HU)
     thin = np.ones_like(distance)
     thin[found] = np.clip(radius[k[found]] / 0.6, 0.6, 1)  # contrast is lost in what is thin
@@ -84,7 +86,7 @@ def paint_main(
     It begins outside the aortic ``root``, (N,) mm.
     """
     count = cut.points.shape[1]
-    reach = float(traced.wall.outer.max()) + 2
+    reach = float(traced.wall.outer.max()) + 3.5
     _, k = traced.tree.query(cut.points.T, distance_upper_bound=reach)
     near = np.flatnonzero(k < len(traced.artery.points))
     part = cut.part(near)
@@ -95,6 +97,7 @@ def paint_main(
     lumen = np.hypot(across, beyond) - np.interp(s, line, wall.lumen)
     outer = np.hypot(np.hypot(first, second), beyond) - np.interp(s, line, wall.outer)
     outer = np.maximum(outer, -root[near])
+    part.paint(outer - 2.2, np.maximum(part.hu, FAT))  # no artery lies bare in the lung
     part.paint(outer, WALL_HU)
     plaques = []
     for lesion in wall.lesions:
