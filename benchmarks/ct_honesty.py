@@ -52,7 +52,8 @@ def look(index: int, seed: int, image_size: int) -> tuple[bool, int, dict[str, N
 def auroc(x: NDArray, y: NDArray, patients: NDArray) -> float:
     """Of the scores that a model gives to patients that it has not seen."""
     model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=1 / x.shape[1], class_weight="balanced", max_iter=300)
+        StandardScaler(),
+        LogisticRegression(C=1 / x.shape[1], class_weight="balanced", max_iter=300),
     )
     folds = GroupKFold(FOLDS)
     scores = cross_val_predict(model, x, y, groups=patients, cv=folds, method="decision_function")
@@ -75,7 +76,9 @@ def main(argv: list[str]) -> None:
     for view in seen[0][2]:
         area = auroc(np.array([views[view] for _, _, views in seen]), y, patients)
         limit = WHOLE if view == "pixels" else APART
-        print(f"{view:22s} {area:.3f}  {'' if area <= limit else 'above ' + str(limit)}", flush=True)
+        print(
+            f"{view:22s} {area:.3f}  {'' if area <= limit else 'above ' + str(limit)}", flush=True
+        )
 
 
 if __name__ == "__main__":

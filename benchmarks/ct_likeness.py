@@ -93,10 +93,16 @@ def measures(image: Grey, course: NDArray) -> dict[str, float]:
     wide, high = widths(image, course)
     grey = image.astype(np.float32)
     seen = grey[grey > BLACK]
-    out = {f"width at {share:.0%} [% of edge]": 100 * w / SIZE for share, w in zip(SHARES, wide, strict=True)}
+    out = {
+        f"width at {share:.0%} [% of edge]": 100 * w / SIZE
+        for share, w in zip(SHARES, wide, strict=True)
+    }
     out |= {"vessel grey at 10%": high[0], "vessel grey at 90%": high[-1]}
     out |= {"height of course [%]": 100 * float(np.ptp(course[:, 1])) / SIZE}
-    out |= {"black [%]": 100 * float((grey <= BLACK).mean()), "saturated [%]": 100 * float((grey >= 250).mean())}
+    out |= {
+        "black [%]": 100 * float((grey <= BLACK).mean()),
+        "saturated [%]": 100 * float((grey >= 250).mean()),
+    }
     out |= {f"grey, quantile {q}": float(np.percentile(seen, q)) for q in QUANTILES}
     mean = cv2.blur(grey, (9, 9))
     spread = np.sqrt(np.maximum(cv2.blur(grey**2, (9, 9)) - mean**2, 0))

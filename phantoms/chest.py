@@ -3,7 +3,7 @@
 Lengths are in mm from the middle of the aortic valve, values in Hounsfield units.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Chest:
 def draw_chest(rng: np.random.Generator) -> Chest:
     """A chest at random."""
     size = rng.uniform(0.92, 1.1)
-    top = rng.uniform(-52, -22)
+    top = rng.uniform(-58, -28)
     domes = np.array(
         [
             [rng.uniform(-75, -50), rng.uniform(0, 25), top],
@@ -104,6 +104,12 @@ def draw_chest(rng: np.random.Generator) -> Chest:
         twig_radius=rng.uniform(0.75, 1.2),
         cortex=rng.uniform(0.6, 1.2),
     )
+
+
+def roomier(chest: Chest, more: float) -> Chest:
+    """The chest with ``more`` mm between its middle and its ribs."""
+    sternum = chest.sternum - np.array([0, more, 0])
+    return replace(chest, axes=chest.axes + more, sternum=sternum)
 
 
 def paint_wall(chest: Chest, cut: Cut, inner: Array) -> None:
@@ -168,7 +174,9 @@ def _paint_spine(chest: Chest, part: Cut, marrow: Array) -> None:
     level = np.abs(np.mod(z - chest.spine[2], 27) - 13.5)  # 13.5: the middle of a disc
     waist = 1 - 0.09 * np.clip(1 - level / 13.5, 0, 1)
     body = (np.hypot(x / 19, y / 15.5) - 1.08 * waist) * 16
-    arch = np.minimum(np.abs(np.hypot(x / 14, (y - 23) / 11) - 1) * 12 - 3, np.hypot(x / 4, (y - 42) / 14) * 4 - 4)
+    arch = np.minimum(
+        np.abs(np.hypot(x / 14, (y - 23) / 11) - 1) * 12 - 3, np.hypot(x / 4, (y - 42) / 14) * 4 - 4
+    )
     arch = np.maximum(arch, 4 - level)
     part.paint(np.minimum(body, arch), CORTEX - 350)
     part.paint(np.minimum(body, arch) + 1.1, marrow)

@@ -132,7 +132,10 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
     middle, half = rng.uniform(0.4, 0.7) * s[-1], rng.uniform(6, 14)
     height -= bridge * 5.5 * np.exp(-(((s - middle) / half) ** 4))
     free = onto_surface(heart, line, height)
-    line = spaced(line + (free - line) * np.clip((s - 8) / 16, 0, 1)[:, None], 1.8)
+    line = line + (free - line) * np.clip((s - 8) / 16, 0, 1)[:, None]
+    kink = rng.normal(0, 1.6, 3) * (rng.random() < 0.3)
+    line += kink * np.exp(-(((s - rng.uniform(0.2, 0.8) * s[-1]) / 3) ** 2))[:, None]
+    line = spaced(line, 1.8)
     count = len(line)
     s = np.arange(count) * STEP
     low, high = CALIBRE[name]
@@ -146,6 +149,23 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
         width *= 1 - rng.uniform(0, 0.07) * step
     flare = 0.35 * np.exp(-((s / 2.0) ** 2))
     return Artery(line, width * (1 + flare + 0.03 * sway(rng, s, 5, 9, 14)), 0.0, np.sort(forks))
+
+
+def draw_vein(rng: np.random.Generator, heart: Heart, main: Artery) -> Artery:
+    """A vein of the heart, which goes with a stretch of ``main``, on one side or the other."""
+    every = round(COARSE / STEP)
+    count = len(main.points)
+    low, high = int(rng.uniform(0.1, 0.3) * count), int(rng.uniform(0.5, 0.95) * count)
+    start = main.points[low:high:every]
+    s = np.arange(len(start)) * COARSE
+    across = np.cross(main.tangents[low:high:every], start - heart.ventricle.centre)
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    off = rng.uniform(4, 7) + 1.5 * sway(rng, s, 18, 33)
+    line = start + rng.choice([-1, 1]) * off[:, None] * across
+    line = spaced(onto_surface(heart, line, 3.0 + 0.7 * sway(rng, s, 15, 31)), 1.8)
+    s = np.arange(len(line)) * STEP
+    width = rng.uniform(1.0, 2.2) * (1 - 0.5 * s / s[-1]) * (1 + 0.08 * sway(rng, s, 6, 11))
+    return Artery(line, width, 0.0, np.zeros(0, int))
 
 
 def draw_branches(rng: np.random.Generator, heart: Heart, main: Artery) -> list[Artery]:
@@ -173,7 +193,7 @@ def draw_branches(rng: np.random.Generator, heart: Heart, main: Artery) -> list[
         line = spaced(lines[:, number], 1.5)
         parent = float(main.radius[fork])
         thin = np.exp(-np.arange(len(line)) * STEP / 55)
-        width = np.maximum(parent * rng.uniform(0.3, 0.72) * thin, 0.28)
+        width = np.maximum(parent * rng.uniform(0.35, 0.8) * thin, 0.28)
         branches.append(Artery(line, width, parent, np.zeros(0, int)))
     return branches
 

@@ -132,7 +132,10 @@ def draw_heart(rng: np.random.Generator) -> Heart:
         root=[
             egg((0, 0, 5), np.array([0, 0.1, 1]), 16, 14, 14),
             *rods([(-4, -9, 8)], 10),
-            *[Capsule(p, p + 0.01, 9.5 * scale, 9.5 * scale) for p in (at(-5, -6.5, 9), at(8, -1.5, 9), at(-5, 6, 9))],
+            *[
+                Capsule(p, p + 0.01, 9.5 * scale, 9.5 * scale)
+                for p in (at(-5, -6.5, 9), at(8, -1.5, 9), at(-5, 6, 9))
+            ],
             *rods([(0, 0, 6), (-5, -4, 26), (-13, -7, 46), (-14, -5, 66)], 13.5, 13.5, 15.5, 15.5),
         ],
         aorta=[

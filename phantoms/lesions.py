@@ -140,7 +140,9 @@ def _draw_site(
     way = np.array([math.cos(side), math.sin(side)])
     wall.shift = wall.shift - lean * room[:, None] * way
     if grade > 0.9:
-        wall.filling = wall.filling * np.where(u > 0, through if grade == 1 else 1 - 0.2 * through, 1)
+        wall.filling = wall.filling * np.where(
+            u > 0, through if grade == 1 else 1 - 0.2 * through, 1
+        )
     middle = int(round(centre / STEP))
     lumps = _lumps(grains, kind, centre, half, side, lean, float(wall.outer[middle]))
     wall.lesions.append(
@@ -160,7 +162,11 @@ def _lumps(
     grains: Array, kind: str, centre: float, half: float, side: float, lean: float, outer: float
 ) -> list[Lump]:
     """The calcium of a plaque; ``grains``, (7, 6), are random numbers from 0 to 1."""
-    count = {"soft": 0, "calcified": 3 + int(4.99 * grains[0, 5]), "mixed": 1 + int(1.99 * grains[0, 5])}
+    count = {
+        "soft": 0,
+        "calcified": 3 + int(4.99 * grains[0, 5]),
+        "mixed": 1 + int(1.99 * grains[0, 5]),
+    }
     lumps = []
     for row in grains[: count[kind]]:
         spread = 1.1 if lean > 0.5 else 2.6

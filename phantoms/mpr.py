@@ -153,9 +153,7 @@ def write(
     return write_folder(output, COLUMNS, make, patients * vessels * views, workers)
 
 
-def _check(
-    seed: int, index: int, size: int, views: int, vessels: int, difficulty: float
-) -> None:
+def _check(seed: int, index: int, size: int, views: int, vessels: int, difficulty: float) -> None:
     whole = min(seed, index) >= 0 and size >= SMALLEST and views >= 1
     if not (whole and 1 <= vessels <= len(COURSES) and 0 <= difficulty <= 1):
         raise UserError(
@@ -177,9 +175,7 @@ def _patient(
 
 
 @lru_cache(maxsize=2)
-def examine(
-    seed: int, number: int, vessel: int, difficulty: float, device: Scanner
-) -> Examination:
+def examine(seed: int, number: int, vessel: int, difficulty: float, device: Scanner) -> Examination:
     """Vessel ``vessel`` of patient ``number``."""
     settings, patient, order = _patient(seed, number, difficulty, device)
     name = order[vessel]
@@ -217,7 +213,9 @@ def examine(
         decoys=_decoys(rng, traced, end, difficulty),
         angle=_angle(rng, main, end),
         turn=np.radians(rng.uniform(8, 50)),
-        steps=scanner.step_shift(rng) if rng.random() < device.step * difficulty else (np.zeros(0), np.zeros((0, 3))),
+        steps=scanner.step_shift(rng)
+        if rng.random() < device.step * difficulty
+        else (np.zeros(0), np.zeros((0, 3))),
     )
 
 
@@ -247,9 +245,7 @@ def _within(rng: np.random.Generator, patient: Patient, mouth: Array) -> Array:
     return start + share * way
 
 
-def _decoys(
-    rng: np.random.Generator, traced: Traced, end: int, difficulty: float
-) -> list[Capsule]:
+def _decoys(rng: np.random.Generator, traced: Traced, end: int, difficulty: float) -> list[Capsule]:
     """Calcium beside the vessel, not in it: of a valve, a node or another artery."""
     decoys = []
     for _ in range(rng.poisson(1.2 * difficulty)):
@@ -292,7 +288,11 @@ def _render(exam: Examination, key: list[int], size: int, device: Scanner) -> Mp
     if double:
         hu = scanner.doubled(rng, hu, pixel)
     image = scanner.shown(exam.settings, hu, inside)
-    masks = [_mask(lumen < 0), _mask(outer < 0), *[_mask(plaque < min(0.0, 0.5 * pixel)) for plaque in plaques]]
+    masks = [
+        _mask(lumen < 0),
+        _mask(outer < 0),
+        *[_mask(plaque < min(0.0, 0.5 * pixel)) for plaque in plaques],
+    ]
     if mirror:
         image, *masks = (np.ascontiguousarray(part[:, ::-1]) for part in (image, *masks))
     lesions = masks[2:]
@@ -327,13 +327,20 @@ def _layer(
     reached = (np.abs(points[0] - 8) < box) & (np.abs(points[1] + 5) < box)
     where = np.flatnonzero(shown & reached)
     points = scanner.shifted(points.reshape(3, -1)[:, where], *exam.steps)
-    cut = Cut(points, pixel, np.full(len(where), -1000, np.float32), *_coarse(exam, surface, offset, where))
+    cut = Cut(
+        points,
+        pixel,
+        np.full(len(where), -1000, np.float32),
+        *_coarse(exam, surface, offset, where),
+    )
     distances = paint(exam.patient, cut)
     far = np.abs((np.arange(size) + 0.5) * pixel - surface.at[:, None]).ravel()[where]
     blood = exam.patient.blood.left
     close = np.flatnonzero((distances.surface > -9) & (distances.surface < 11))
     part = cut.part(close)
-    paint_branches(part, exam.others, blood)
+    veins = exam.patient.heart_veins
+    bloods = [blood] * len(exam.others) + [exam.patient.vein_blood] * len(veins)
+    paint_branches(part, exam.others + veins, bloods)
     cut.hu[close] = part.hu
     near = np.flatnonzero(far < NEAR)
     part = cut.part(near)
@@ -389,7 +396,18 @@ def _files(
     kinds = ";".join(lesion.kind for lesion in made.lesions)
     grades = ";".join(str(lesion.grade) for lesion in made.lesions)
     boxes = format_boxes(list(made.boxes))
-    row = (path, made.label, patient, made.artery, str(made.view), kinds, grades, boxes, mask, vessel)
+    row = (
+        path,
+        made.label,
+        patient,
+        made.artery,
+        str(made.view),
+        kinds,
+        grades,
+        boxes,
+        mask,
+        vessel,
+    )
     return row, files
 
 

@@ -12,10 +12,23 @@ from phantoms.chest import (
     paint_bones,
     paint_lungs,
     paint_wall,
+    roomier,
 )
-from phantoms.coronaries import COURSES, Artery, draw_artery, draw_branches
+from phantoms.coronaries import COURSES, Artery, draw_artery, draw_branches, draw_vein
 from phantoms.heart import SMOOTHING, Blood, Heart, draw_heart, pulmonary_veins
-from phantoms.shapes import Array, Capsule, Cut, Indices, Shape, Waves, chain, grain, melt, sample, union
+from phantoms.shapes import (
+    Array,
+    Capsule,
+    Cut,
+    Indices,
+    Shape,
+    Waves,
+    chain,
+    grain,
+    melt,
+    sample,
+    union,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,8 @@ class Patient:
     blood: Blood
     mains: dict[str, Artery]
     branches: dict[str, list[Artery]]
+    heart_veins: list[Artery]
+    vein_blood: float  # HU
     fat: float  # mm of fat over the heart
     retrosternal: Capsule
     veins: list[Shape]
@@ -41,9 +56,13 @@ def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient
     heart = draw_heart(rng)
     chest = draw_chest(rng)
     blood = Blood(left, 60 + right * (left - 60), 0, rng.uniform(85, 125))
-    blood = Blood(left, blood.right, blood.right + rng.uniform(0, 0.8) * (left - blood.right), blood.muscle)
+    blood = Blood(
+        left, blood.right, blood.right + rng.uniform(0, 0.8) * (left - blood.right), blood.muscle
+    )
     mains = {name: draw_artery(rng, heart, name) for name in COURSES}
     branches = {name: draw_branches(rng, heart, main) for name, main in mains.items()}
+    courses = np.concatenate([main.points for main in mains.values()]).T.astype(np.float32)
+    chest = roomier(chest, max(0.0, float(chest.inner(courses).max()) + 7))
     front = float(chest.sternum[1])
     wires: list[Shape] = []
     if rng.random() < 0.06:
@@ -55,9 +74,14 @@ def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient
         blood=blood,
         mains=mains,
         branches=branches,
-        fat=rng.uniform(1.5, 9),
+        heart_veins=[draw_vein(rng, heart, main) for main in mains.values()],
+        vein_blood=rng.uniform(60, 60 + 0.6 * (left - 60)),
+        fat=rng.uniform(3.0, 9),
         retrosternal=Capsule(
-            np.array([0, front + 20.0, 60]), np.array([6, front + 18.0, -60]), rng.uniform(10, 20), 14
+            np.array([0, front + 20.0, 60]),
+            np.array([6, front + 18.0, -60]),
+            rng.uniform(10, 20),
+            14,
         ),
         veins=pulmonary_veins(heart),
         calcium=_calcium(rng, heart),
@@ -69,7 +93,9 @@ def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient
 
 def _calcium(rng: np.random.Generator, heart: Heart) -> list[Capsule]:
     """Grains in lymph nodes, in the aortic valve and its wall, and in the mitral ring."""
-    homes = np.array([(-22, 30, 42), (24, 34, 40), (0, 0, 6), (-8, -14, 22), (22, 22, -12), (36, 20, -22)])
+    homes = np.array(
+        [(-22, 30, 42), (24, 34, 40), (0, 0, 6), (-8, -14, 22), (22, 22, -12), (36, 20, -22)]
+    )
     out = []
     for home in heart.place(homes.astype(float))[rng.random(len(homes)) < 0.22]:
         for _ in range(rng.integers(1, 5)):
@@ -121,9 +147,11 @@ def measure(patient: Patient, points: Array) -> Distances:
     between = melt(surface - patient.fat - 2 * uneven, great - 4, 16)
     between = melt(between, patient.retrosternal.distance(points), 14)
     spine = np.hypot(points[0] - chest.spine[0], points[1] - chest.spine[1]) - 21
+    # the diaphragm lies under the heart too
+    above = -melt(-chest.above(points), surface - patient.fat - 2, 14)
     return Distances(
         chest.inner(points),
-        chest.above(points),
+        above,
         uneven,
         muscle + uneven,
         right,

@@ -33,7 +33,7 @@ class Scanner:
 
     blood: Range = (330, 520)
     right: Range = (0.04, 0.7)
-    blur: Range = (0.3, 0.5)
+    blur: Range = (0.34, 0.58)
     noise: Range = (10, 27)
     voxel: Range = (0.32, 0.5)
     kernels: tuple[int, ...] = (0, 1, 1, 2)
@@ -56,7 +56,7 @@ class Scanner:
 # of another maker: outside the ranges above in kernel, noise, window and field
 OTHER = Scanner(
     blood=(280, 340),
-    blur=(0.5, 0.68),
+    blur=(0.58, 0.75),
     noise=(27, 38),
     voxel=(0.5, 0.62),
     kernels=(0,),

@@ -150,7 +150,9 @@ def _filtered(seed: int, gain: Any) -> Array:
     white = np.random.default_rng(seed).standard_normal((EDGE, EDGE, EDGE), np.float32)
     full, half = np.fft.fftfreq(EDGE), np.fft.rfftfreq(EDGE)
     plane = np.hypot(full[None, :, None], half[None, None])
-    shaped = np.fft.irfftn(np.fft.rfftn(white) * gain(plane, np.abs(full)[:, None, None]), (EDGE,) * 3, (0, 1, 2))
+    shaped = np.fft.irfftn(
+        np.fft.rfftn(white) * gain(plane, np.abs(full)[:, None, None]), (EDGE,) * 3, (0, 1, 2)
+    )
     return np.asarray(shaped / shaped.std(), np.float32)
 
 

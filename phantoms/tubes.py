@@ -56,10 +56,10 @@ class Traced:
         return self.artery.points + shift[:, :1] * self.first + shift[:, 1:] * self.second
 
 
-def paint_branches(cut: Cut, branches: list[Artery], blood: float) -> None:
-    """All but the main artery: the one whose edge is nearest counts."""
-    if not branches:
-        return
+def paint_branches(cut: Cut, branches: list[Artery], bloods: list[float]) -> None:
+    """All but the main artery, each with its own HU: the one whose edge is nearest counts."""
+    counts = [len(artery.points) for artery in branches]
+    blood = np.repeat(np.array(bloods, np.float32), counts)
     points = np.concatenate([artery.points for artery in branches])
     radius = np.concatenate([artery.radius for artery in branches])
     # with this fourth coordinate the nearest point is the one with the least d^2 - r^2
@@ -73,9 +73,9 @@ def paint_branches(cut: Cut, branches: list[Artery], blood: float) -> None:
     distance[found] = np.sqrt((off**2).sum(0)) - radius[k[found]]
     cut.paint(distance - 2.5, np.maximum(cut.hu, FAT))  # no artery lies bare in the lung
     cut.paint(distance - 0.35, WALL_HU)
-    thin = np.ones_like(distance)
-    thin[found] = np.clip(radius[k[found]] / 0.6, 0.6, 1)  # contrast is lost in what is thin
-    cut.paint(distance, blood * thin)
+    filled = np.zeros_like(distance)
+    filled[found] = blood[k[found]] * np.clip(radius[k[found]] / 0.6, 0.6, 1)  # thin, less of it
+    cut.paint(distance, filled)
 
 
 def paint_main(
