@@ -1,4 +1,4 @@
-"""The made-up chest round the heart: wall, bones, lungs and what lies below the diaphragm.
+"""The made-up chest round the heart: wall, lungs and what lies below the diaphragm.
 
 Lengths are in mm from the middle of the aortic valve, values in Hounsfield units.
 """
@@ -10,7 +10,6 @@ import numpy as np
 from phantoms.shapes import Array, Cut, Ellipsoid, Waves, grain, melt, sample
 
 AIR, LUNG, FAT, MUSCLE = -1000.0, -860.0, -98.0, 58.0
-CORTEX, MARROW, CARTILAGE, DISC = 950.0, 170.0, 95.0, 85.0
 RIB_LAYER = 12.0  # mm from the pleura to the muscles over the ribs
 
 
@@ -69,7 +68,7 @@ class Chest:
 def draw_chest(rng: np.random.Generator) -> Chest:
     """A chest at random."""
     size = rng.uniform(0.92, 1.1)
-    top = rng.uniform(-58, -28)
+    top = rng.uniform(-52, -16)
     domes = np.array(
         [
             [rng.uniform(-75, -50), rng.uniform(0, 25), top],
@@ -91,11 +90,13 @@ def draw_chest(rng: np.random.Generator) -> Chest:
         spine=np.array([rng.uniform(-4, 4), rng.uniform(80, 90), rng.uniform(0, 27)]),
         domes=domes,
         liver=[
-            Ellipsoid(right + [10, -5, -72], np.array([92.0, 88.0, 70.0]), eye),
-            Ellipsoid(right + [80, -45, -62], np.array([70.0, 48.0, rng.uniform(38, 58)]), eye),
+            Ellipsoid(right + np.array([10, -5, -72]), np.array([92.0, 88.0, 70.0]), eye),
+            Ellipsoid(
+                right + np.array([80, -45, -62]), np.array([70.0, 48.0, rng.uniform(38, 58)]), eye
+            ),
         ],
-        stomach=Ellipsoid(left + [-8, -8, -50], np.array([42.0, 48.0, 44.0]), eye),
-        spleen=Ellipsoid(left + [24, 40, -52], np.array([28.0, 42.0, 46.0]), eye),
+        stomach=Ellipsoid(left + np.array([-8, -8, -50]), np.array([42.0, 48.0, 44.0]), eye),
+        spleen=Ellipsoid(left + np.array([24, 40, -52]), np.array([28.0, 42.0, 46.0]), eye),
         gas_level=float(left[1] - rng.uniform(-10, 40)),
         liver_hu=rng.uniform(55, 105),
         waves=Waves.draw(rng, 60),
@@ -127,63 +128,6 @@ def paint_wall(chest: Chest, cut: Cut, inner: Array) -> None:
     cut.paint(inner - 1.0, FAT + 20)
 
 
-def paint_bones(chest: Chest, cut: Cut, inner: Array) -> None:
-    """Ribs with their cartilages, sternum and spine."""
-    near = np.flatnonzero((inner > -45) & (inner < 45))
-    part, inner = cut.part(near), inner[near]
-    x, y, z = part.points
-    marrow = MARROW + 45 * sample(grain(), part.points, 0.22, chest.shifts[1])
-    front = np.clip(70 - np.abs(x), 0, 70)
-    line = z + 0.5 * (y - 20) - 0.55 * front * (y < 0) - chest.ribs_at
-    height = np.mod(line, chest.rib_gap) - 0.5 * chest.rib_gap
-    wavy = 1 + 0.15 * chest.waves.at(part.points)
-    rib = (np.hypot((inner - 6) / 4.2, height / 6.6) - wavy) * 4.4
-    soft = np.clip((58 - np.abs(x)) / 3, 0, 1) * (y < 0)  # cartilage towards the sternum
-    spots = sample(grain(), part.points, 0.9, chest.shifts[2])
-    part.paint(rib, CORTEX * (1 - soft) + soft * (CARTILAGE + 700 * (spots > 1.2) * (rib > -2)))
-    part.paint(rib + chest.cortex, marrow * (1 - soft) + soft * CARTILAGE)
-    _paint_sternum(chest, part, marrow)
-    _paint_spine(chest, part, marrow)
-    cut.hu[near] = part.hu
-
-
-def _paint_sternum(chest: Chest, part: Cut, marrow: Array) -> None:
-    x, y, z = part.points
-    across, thick, height = chest.sternum_half
-    middle = chest.sternum
-    q = np.stack(
-        [
-            np.abs(x - middle[0]) - across * (0.8 + 0.12 * np.cos(z / 4.5)),
-            np.abs(y - middle[1] - middle[2] * z) - thick,
-            np.abs(z - 18) - height,
-        ]
-    ) + np.float32(4)
-    bone = np.sqrt((np.maximum(q, 0) ** 2).sum(0)) + np.minimum(q.max(0), 0) - 4
-    bone += 0.4 * chest.waves.at(part.points)
-    part.paint(bone - 2.5, FAT + 90)
-    part.paint(bone, CORTEX - 200)
-    part.paint(bone + chest.cortex, marrow * 0.75)
-
-
-def _paint_spine(chest: Chest, part: Cut, marrow: Array) -> None:
-    x, y, z = part.points
-    x = x - chest.spine[0]
-    y = y - chest.spine[1]
-    for side in (-1, 1):
-        part.paint(np.hypot((x - side * 27) / 22, (y - 42) / 17) * 18 - 18, MUSCLE + 4)
-    level = np.abs(np.mod(z - chest.spine[2], 27) - 13.5)  # 13.5: the middle of a disc
-    waist = 1 - 0.09 * np.clip(1 - level / 13.5, 0, 1)
-    body = (np.hypot(x / 19, y / 15.5) - 1.08 * waist) * 16
-    arch = np.minimum(
-        np.abs(np.hypot(x / 14, (y - 23) / 11) - 1) * 12 - 3, np.hypot(x / 4, (y - 42) / 14) * 4 - 4
-    )
-    arch = np.maximum(arch, 4 - level)
-    part.paint(np.minimum(body, arch), CORTEX - 350)
-    part.paint(np.minimum(body, arch) + 1.1, marrow)
-    part.paint(np.maximum(body, level * -1 + 10.2), DISC)
-    part.paint(np.hypot(x / 10, (y - 23) / 8) * 8 - 8, 25.0)
-
-
 def paint_lungs(chest: Chest, cut: Cut, distance: Array, blood: float) -> None:
     """Lungs where ``distance`` is below zero: air, and vessels that come from the hilum."""
     near = np.flatnonzero(distance < 0.5 * cut.pixel)
@@ -197,7 +141,7 @@ def paint_lungs(chest: Chest, cut: Cut, distance: Array, blood: float) -> None:
 
 
 def _twigs(chest: Chest, points: Array, cell: float, share: float) -> Array:
-    """(N,) distance from rods, one in a ``share`` of the cells of ``cell`` mm, from the hilum out."""
+    """(N,) distance from rods, in a ``share`` of the cells of ``cell`` mm, from the hilum out."""
     cells = np.floor(points / np.float32(cell)).astype(np.int64)
     mixed = cells[0] * 73856093 ^ cells[1] * 19349663 ^ cells[2] * 83492791 ^ int(cell)
     draws = chest.twigs[mixed & 4095].T  # (7, N)
@@ -223,8 +167,8 @@ def paint_abdomen(
     part, above = cut.part(near), above[near]
     texture = sample(grain(), part.points, 0.5, chest.shifts[2])
     part.paint(above, MUSCLE + 10)
-    part.paint(above + 2.5, FAT + 8 * texture)
-    roof = above + 4.0
+    part.paint(above + 2.2, FAT + 8 * texture)
+    roof = above + 3.2 - 1.2 * chest.waves.at(part.points)
     part.paint(np.maximum(liver[near], roof), chest.liver_hu + 3 * texture)
     part.paint(np.maximum(spleen[near], roof), chest.liver_hu + 45)
     stomach = np.maximum(stomach[near], roof)

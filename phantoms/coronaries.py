@@ -79,7 +79,7 @@ class Artery:
 
 
 def spaced(points: Array, smooth: float, step: float = STEP) -> Array:
-    """The line through ``points``, (K, 3), smoothed over ``smooth`` mm, points ``step`` mm apart."""
+    """The line through ``points``, (K, 3), smoothed over ``smooth`` mm, in steps of ``step`` mm."""
     for _ in range(2):
         lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
         s = np.concatenate([[0], np.cumsum(lengths)])

@@ -161,7 +161,5 @@ def pulmonary_veins(heart: Heart) -> list[Shape]:
     """The four that enter the left atrium."""
     ends = [(-44, 46, 12), (-40, 50, -18), (46, 48, 14), (42, 56, -16)]
     starts = [(-20, 42, 10), (-18, 44, -6), (30, 40, 12), (28, 44, -6)]
-    return [
-        Capsule(*heart.place(np.array([start, end], float)), 7.0, 6.0)
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    first, last = (heart.place(np.array(places, float)) for places in (starts, ends))
+    return [Capsule(start, end, 7.0, 6.0) for start, end in zip(first, last, strict=True)]

@@ -6,6 +6,7 @@ which narrows the lumen; in a normal one the lumen waves by less than READ perce
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from phantoms.coronaries import STEP, WALL, Artery, sway
 from phantoms.shapes import Array
 
 KINDS = ("calcified", "soft", "mixed")
+RIM = 110.0  # HU of the outer ring of a napkin ring
 READ = 20.0  # percent of the diameter: below it a reader calls the lumen irregular, not narrowed
 # grades in fractions of the diameter: share of the lesions, least, greatest
 GRADES = ((0.08, 0.2, 0.3), (0.2, 0.3, 0.5), (0.4, 0.5, 0.7), (0.27, 0.7, 0.97), (0.05, 1.0, 1.0))
@@ -40,7 +42,8 @@ class Lesion:
         place: "ostial", "bifurcation" or "segment".
         grade: of the diameter lost [percent].
         centre, half: where along the centre line, in mm.
-        low, high: first and last point of the centre line that it takes.
+        soft: HU of what is no calcium.
+        lumps: its calcium.
     """
 
     kind: str
@@ -51,16 +54,6 @@ class Lesion:
     half: float
     soft: float  # HU
     lumps: tuple[Lump, ...]
-
-    @property
-    def low(self) -> int:
-        """The first point of the centre line in it."""
-        return max(0, math.ceil((self.centre - self.half) / STEP))
-
-    @property
-    def high(self) -> int:
-        """The point after the last."""
-        return math.floor((self.centre + self.half) / STEP) + 1
 
 
 @dataclass
@@ -87,20 +80,36 @@ def draw_wall(
     sites = 1 + int(rng.random() < 0.35) + int(rng.random() < 0.15)
     # the share of the course that each site gets, from the aorta down
     slots = np.linspace(0, 1, sites + 1)
-    for low, high in zip(slots[:-1], slots[1:], strict=True):
-        _draw_site(rng, artery, wall, (low * seen, high * seen), abnormal, difficulty)
+    for low, high in pairwise(slots):
+        _change(wall, _draw_site(rng, artery, (low * seen, high * seen), difficulty), abnormal)
     return wall
 
 
+@dataclass(frozen=True)
+class Site:
+    """All that is drawn for one site, whatever the label."""
+
+    kind: str
+    form: str
+    place: str
+    centre: float  # mm
+    half: float  # mm
+    grade: float  # fraction of the diameter lost, if it is diseased
+    mild: float  # the same if it is not
+    grow: float  # fraction by which the outer wall grows
+    soft: float  # HU
+    side: float  # radians, the way to the thick part of the plaque
+    lean: float  # 0: concentric, 1: on one side alone
+    flank: float  # share of its half length over which it narrows
+    waves: Array  # (K,) unevenness
+    through: float  # share of the contrast that gets past an occlusion
+    grains: Array  # (7, 6) random numbers of its calcium
+
+
 def _draw_site(
-    rng: np.random.Generator,
-    artery: Artery,
-    wall: Wall,
-    limits: tuple[float, float],
-    abnormal: bool,
-    difficulty: float,
-) -> None:
-    """Change the wall at one site within ``limits`` [mm]; all draws are alike for both labels."""
+    rng: np.random.Generator, artery: Artery, limits: tuple[float, float], difficulty: float
+) -> Site:
+    """A site within ``limits`` [mm]."""
     place = str(rng.choice(["segment", "segment", "bifurcation", "ostial"]))
     form = str(rng.choice(["concentric", "eccentric", "eccentric", "napkin ring", "diffuse"]))
     kind = str(rng.choice(KINDS))
@@ -115,38 +124,51 @@ def _draw_site(
         inside = forks[(forks > limits[0] + half) & (forks < limits[1] - half)]
         centre = float(rng.choice(inside)) if len(inside) else centre
         place = place if len(inside) else "segment"
-    grade = _draw_grade(rng, difficulty)
-    mild = rng.uniform(-READ, READ - 2) * difficulty / 100
-    grow = rng.uniform(0.0, 0.12) if rng.random() < 0.5 else rng.uniform(0.12, 0.4)
-    soft = 110.0 if form == "napkin ring" else rng.uniform(10, 75)
-    side = rng.uniform(0, math.tau)
-    lean = {"concentric": 0.15, "diffuse": 0.5, "napkin ring": 0.4}.get(form, rng.uniform(0.6, 1))
-    flank = rng.uniform(0.25, 1)
-    waves = sway(rng, np.arange(len(wall.lumen)) * STEP, 1.7, 3.1)
-    through = rng.uniform(0.1, 0.9)
-    grains = rng.uniform(size=(7, 6))
-    u = (np.arange(len(wall.lumen)) * STEP - centre) / half
-    rise = np.clip((1 - np.abs(u)) / flank, 0, 1)
+    leans = {"concentric": 0.15, "diffuse": 0.5, "napkin ring": 0.4}
+    return Site(
+        kind=kind,
+        form=form,
+        place=place,
+        centre=centre,
+        half=half,
+        grade=_draw_grade(rng, difficulty),
+        mild=rng.uniform(-READ, READ - 2) * difficulty / 100,
+        grow=rng.uniform(0.0, 0.12) if rng.random() < 0.5 else rng.uniform(0.12, 0.4),
+        soft=RIM if form == "napkin ring" else rng.uniform(10, 75),
+        side=rng.uniform(0, math.tau),
+        lean=leans.get(form, rng.uniform(0.6, 1)),
+        flank=rng.uniform(0.25, 1),
+        waves=sway(rng, np.arange(len(artery.points)) * STEP, 1.7, 3.1),
+        through=rng.uniform(0.1, 0.9),
+        grains=rng.uniform(size=(7, 6)),
+    )
+
+
+def _change(wall: Wall, site: Site, abnormal: bool) -> None:
+    """Narrow the wall at ``site``, by a plaque if ``abnormal``."""
+    u = (np.arange(len(wall.lumen)) * STEP - site.centre) / site.half
+    rise = np.clip((1 - np.abs(u)) / site.flank, 0, 1)
     shape = rise**2 * (3 - 2 * rise)
-    lost = (grade if abnormal else mild) * shape
-    healthy = wall.lumen.copy()
-    wall.lumen = healthy * (1 - np.clip(lost * (1 + 0.1 * waves), min(0, mild), max(grade, 0)))
+    most = site.grade if abnormal else site.mild
+    healthy = wall.lumen
+    lost = np.clip(most * shape * (1 + 0.1 * site.waves), min(0, most), max(0, most))
+    wall.lumen = healthy * (1 - lost)
     if not abnormal:
         wall.outer = wall.lumen + WALL
         return
-    wall.lumen[int(round(centre / STEP))] = healthy[int(round(centre / STEP))] * (1 - grade)
-    wall.outer = np.maximum(wall.outer, (healthy + WALL) * (1 + grow * np.sqrt(shape)))
+    middle = round(site.centre / STEP)
+    wall.lumen[middle] = healthy[middle] * (1 - most)
+    wall.outer = np.maximum(wall.outer, (healthy + WALL) * (1 + site.grow * np.sqrt(shape)))
     room = np.maximum(wall.outer - wall.lumen - WALL, 0) * shape
-    way = np.array([math.cos(side), math.sin(side)])
-    wall.shift = wall.shift - lean * room[:, None] * way
-    if grade > 0.9:
-        wall.filling = wall.filling * np.where(
-            u > 0, through if grade == 1 else 1 - 0.2 * through, 1
-        )
-    middle = int(round(centre / STEP))
-    lumps = _lumps(grains, kind, centre, half, side, lean, float(wall.outer[middle]))
+    way = np.array([math.cos(site.side), math.sin(site.side)])
+    wall.shift = wall.shift - site.lean * room[:, None] * way
+    if most > 0.9:
+        past = site.through if most == 1 else 1 - 0.2 * site.through
+        wall.filling = wall.filling * np.where(u > 0, past, 1)
+    lumps = _lumps(site, float(wall.outer[middle]))
+    grade = round(100 * most, 1)
     wall.lesions.append(
-        Lesion(kind, form, place, round(100 * grade, 1), centre, half, soft, tuple(lumps))
+        Lesion(site.kind, site.form, site.place, grade, site.centre, site.half, site.soft, lumps)
     )
 
 
@@ -158,23 +180,19 @@ def _draw_grade(rng: np.random.Generator, difficulty: float) -> float:
     return float(hard if rng.random() < difficulty else easy)
 
 
-def _lumps(
-    grains: Array, kind: str, centre: float, half: float, side: float, lean: float, outer: float
-) -> list[Lump]:
-    """The calcium of a plaque; ``grains``, (7, 6), are random numbers from 0 to 1."""
-    count = {
-        "soft": 0,
-        "calcified": 3 + int(4.99 * grains[0, 5]),
-        "mixed": 1 + int(1.99 * grains[0, 5]),
-    }
+def _lumps(site: Site, outer: float) -> tuple[Lump, ...]:
+    """The calcium of a plaque in a vessel of radius ``outer`` mm."""
+    many = site.grains[0, 5]
+    count = {"soft": 0, "calcified": 3 + int(4.99 * many), "mixed": 1 + int(1.99 * many)}
+    spread = 1.1 if site.lean > 0.5 else 2.6
     lumps = []
-    for row in grains[: count[kind]]:
-        spread = 1.1 if lean > 0.5 else 2.6
-        angle = side + (2 * row[1] - 1) * spread
+    for row in site.grains[: count[site.kind]]:
+        angle = site.side + (2 * row[1] - 1) * spread
         across = outer * (0.22 + 0.25 * row[3])
         reach = outer - 0.6 * across
-        along = min(half, (0.5 + 1.6 * row[4]) * (1.2 if kind == "calcified" else 0.8))
-        s = centre + (2 * row[0] - 1) * max(0.0, 0.8 * half - along)
+        size = (0.5 + 1.6 * row[4]) * (1.2 if site.kind == "calcified" else 0.8)
+        along = min(site.half, size)
+        s = site.centre + (2 * row[0] - 1) * max(0.0, 0.8 * site.half - along)
         hu = 650 + 750 * row[2]
         lumps.append(Lump(s, reach * math.cos(angle), reach * math.sin(angle), along, across, hu))
-    return lumps
+    return tuple(lumps)

@@ -1,17 +1,12 @@
 """One made-up patient: what is drawn of it, and how a cut through it is painted."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from phantoms.chest import (
-    FAT,
     Chest,
     draw_chest,
-    paint_abdomen,
-    paint_bones,
-    paint_lungs,
-    paint_wall,
     roomier,
 )
 from phantoms.coronaries import COURSES, Artery, draw_artery, draw_branches, draw_vein
@@ -19,14 +14,10 @@ from phantoms.heart import SMOOTHING, Blood, Heart, draw_heart, pulmonary_veins
 from phantoms.shapes import (
     Array,
     Capsule,
-    Cut,
-    Indices,
     Shape,
     Waves,
     chain,
-    grain,
     melt,
-    sample,
     union,
 )
 
@@ -52,7 +43,7 @@ class Patient:
 
 
 def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient:
-    """A patient whose blood has ``left`` HU in the aorta, and ``right`` of it in the right heart."""
+    """A patient with ``left`` HU in the aorta and a share ``right`` of it in the right heart."""
     heart = draw_heart(rng)
     chest = draw_chest(rng)
     blood = Blood(left, 60 + right * (left - 60), 0, rng.uniform(85, 125))
@@ -138,12 +129,12 @@ def measure(patient: Patient, points: Array) -> Distances:
     ventricle = heart.ventricle.distance(points)
     right = melt(heart.right_ventricle.distance(points), union(heart.outflow, points), 12)
     muscle = melt(ventricle, right, 4)
-    atria = [union(shapes, points) for shapes in (heart.right_atrium, heart.left_atrium)]
-    surface = melt(muscle, np.minimum(*atria), SMOOTHING) + uneven
-    tubes = [
-        union(shapes, points) for shapes in (heart.root, heart.aorta, heart.pulmonary, heart.veins)
-    ]
-    great = np.minimum(np.minimum(tubes[0], tubes[1]), np.minimum(tubes[2], tubes[3]))
+    right_atrium = union(heart.right_atrium, points)
+    left_atrium = union(heart.left_atrium, points)
+    surface = melt(muscle, np.minimum(left_atrium, right_atrium), SMOOTHING) + uneven
+    root, aorta = union(heart.root, points), union(heart.aorta, points)
+    pulmonary, veins = union(heart.pulmonary, points), union(heart.veins, points)
+    great = np.minimum(np.minimum(root, aorta), np.minimum(pulmonary, veins))
     between = melt(surface - patient.fat - 2 * uneven, great - 4, 16)
     between = melt(between, patient.retrosternal.distance(points), 14)
     spine = np.hypot(points[0] - chest.spine[0], points[1] - chest.spine[1]) - 21
@@ -157,87 +148,17 @@ def measure(patient: Patient, points: Array) -> Distances:
         right,
         ventricle,
         heart.cavity.distance(points),
-        *atria,
+        right_atrium,
+        left_atrium,
         surface,
-        *tubes,
+        root,
+        aorta,
+        pulmonary,
+        veins,
         union(patient.veins, points),
         great,
-        melt(between, spine, 6),
-        melt(*(lobe.distance(points) for lobe in chest.liver), 15),
+        melt(melt(between, spine, 6), above + 3, 26),  # the fat reaches down to the diaphragm
+        melt(chest.liver[0].distance(points), chest.liver[1].distance(points), 15),
         chest.spleen.distance(points),
         chest.stomach.distance(points),
     )
-
-
-def paint(patient: Patient, cut: Cut) -> Distances:
-    """Paint all but the coronary arteries; gives the distances at the points of ``cut``."""
-    chest, points = patient.chest, cut.points
-    rough = measure(patient, points if cut.coarse is None else cut.coarse)
-    table = cut.smooth(np.stack([getattr(rough, field.name) for field in fields(rough)]))
-    d = Distances(*table)
-    paint_wall(chest, cut, d.inner)
-    lungs = np.maximum(np.maximum(d.inner, -d.between), -d.above)
-    paint_lungs(chest, cut, lungs, patient.blood.lungs)
-    texture = sample(grain(), points, 0.4, patient.shift)
-    cut.paint(np.maximum(d.between, d.inner - 1), FAT + 11 * texture)
-    paint_abdomen(chest, cut, np.maximum(d.above, d.inner), d.liver, d.spleen, d.stomach)
-    paint_bones(chest, cut, d.inner)
-    fat = d.surface - 3.2 - d.uneven  # that the arteries run in
-    cut.paint(fat, FAT - 2 + 12 * texture)
-    sac = np.abs(d.surface - 0.7 * patient.fat - 1.5 - 1.5 * d.uneven) - 0.3 - 0.25 * texture
-    cut.paint(np.maximum(sac, 3 - d.great), -15.0)
-    _paint_heart(patient, cut, d, texture)
-    return d
-
-
-def _paint_heart(patient: Patient, cut: Cut, d: Distances, texture: Array) -> None:
-    blood, points = patient.blood, cut.points
-    mixed = blood.right * (1 + 0.12 * patient.mixing.at(points))
-    for distance, value in ((d.veins, mixed), (d.pulmonary, blood.lungs), (d.aorta, blood.left)):
-        cut.paint(distance - 1.2, 40.0)
-        cut.paint(distance, value)
-    for distance, value in ((d.right_atrium, mixed), (d.left_atrium, blood.left)):
-        cut.paint(distance - 1.0, 50.0)
-        cut.paint(distance, value)
-    cut.paint(d.lung_veins, blood.left)
-    cut.paint(d.muscle, blood.muscle + 5 * texture)
-    hollow = np.maximum(d.right + patient.heart.right_wall, 1.5 - d.ventricle)
-    near = np.flatnonzero(hollow < 2)
-    _paint_right(patient, cut, near, hollow[near], mixed[near])
-    near = np.flatnonzero(d.cavity < 5)
-    _paint_cavity(patient, cut, near, d.cavity[near])
-    cut.paint(d.root - 1.3, 45.0)
-    cut.paint(d.root, blood.left)
-    for lump in patient.calcium:
-        cut.paint(lump.distance(points), 950.0)
-    if patient.wires:
-        cut.paint(union(patient.wires, points), 2800.0)
-
-
-def _paint_right(patient: Patient, cut: Cut, near: Indices, hollow: Array, mixed: Array) -> None:
-    """Blood of the right ventricle, which is coarsely trabeculated."""
-    part, muscle = cut.part(near), patient.blood.muscle
-    streaks = _streaks(patient, part.points, 0.45, 20)
-    ragged = hollow + 3 * np.clip(1 + hollow / 14, 0, 1) * streaks
-    part.paint(hollow, muscle + (mixed - muscle) * np.clip(0.4 - ragged / 9, 0, 1))
-    cut.hu[near] = part.hu
-
-
-def _paint_cavity(patient: Patient, cut: Cut, near: Indices, cavity: Array) -> None:
-    """Blood of the left ventricle between its trabeculae and papillary muscles."""
-    part, blood = cut.part(near), patient.blood
-    coarse = _streaks(patient, part.points, 0.5, 40)
-    fine = _streaks(patient, part.points, 0.28, 80)
-    depth = np.clip(1 + cavity / 13, 0, 1)  # 1 at the wall, 0 in the middle
-    ragged = cavity + depth * (2.4 * coarse + 1.4 * fine) + 1.0
-    share = np.clip(0.15 - ragged / 6, 0, 1)
-    part.paint(ragged - 1, blood.muscle + (blood.left - blood.muscle) * share)
-    papillary = union(patient.heart.papillary, part.points) + 0.8 * coarse
-    part.paint(papillary, blood.muscle)
-    cut.hu[near] = part.hu
-
-
-def _streaks(patient: Patient, points: Array, voxel: float, shift: float) -> Array:
-    """(N,) noise drawn out along the ventricles, as their trabeculae are."""
-    frame = patient.heart.ventricle.frame * np.array([[0.4], [1.0], [1.0]])
-    return sample(grain(), frame.astype(np.float32) @ points, voxel, patient.shift + shift)

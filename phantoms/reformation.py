@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from phantoms.coronaries import STEP
 from phantoms.shapes import Array
@@ -48,7 +49,7 @@ class Surface:
     centre: Array
     way: Array
     at: Array
-    shown: Array
+    shown: npt.NDArray[np.bool_]
     half: float
     field: float
     normal: Array
@@ -68,7 +69,7 @@ class Surface:
             + self.way.T[:, :, None].astype(np.float32) * x.astype(np.float32)
         )
 
-    def inside(self) -> Array:
+    def inside(self) -> npt.NDArray[np.bool_]:
         """(S, S) bool: where the picture shows the surface."""
         size = len(self.at)
         x = (np.arange(size) + 0.5) * (self.field / size)

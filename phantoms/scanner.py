@@ -53,6 +53,7 @@ class Scanner:
     box: Range = (82, 112)
 
 
+USUAL = Scanner()
 # of another maker: outside the ranges above in kernel, noise, window and field
 OTHER = Scanner(
     blood=(280, 340),
@@ -115,9 +116,8 @@ def draw_settings(rng: np.random.Generator, scanner: Scanner, difficulty: float)
     )
 
 
-def noise_at(settings: Settings, pixel_rng: np.random.Generator, points: Array) -> Array:
+def noise_at(settings: Settings, shift: Array, points: Array) -> Array:
     """(N,) HU of noise at ``points``, (3, N) mm: it lies in the patient, so that rows repeat it."""
-    shift = pixel_rng.uniform(0, 128, 3)
     turned = points * np.float32(1)
     turned[2] *= np.float32(0.8)  # coarser from slice to slice
     return settings.noise * sample(scan_noise(settings.kernel), turned, settings.voxel, shift)
@@ -139,7 +139,7 @@ def doubled(rng: np.random.Generator, hu: Array, pixel: float) -> Array:
     size = len(hu)
     y = (np.arange(size)[:, None] + 0.5) / size
     band = np.exp(-(((y - rng.uniform(0.15, 0.9)) / rng.uniform(0.03, 0.1)) ** 4))
-    move = np.float32([[1, 0, rng.normal(0, 1.6) / pixel], [0, 1, rng.normal(0, 0.8) / pixel]])
+    move = np.array([[1, 0, rng.normal(0, 1.6) / pixel], [0, 1, rng.normal(0, 0.8) / pixel]])
     twin = cv2.warpAffine(hu, move, (size, size), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(hu + 0.5 * band * (twin - hu), np.float32)
 

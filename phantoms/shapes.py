@@ -38,7 +38,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A round rod from ``start`` to ``end``, (3,), that tapers from ``radius`` to ``end_radius``."""
+    """A round rod from ``start`` to ``end``, (3,), whose radius changes evenly."""
 
     start: Array
     end: Array
@@ -189,7 +189,7 @@ class Cut:
         self.hu += cover * (value - self.hu)
 
     def smooth(self, values: Array) -> Array:
-        """(..., N) of ``values``, (..., M) at ``coarse``: distances are nearly straight along rows."""
+        """(..., N) of ``values``, (..., M) at ``coarse``, which are nearly straight along rows."""
         if self.before is None:
             return values
         first = values[..., self.before]
