@@ -140,7 +140,7 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
     s = np.arange(count) * STEP
     low, high = CALIBRE[name]
     radius = rng.uniform(low, high) * (0.5 + 0.5 * heart.scale)
-    end = rng.uniform(0.42, 0.7)
+    end = rng.uniform(0.35, 0.62)
     width = radius * (end / radius) ** ((s / s[-1]) ** rng.uniform(0.9, 1.6))
     shares = np.array(FORKS[name]) + rng.normal(0, 0.03, len(FORKS[name]))
     forks = np.clip(shares[rng.random(len(shares)) < 0.8] * count, 25, count - 25).astype(int)

@@ -52,7 +52,7 @@ def examine(seed: int, number: int, vessel: int, difficulty: float, device: Scan
     abnormal = bool(rng.integers(2))
     main = patient.mains[name]
     length = len(main.points) * STEP
-    seen = float(min(length - 4, rng.uniform(95, 165)))
+    seen = float(min(length - 4, rng.uniform(105, 180)))
     wall = draw_wall(rng, main, 0.94 * seen, abnormal, difficulty)
     traced = Traced.of(main, wall)
     others = patient.branches[name] + [

@@ -20,11 +20,12 @@ def paint(patient: Patient, cut: Cut) -> Distances:
     lungs = np.maximum(np.maximum(d.inner, -d.between), -d.above)
     paint_lungs(chest, cut, lungs, patient.blood.lungs)
     texture = sample(grain(), points, 0.4, patient.shift)
-    cut.paint(np.maximum(d.between, d.inner - 1), FAT + 11 * texture)
+    strands = 38 * np.exp(-((sample(grain(), points, 0.75, patient.shift + 60) / 0.1) ** 2))
+    cut.paint(np.maximum(d.between, d.inner - 1), FAT - 4 + 11 * texture + 0.7 * strands)
     paint_abdomen(chest, cut, np.maximum(d.above, d.inner), d.liver, d.spleen, d.stomach)
     paint_bones(chest, cut, d.inner)
     fat = d.surface - 3.2 - d.uneven  # that the arteries run in
-    cut.paint(fat, FAT - 2 + 12 * texture)
+    cut.paint(fat, FAT - 6 + 12 * texture + strands)
     sac = np.abs(d.surface - 0.7 * patient.fat - 1.5 - 1.5 * d.uneven) - 0.3 - 0.25 * texture
     cut.paint(np.maximum(sac, 3 - d.great), -15.0)
     _paint_heart(patient, cut, d, texture)
@@ -38,10 +39,10 @@ def _paint_heart(patient: Patient, cut: Cut, d: Distances, texture: Array) -> No
         cut.paint(distance - 1.2, 40.0)
         cut.paint(distance, value)
     for distance, value in ((d.right_atrium, mixed), (d.left_atrium, blood.left)):
-        cut.paint(distance - 1.0, 50.0)
-        cut.paint(distance, value)
+        cut.paint(distance - 1.0 + 0.2 * texture, 50.0)
+        cut.paint(distance + 0.15 * texture, value)
     cut.paint(d.lung_veins, blood.left)
-    cut.paint(d.muscle, blood.muscle + 5 * texture)
+    cut.paint(d.muscle + 0.2 * texture, blood.muscle + 5 * texture)
     hollow = np.maximum(d.right + patient.heart.right_wall, 1.5 - d.ventricle)
     near = np.flatnonzero(hollow < 2)
     _paint_right(patient, cut, near, hollow[near], mixed[near])

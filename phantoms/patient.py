@@ -135,7 +135,7 @@ def measure(patient: Patient, points: Array) -> Distances:
     root, aorta = union(heart.root, points), union(heart.aorta, points)
     pulmonary, veins = union(heart.pulmonary, points), union(heart.veins, points)
     great = np.minimum(np.minimum(root, aorta), np.minimum(pulmonary, veins))
-    between = melt(surface - patient.fat - 2 * uneven, great - 4, 16)
+    between = melt(surface - patient.fat - 1.2 * uneven, great - 4, 16)
     between = melt(between, patient.retrosternal.distance(points), 14)
     spine = np.hypot(points[0] - chest.spine[0], points[1] - chest.spine[1]) - 21
     # the diaphragm lies under the heart too

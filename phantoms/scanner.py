@@ -34,9 +34,9 @@ class Scanner:
     blood: Range = (330, 520)
     right: Range = (0.04, 0.7)
     blur: Range = (0.34, 0.58)
-    noise: Range = (10, 27)
+    noise: Range = (14, 36)
     voxel: Range = (0.32, 0.5)
-    kernels: tuple[int, ...] = (0, 1, 1, 2)
+    kernels: tuple[int, ...] = (0, 1, 2, 2)
     level: Range = (140, 290)
     width: Range = (650, 960)
     blooming: Range = (0.2, 0.6)
@@ -58,7 +58,7 @@ USUAL = Scanner()
 OTHER = Scanner(
     blood=(280, 340),
     blur=(0.58, 0.75),
-    noise=(27, 38),
+    noise=(36, 48),
     voxel=(0.5, 0.62),
     kernels=(0,),
     level=(80, 140),
@@ -88,6 +88,7 @@ class Settings:
     text: bool
     corner: int
     words: str
+    smudge: float  # of the words, in 512ths of the edge
     quality: int
     box: float
 
@@ -99,7 +100,7 @@ def draw_settings(rng: np.random.Generator, scanner: Scanner, difficulty: float)
     words = "".join(letters[k] for k in rng.integers(0, len(letters), int(rng.integers(6, 18))))
     return Settings(
         blood=rng.uniform(*scanner.blood),
-        right=scanner.right[0] + np.ptp(scanner.right) * rng.random() ** 2.5,
+        right=scanner.right[0] + np.ptp(scanner.right) * rng.random() ** 3.5,
         blur=rng.uniform(*scanner.blur),
         noise=noise,
         voxel=rng.uniform(*scanner.voxel),
@@ -111,6 +112,7 @@ def draw_settings(rng: np.random.Generator, scanner: Scanner, difficulty: float)
         text=bool(rng.random() < scanner.text),
         corner=int(rng.integers(2)),
         words=words,
+        smudge=rng.uniform(0.6, 1.3),
         quality=int(rng.uniform(*scanner.quality)) if rng.random() < scanner.jpeg else 100,
         box=rng.uniform(*scanner.box),
     )
@@ -161,10 +163,11 @@ def _text(settings: Settings, size: int) -> Array:
     """(size, size) grey levels of words burned into an upper corner, partly cut off."""
     page: Any = np.zeros((512, 512), np.uint8)
     count = len(settings.words)
-    left = -6 if settings.corner else 512 - 7 * count
+    left = -6 if settings.corner else 512 - 6 * count
     for line, part in enumerate((settings.words[: count // 3], settings.words)):
-        place = (left if settings.corner else 512 - 8 * len(part) + 6, 10 + 13 * line)
-        cv2.putText(page, part, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 220, 1, cv2.LINE_AA)
+        place = (left if settings.corner else 512 - 6 * len(part) - 4, 10 + 13 * line)
+        cv2.putText(page, part, place, cv2.FONT_HERSHEY_SIMPLEX, 0.32, 235, 1, cv2.LINE_AA)
+    page = cv2.GaussianBlur(page, (0, 0), settings.smudge)  # a screen shown at another size
     return np.asarray(cv2.resize(page, (size, size), interpolation=cv2.INTER_AREA), np.float32)
 
 
