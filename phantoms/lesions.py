@@ -17,7 +17,7 @@ KINDS = ("calcified", "soft", "mixed")
 RIM = 110.0  # HU of the outer ring of a napkin ring
 READ = 20.0  # percent of the diameter: below it a reader calls the lumen irregular, not narrowed
 # grades in fractions of the diameter: share of the lesions, least, greatest
-GRADES = ((0.08, 0.2, 0.3), (0.2, 0.3, 0.5), (0.4, 0.5, 0.7), (0.27, 0.7, 0.97), (0.05, 1.0, 1.0))
+GRADES = ((0.08, 0.0, 0.3), (0.2, 0.3, 0.5), (0.4, 0.5, 0.7), (0.27, 0.7, 0.97), (0.05, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,9 @@ def _change(wall: Wall, site: Site, abnormal: bool) -> None:
         return
     middle = round(site.centre / STEP)
     wall.lumen[middle] = healthy[middle] * (1 - most)
-    wall.outer = np.maximum(wall.outer, (healthy + WALL) * (1 + site.grow * np.sqrt(shape)))
+    # a plaque that hardly narrows has grown outwards (Glagov et al. 1987)
+    grow = max(site.grow, 0.25) if 100 * most < READ else site.grow
+    wall.outer = np.maximum(wall.outer, (healthy + WALL) * (1 + grow * np.sqrt(shape)))
     room = np.maximum(wall.outer - wall.lumen - WALL, 0) * shape
     way = np.array([math.cos(site.side), math.sin(site.side)])
     wall.shift = wall.shift - site.lean * room[:, None] * way

@@ -47,10 +47,10 @@ def test_form(stream: list[MprPhantom]) -> None:
 
 @pytest.mark.parametrize("index", range(4))
 def test_another_size_shows_the_same_anatomy(index: int) -> None:
-    small, large = phantom(0, index, 96), phantom(0, index, 192)
-    assert np.abs(middle_of(small.vessel) - middle_of(large.vessel)).max() < 0.01
+    small, large = phantom(0, index, 128), phantom(0, index, 256)
+    assert np.abs(middle_of(small.vessel) - middle_of(large.vessel)).max() < 0.02
     assert (small.label, small.lesions, small.field) == (large.label, large.lesions, large.field)
-    shrunk = cv2.resize(large.image, (96, 96), interpolation=cv2.INTER_AREA)
+    shrunk = cv2.resize(large.image, (128, 128), interpolation=cv2.INTER_AREA)
     assert np.corrcoef(shrunk.ravel(), small.image.ravel())[0, 1] > 0.95
 
 
