@@ -168,7 +168,7 @@ def paint_abdomen(
     texture = sample(grain(), part.points, 0.5, chest.shifts[2])
     part.paint(above, MUSCLE + 10)
     part.paint(above + 2.2, FAT + 8 * texture)
-    roof = above + 3.2 - 1.2 * chest.waves.at(part.points)
+    roof = above + 2.9 + 0.3 * texture
     part.paint(np.maximum(liver[near], roof), chest.liver_hu + 3 * texture)
     part.paint(np.maximum(spleen[near], roof), chest.liver_hu + 45)
     stomach = np.maximum(stomach[near], roof)
