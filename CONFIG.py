@@ -72,7 +72,7 @@ class DataConfig:
     phantoms: str = key(
         "none",
         "pre-train on made-up images instead of data_folder; fine-tune from the result with --init",
-        choices=("none", "ct", "xray"),
+        choices=("none", "ct", "mpr", "xray"),
     )
     phantom_count: int = key(20000, "made-up training images", 100, 10000000)
     phantom_field: float = key(36.0, "width of tissue in a made-up X-ray image [mm]", 10, 200)

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 import CONFIG
 from data import processed
 from data.readers import DataError
-from phantoms import ct, xray
+from phantoms import ct, mpr, xray
 from phantoms.kept import Drawn, Known, code_digest, make_once, planes_of
 
 VALIDATION = 1000  # images beyond those for training, at full difficulty
 SPREAD = 0.15  # share by which the field of view of X-ray pictures varies either way
 LESION = 1  # bits of the second plane
 VESSEL = 2
-KNOWS_VESSELS = ("xray",)
+KNOWS_VESSELS = ("mpr", "xray")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Phantoms(processed.Processed):
         return self._of(sample)[1] & LESION
 
     def vessel(self, sample: processed.Sample) -> NDArray | None:
-        """(S, S) uint8, 1 = open vessel, else 0; None where it is not known."""
+        """(S, S) uint8, 1 = vessel (X-ray: where it is open), else 0; None: it is not known."""
         if self.info["kind"] not in KNOWS_VESSELS:
             return None
         return (self._of(sample)[1] & VESSEL) // VESSEL
@@ -123,13 +123,17 @@ def _draw(number: int, config: CONFIG.Config) -> Drawn:
         patient = ct.phantom(config.seed, number, config.image_size, 1)
         return Drawn(patient.label, np.stack([patient.image, patient.mask * np.uint8(LESION)]))
     field, difficulty = view_of(number, config)
+    if config.phantoms == "mpr":
+        view = mpr.phantom(config.seed, number, config.image_size, 1, 1, difficulty)
+        bits = view.lesion * np.uint8(LESION) + view.vessel * np.uint8(VESSEL)
+        return Drawn(view.label, np.stack([view.image, bits]))
     scene = xray.phantom(config.seed, number, config.image_size, field, difficulty)
     bits = scene.lesion * np.uint8(LESION) + scene.vessel * np.uint8(VESSEL)
     return Drawn(scene.label, np.stack([scene.image, bits]))
 
 
 def view_of(number: int, config: CONFIG.Config) -> tuple[float, float]:
-    """Field of view in mm, and difficulty, of an X-ray picture.
+    """Field of view in mm, of an X-ray picture, and difficulty.
 
     Half of the pictures for training are as hard as in patients.
     """

@@ -35,6 +35,7 @@ COMMANDS = (
     "data.audit",
     "data.arcade",
     "phantoms.ct",
+    "phantoms.mpr",
     "phantoms.xray",
     "report.evaluate",
     "report.learning_curve",

@@ -119,6 +119,15 @@ def test_vessels_of_made_up_ct_are_not_known(tmp_path: Path) -> None:
     assert made.lesion(made.samples[0]).shape == (32, 32)
 
 
+def test_made_up_reformations_come_with_lesion_and_vessel(tmp_path: Path) -> None:
+    made = stream.make(config(phantoms="mpr", image_size=64), tmp_path)
+    for sample in made.samples:
+        vessel = made.vessel(sample)
+        assert vessel is not None
+        assert vessel.any()
+        assert made.lesion(sample).any() == (sample.label == "abnormal")
+
+
 def test_training_goes_on_from_what_phantoms_taught(
     tmp_path: Path, pictures: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
