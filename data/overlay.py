@@ -19,7 +19,7 @@ ZOOM = 0.8
 NEAR = 2.5
 NEAR_SHARE = 0.25
 FURTHEST_ZOOM = 2.2  # octaves
-TOLERANCE = 3.0  # pixels that a match may be off the map
+TOLERANCE = 4.0  # pixels that a match may be off the map
 # singular values of the map, and their ratio
 SHRUNK = 0.2
 ENLARGED = 4.5
