@@ -77,7 +77,7 @@ def candidates(points: Points) -> tuple[NDArray, NDArray]:
     plain, mirrored = [], []
     for large in (False, True):
         chosen = points.chosen(large)
-        features = unit(points.features[chosen])
+        features = points.features[chosen]
         if len(features) < 2:
             continue
         rows = np.nonzero(chosen)[0]
@@ -86,7 +86,7 @@ def candidates(points: Points) -> tuple[NDArray, NDArray]:
         weights = np.log((count + 1) / (bags.getnnz(axis=0) + 1)).astype(np.float32)
         own = _weighted(bags, weights)
         plain.append(_nearest(own, own, nearest))
-        turned = _weighted(words.bags(features[:, MIRROR], rows, count), weights)
+        turned = _weighted(words.mirrored().bags(features, rows, count), weights)
         mirrored.append(_nearest(turned, own, nearest))
     return _unique(plain), _unique(mirrored)
 
@@ -106,7 +106,7 @@ class _Vocabulary:
     def of(cls, features: NDArray) -> Self:
         rng = np.random.default_rng(0)
         branches = int(np.clip(np.sqrt(len(features) / KEYPOINTS_A_WORD), 2, BRANCHES))
-        sample = features[rng.permutation(len(features))[:SAMPLE]]
+        sample = unit(features[rng.permutation(len(features))[:SAMPLE]])
         first = sample[:branches].copy()
         for _ in range(ROUNDS):
             part = _closest(sample, first)
@@ -122,6 +122,10 @@ class _Vocabulary:
             second[branch] = own[np.arange(branches) % len(own)]
         return cls(first, second)
 
+    def mirrored(self) -> Self:
+        """The words of the mirrored pictures, for the features as they are."""
+        return type(self)(self.first[:, MIRROR], self.second[..., MIRROR])
+
     def bags(self, features: NDArray, rows: NDArray, count: int) -> sparse.csr_matrix:
         """(count, words) the root of how often each image, ``rows``, shows each word."""
         part = _closest(features, self.first)
@@ -136,12 +140,13 @@ class _Vocabulary:
 
 
 def _closest(features: NDArray, centres: NDArray) -> NDArray:
-    """(m,) the centre that is closest to each of (m, 128) features."""
+    """(m,) the centre that is closest to each of (m, 128) features, uint8 or of length 1."""
     half = (centres**2).sum(axis=1) / 2
-    parts = [
-        (features[start : start + 8192] @ centres.T - half).argmax(axis=1)
-        for start in range(0, len(features), 8192)
-    ]
+    parts = []
+    for start in range(0, len(features), 8192):
+        part = features[start : start + 8192]
+        own = unit(part) if part.dtype == np.uint8 else part
+        parts.append((own @ centres.T - half).argmax(axis=1))
     return np.concatenate([np.zeros(0, int), *parts])
 
 
