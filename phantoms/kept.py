@@ -83,11 +83,11 @@ def make_once(file: Path, draw: Callable[[int], Drawn], count: int, size: int) -
     """
     table = file.with_suffix(".csv")
     with held_beside(file, WAIT):
-        known = _read(table) if file.exists() else []
-        if len(known) >= count:
+        known = _read(table) if _fits(file, (count, 2, size, size)) else []
+        if len(known) == count:
             return known
         file.parent.mkdir(parents=True, exist_ok=True)
-        planes = _opened(file, count, size, bool(known))
+        planes = np.load(file, mmap_mode="r+") if known else _new(file, count, size)
         errors.say(f"{count - len(known)} made-up images go into {file}; it may be deleted later")
         for start in range(len(known), count, BLOCK):
             numbers = range(start, min(start + BLOCK, count))
@@ -100,10 +100,19 @@ def make_once(file: Path, draw: Callable[[int], Drawn], count: int, size: int) -
     return known
 
 
-def _opened(file: Path, count: int, size: int, begun: bool) -> np.memmap:
-    """The pictures, to be written."""
-    if begun:
-        return np.lib.format.open_memmap(file, mode="r+")
+def _fits(file: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a whole file of such pictures is there."""
+    if not file.exists():
+        return False
+    try:
+        planes = np.load(file, mmap_mode="r")
+    except (ValueError, OSError, EOFError):  # damaged
+        return False
+    return bool(planes.shape == shape and planes.dtype == np.uint8)
+
+
+def _new(file: Path, count: int, size: int) -> np.memmap:
+    """Black pictures, whose room on the disk is taken at once."""
     need = 2 * count * size**2
     free = _free(file.parent)
     if free < SPARE * need:
@@ -112,7 +121,12 @@ def _opened(file: Path, count: int, size: int, begun: bool) -> np.memmap:
             f"{free / 1e9:.1f} GB are free; make room, or choose another --OUTPUT or a smaller "
             f"phantom_count"
         )
-    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(count, 2, size, size))
+    shape = (count, 2, size, size)
+    planes = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # else a disk that fills up later kills the process
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return planes
 
 
 def _free(folder: Path) -> float:
@@ -149,6 +163,10 @@ def _read(table: Path) -> list[Known]:
     if whole != text:
         table.write_text(whole, encoding="utf-8")
     rows: list[dict[str, Any]] = list(csv.DictReader(whole.splitlines()))
-    return [
-        Known(row["label"], row["sha256"], float(row["mean"]), float(row["square"])) for row in rows
-    ]
+    try:
+        return [
+            Known(row["label"], row["sha256"], float(row["mean"]), float(row["square"]))
+            for row in rows
+        ]
+    except (KeyError, TypeError, ValueError):  # damaged: they are made again
+        return []

@@ -67,6 +67,19 @@ def test_a_stopped_making_goes_on_where_it_was(
     assert again.file.read_bytes() == pixels
 
 
+@pytest.mark.parametrize("damaged", [".npy", ".csv"])
+def test_damaged_files_are_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: str
+) -> None:
+    whole = stream.make(config(), tmp_path)
+    pixels = whole.file.read_bytes()
+    whole.file.with_suffix(damaged).write_bytes(b"label,sha256,mean,square\nno\n")
+    capsys.readouterr()
+    assert stream.make(config(), tmp_path) == whole
+    assert "130 made-up images go into" in capsys.readouterr().out
+    assert whole.file.read_bytes() == pixels
+
+
 def test_a_disk_without_room_is_said_before_any_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
