@@ -20,6 +20,7 @@ NEAR = 2.5
 NEAR_SHARE = 0.25
 FURTHEST_ZOOM = 2.2  # octaves
 TOLERANCE = 4.0  # pixels that a match may be off the map
+TRIALS = 300  # of RANSAC; 2,000 find as many copies
 # singular values of the map, and their ratio
 SHRUNK = 0.2
 ENLARGED = 4.5
@@ -56,8 +57,9 @@ def compare(
     for row in np.flatnonzero(result[:, 0] >= least_votes):
         i, j = pairs[row]
         one = own[row, there[row], :2]
+        two = other[row, there[row], :2]
         matrix, agree = cv2.estimateAffine2D(
-            other[row, there[row], :2], one, ransacReprojThreshold=TOLERANCE
+            two, one, ransacReprojThreshold=TOLERANCE, maxIters=TRIALS
         )
         if matrix is None or not _is_possible(matrix):
             continue
