@@ -54,8 +54,8 @@ def compare(
     own, other, there = _matches(points, pairs, mirrored)
     supports = _supports(own[:, :MATCHES], other[:, :MATCHES], there[:, :MATCHES])
     result[:, 0] = supports.sum(axis=2).max(axis=1)
+    details = _Details(pictures, mirrored)
     for row in np.flatnonzero(result[:, 0] >= least_votes):
-        i, j = pairs[row]
         one = own[row, there[row], :2]
         two = other[row, there[row], :2]
         matrix, agree = cv2.estimateAffine2D(
@@ -65,8 +65,10 @@ def compare(
             continue
         result[row, 1] = len(np.unique(one[agree[:, 0] > 0] // PLACE, axis=0))
         if result[row, 1] >= least_points:
-            picture = pictures[j][:, ::-1] if mirrored else pictures[j]
-            result[row, 2] = _detail(pictures[i], np.ascontiguousarray(picture), matrix)
+            i, j = pairs[row].tolist()
+            details.lay(int(row), i, j, matrix)
+    rows, agreeing = details.agreement()
+    result[rows, 2] = agreeing
     return result
 
 
@@ -117,15 +119,51 @@ def _is_possible(matrix: NDArray) -> bool:
     return bool(great < ENLARGED and small > SHRUNK and great < UNEVEN * small)
 
 
-def _detail(one: NDArray, two: NDArray, matrix: NDArray) -> float:
-    """How well the detail agrees, in the frame of the picture that shows more."""
-    zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    if zoom > 1:
-        one, two = two, one
-        matrix = cv2.invertAffineTransform(matrix)
-        zoom = 1 / zoom
-    if zoom < 0.7:  # two is made smaller: what is finer than a pixel then goes
-        two = cv2.GaussianBlur(two, (0, 0), 0.5 * (1 / zoom - 1))
-    laid = cv2.warpAffine(two, matrix, (EDGE, EDGE))
-    details = np.stack([describe(picture, cut_pieces(picture))[0] for picture in (one, laid)])
-    return float(agreement(details, np.array([[0, 1]]), np.zeros((1, 2), int))[0])
+class _Details:
+    """The detail of pictures and of what was laid over them, to be compared all at once."""
+
+    def __init__(self, pictures: NDArray, mirrored: bool) -> None:
+        self._pictures = pictures  # (n, P, P) uint8
+        self._mirrored = mirrored
+        self._own: dict[tuple[int, bool], NDArray] = {}
+        self._rows: list[int] = []
+        self._pairs: list[tuple[NDArray, NDArray]] = []
+
+    def lay(self, row: int, i: int, j: int, matrix: NDArray) -> None:
+        """One of i and j over the other, in the frame of the picture that shows more.
+
+        ``matrix``, (2, 3), leads from j, mirrored or not, to i.
+        """
+        zoom = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        one, two = (i, False), (j, self._mirrored)
+        if zoom > 1:
+            one, two = two, one
+            matrix = cv2.invertAffineTransform(matrix)
+            zoom = 1 / zoom
+        picture = self._picture(*two)
+        if zoom < 0.7:  # it is made smaller: what is finer than a pixel then goes
+            picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * (1 / zoom - 1))
+        if one not in self._own:
+            self._own[one] = _detail(self._picture(*one))
+        laid = cv2.warpAffine(picture, matrix, (EDGE, EDGE))
+        self._rows.append(row)
+        self._pairs.append((self._own[one], _detail(laid)))
+
+    def agreement(self) -> tuple[list[int], NDArray]:
+        """The rows, and (rows,) how well the detail agrees in each."""
+        count = len(self._rows)
+        if not count:
+            return [], np.zeros(0)
+        details = np.concatenate([np.stack(side) for side in zip(*self._pairs, strict=True)])
+        places = np.arange(count)[:, None] + np.array([0, count])
+        return self._rows, agreement(details, places, np.zeros((count, 2), int))
+
+    def _picture(self, index: int, mirrored: bool) -> NDArray:
+        picture: NDArray = self._pictures[index]
+        return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+
+
+def _detail(picture: NDArray) -> NDArray:
+    """(T, T) int8 of a (P, P) picture."""
+    detail: NDArray = describe(picture, cut_pieces(picture))[0]
+    return detail

@@ -68,7 +68,6 @@ class Artery:
 
     points: Array  # (K, 3) mm
     radius: Array  # (K,) mm, of the healthy lumen
-    parent: float  # radius of the vessel that it leaves, mm; 0: the aorta
     forks: Array  # indices of points where branches leave
 
     @property
@@ -148,7 +147,7 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
         step = 1 / (1 + np.exp((fork - np.arange(count)) * STEP / 1.5))
         width *= 1 - rng.uniform(0, 0.07) * step
     flare = 0.35 * np.exp(-((s / 2.0) ** 2))
-    return Artery(line, width * (1 + flare + 0.03 * sway(rng, s, 5, 9, 14)), 0.0, np.sort(forks))
+    return Artery(line, width * (1 + flare + 0.03 * sway(rng, s, 5, 9, 14)), np.sort(forks))
 
 
 def draw_vein(rng: np.random.Generator, heart: Heart, main: Artery) -> Artery:
@@ -165,7 +164,7 @@ def draw_vein(rng: np.random.Generator, heart: Heart, main: Artery) -> Artery:
     line = spaced(onto_surface(heart, line, 3.0 + 0.7 * sway(rng, s, 15, 31)), 1.8)
     s = np.arange(len(line)) * STEP
     width = rng.uniform(1.0, 2.2) * (1 - 0.5 * s / s[-1]) * (1 + 0.08 * sway(rng, s, 6, 11))
-    return Artery(line, width, 0.0, np.zeros(0, int))
+    return Artery(line, width, np.zeros(0, int))
 
 
 def draw_branches(rng: np.random.Generator, heart: Heart, main: Artery) -> list[Artery]:
@@ -194,7 +193,7 @@ def draw_branches(rng: np.random.Generator, heart: Heart, main: Artery) -> list[
         parent = float(main.radius[fork])
         thin = np.exp(-np.arange(len(line)) * STEP / 55)
         width = np.maximum(parent * rng.uniform(0.35, 0.8) * thin, 0.28)
-        branches.append(Artery(line, width, parent, np.zeros(0, int)))
+        branches.append(Artery(line, width, np.zeros(0, int)))
     return branches
 
 

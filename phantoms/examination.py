@@ -101,7 +101,7 @@ def _free(other: Artery, traced: Traced) -> Artery:
     away, nearest = traced.tree.query(other.points)
     apart = away > traced.artery.radius[nearest]
     start = min(int(apart.argmax()), len(other.points) - 8) if apart.any() else 0
-    return Artery(other.points[start:], other.radius[start:], other.parent, other.forks)
+    return Artery(other.points[start:], other.radius[start:], other.forks)
 
 
 def _within(rng: np.random.Generator, patient: Patient, mouth: Array) -> Array:

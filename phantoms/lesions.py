@@ -52,7 +52,7 @@ class Lesion:
     grade: float
     centre: float
     half: float
-    soft: float  # HU
+    soft: float
     lumps: tuple[Lump, ...]
 
 

@@ -4,22 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phantoms.chest import (
-    Chest,
-    draw_chest,
-    roomier,
-)
+from phantoms.chest import Chest, draw_chest, roomier
 from phantoms.coronaries import COURSES, Artery, draw_artery, draw_branches, draw_vein
 from phantoms.heart import SMOOTHING, Blood, Heart, draw_heart, pulmonary_veins
-from phantoms.shapes import (
-    Array,
-    Capsule,
-    Shape,
-    Waves,
-    chain,
-    melt,
-    union,
-)
+from phantoms.shapes import Array, Capsule, Shape, Waves, chain, melt, union
 
 
 @dataclass(frozen=True)

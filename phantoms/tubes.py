@@ -103,7 +103,7 @@ def paint_main(
     for lesion in wall.lesions:
         ends = np.abs(s - lesion.centre) - lesion.half
         plaque = np.maximum(np.maximum(outer, -lumen), ends)
-        _paint_plaque(part, lesion, plaque, lumen, s, first, second)
+        _paint_plaque(part, lesion, plaque, lumen)
         plaques.append(_spread(count, near, plaque))
     part.paint(lumen, blood * np.interp(s, line, wall.filling))
     _paint_lumps(part, wall.lesions, outer, lumen, s, first, second)
@@ -135,9 +135,7 @@ def _spread(count: int, near: npt.NDArray[np.intp], values: Array) -> Array:
     return out
 
 
-def _paint_plaque(
-    part: Cut, lesion: Lesion, plaque: Array, lumen: Array, s: Array, first: Array, second: Array
-) -> None:
+def _paint_plaque(part: Cut, lesion: Lesion, plaque: Array, lumen: Array) -> None:
     """Its soft part; a napkin ring is dark within and brighter at its rim."""
     part.paint(plaque, lesion.soft)
     if lesion.form == "napkin ring":

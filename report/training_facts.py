@@ -17,7 +17,7 @@ from report.charts import Charts
 from report.claim_checklist import versions_in_words
 from vit.checkpoint import Checkpoint
 
-MOST_AUDITED = 10_000  # images: a minute
+MOST_AUDITED = 2_000  # images: a minute
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 UNKNOWN = "not known"
 # the folders of an absolute path, of POSIX or Windows, up to its last name
