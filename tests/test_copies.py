@@ -5,9 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.copies import TEN, Change, three_at_once
+from data import overlay
 from data.copies import same_pictures
 from data.geometry import Placement
 from data.sketch import MOST, sketch
+from data.vocabulary import MIRROR, Points, _Vocabulary
 from metrics.groups import join
 from phantoms.ct import phantom
 from tests.test_duplicates import scenes
@@ -46,6 +48,35 @@ def test_copies_of_a_mirrored_and_turned_copy_are_found_without_the_original() -
     image = scenes(1, seed=6)[0]
     upside_down = np.ascontiguousarray(np.rot90(image))
     assert pairs([*scenes(10), upside_down, np.ascontiguousarray(image[:, ::-1])]) == {(10, 11)}
+
+
+def test_many_near_copies_of_one_picture_hide_no_copies_of_others() -> None:
+    one, *others = scenes(13, seed=8)
+    near = [np.roll(one, shift, axis=1) for shift in range(-6, 6)]
+    mirrored = [np.ascontiguousarray(image[:, ::-1]) for image in others]
+    assert groups([*near, *others, *mirrored]) == 13
+
+
+def test_words_of_the_mirrored_picture_are_those_of_its_features() -> None:
+    points = Points.of([sketch(image) for image in scenes(6)])
+    chosen = points.chosen(large=False)
+    features, rows = points.features[chosen], np.nonzero(chosen)[0]
+    words = _Vocabulary.of(features)
+    mirrored = words.mirrored().bags(features, rows, 6)
+    assert (mirrored != words.bags(features[:, MIRROR], rows, 6)).nnz == 0
+    assert (mirrored != words.bags(features, rows, 6)).nnz > 0
+
+
+@pytest.mark.parametrize("enlarged", [0, 1])
+def test_detail_agrees_whichever_of_two_pictures_shows_more(enlarged: int) -> None:
+    whole = scenes(1, size=192, seed=9)[0]
+    images = [whole, whole[24:168, 24:168]]
+    sketches = [sketch(image) for image in (images if enlarged else images[::-1])]
+    pictures = np.stack([one.picture for one in sketches])
+    pair = np.array([[0, 1]])
+    ((_, keypoints, detail),) = overlay.compare(Points.of(sketches), pictures, pair, False, 4, 6)
+    assert keypoints >= 6
+    assert detail > 0.6
 
 
 def test_two_parts_of_one_frame_that_show_different_content_stay_apart() -> None:

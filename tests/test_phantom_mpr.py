@@ -109,6 +109,15 @@ def test_the_lumen_is_as_narrow_as_the_grade_says() -> None:
     assert len(misses) >= 5 and np.median(misses) < 8
 
 
+def test_a_mirrored_picture_is_mirrored_with_its_masks() -> None:
+    plain, mirrored = (
+        phantom(4, 1, SIZE, device=replace(scanner.USUAL, mirrored=share, text=0.0, jpeg=0.0))
+        for share in (0.0, 1.0)
+    )
+    for name in ("image", "lumen", "vessel", "lesion"):
+        assert np.array_equal(getattr(mirrored, name), getattr(plain, name)[:, ::-1]), name
+
+
 def test_a_normal_lumen_is_at_most_irregular() -> None:
     for patient in range(20):
         exam = examine(6, patient, 0, 1.0, scanner.USUAL)

@@ -90,9 +90,24 @@ def test_a_disk_without_room_is_said_before_any_is_made(
 
 
 def test_other_code_makes_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = stream.make(config(), tmp_path)
-    monkeypatch.setattr(stream, "code_digest", lambda: "changed")
-    assert stream.make(config(), tmp_path).file != one.file
+    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
+    names = []
+    for text in ("", "x = 1", "x = 2"):
+        (tmp_path / "xray.py").write_text(text)
+        names.append(stream.make(config(), tmp_path / "made").file)
+    assert len(set(names)) == 3
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"phantom_field": 30.0}, {"phantom_count": 101}])
+def test_another_configuration_has_another_file(tmp_path: Path, change: dict[str, float]) -> None:
+    assert stream.make(config(**change), tmp_path).file != stream.make(config(), tmp_path).file
+
+
+def test_pictures_of_another_size_are_made_again(tmp_path: Path) -> None:
+    whole = stream.make(config(), tmp_path)
+    np.save(whole.file, np.zeros((130, 2, 16, 16), np.uint8))
+    assert stream.make(config(), tmp_path) == whole
+    assert np.load(whole.file).shape == (130, 2, 32, 32)
 
 
 def test_masks_go_with_the_label_and_become_targets(tmp_path: Path) -> None:
