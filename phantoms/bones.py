@@ -21,8 +21,9 @@ def paint_bones(chest: Chest, cut: Cut, inner: Array) -> None:
     rib = (np.hypot((inner - 6) / 4.2, height / 6.6) - wavy) * 4.4
     soft = np.clip((58 - np.abs(x)) / 3, 0, 1) * (y < 0)  # cartilage towards the sternum
     spots = sample(grain(), part.points, 0.9, chest.shifts[2])
-    part.paint(rib, CORTEX * (1 - soft) + soft * (CARTILAGE + 700 * (spots > 1.2) * (rib > -2)))
-    part.paint(rib + chest.cortex, marrow * (1 - soft) + soft * CARTILAGE)
+    part.paint(rib, CORTEX * (1 - soft) + soft * (CARTILAGE + 750 * (spots > 0.9) * (rib > -2.5)))
+    rind = chest.cortex * np.clip(1 + 0.55 * spots, 0.15, 2.5)
+    part.paint(rib + rind, marrow * (1 - soft) + soft * CARTILAGE)
     _paint_sternum(chest, part, marrow)
     _paint_spine(chest, part, marrow)
     cut.hu[near] = part.hu
@@ -43,7 +44,8 @@ def _paint_sternum(chest: Chest, part: Cut, marrow: Array) -> None:
     bone += 0.4 * chest.waves.at(part.points)
     part.paint(bone - 2.5, FAT + 90)
     part.paint(bone, CORTEX - 200)
-    part.paint(bone + chest.cortex, marrow * 0.75)
+    uneven = np.clip(1 + 0.6 * sample(grain(), part.points, 1.1, chest.shifts[2]), 0.1, 2.5)
+    part.paint(bone + chest.cortex * uneven, marrow * 0.75)
 
 
 def _paint_spine(chest: Chest, part: Cut, marrow: Array) -> None:

@@ -147,7 +147,8 @@ def draw_artery(rng: np.random.Generator, heart: Heart, name: str) -> Artery:
         step = 1 / (1 + np.exp((fork - np.arange(count)) * STEP / 1.5))
         width *= 1 - rng.uniform(0, 0.07) * step
     flare = 0.35 * np.exp(-((s / 2.0) ** 2))
-    return Artery(line, width * (1 + flare + 0.03 * sway(rng, s, 5, 9, 14)), np.sort(forks))
+    uneven = rng.uniform(0.02, 0.06) * sway(rng, s, 5, 9, 14, 31)
+    return Artery(line, width * (1 + flare + uneven), np.sort(forks))
 
 
 def draw_vein(rng: np.random.Generator, heart: Heart, main: Artery) -> Artery:

@@ -66,10 +66,10 @@ def _save(index: int, make: Callable[[int], Made], folder: Path) -> tuple[str, .
     return row
 
 
-def command(write: Callable[..., Path], name: str, what: str, **defaults: float) -> None:
+def command(write: Callable[..., Path], name: str, what: str, **defaults: float | str) -> None:
     """The command line ``python -m phantoms.<name>``, which calls ``write``.
 
-    Its options are ``--OUTPUT`` and a number for each of ``defaults``.
+    Its options are ``--OUTPUT`` and one for each of ``defaults``.
     """
     parser = argparse.ArgumentParser(f"python -m phantoms.{name}", description=f"Write {what}.")
     parser.add_argument(

@@ -76,6 +76,7 @@ def draw_wall(
     rough = 1 + 0.035 * difficulty * rng.uniform(0.3, 1) * sway(rng, s, 3.1, 5.3, 8.7)
     lumen = artery.radius * rough
     filling = 1 - rng.uniform(0, 0.25) * s / s[-1]  # contrast is washed out downstream
+    filling *= 1 + rng.uniform(0, 0.05) * sway(rng, s, 9, 23, 47)
     wall = Wall(lumen, lumen + WALL, np.zeros((count, 2)), filling, [])
     sites = 1 + int(rng.random() < 0.35) + int(rng.random() < 0.15)
     # the share of the course that each site gets, from the aorta down

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from data.geometry import Box, format_boxes
 from errors import UserError
-from phantoms import reformation, scanner
+from phantoms import reformation
 from phantoms.coronaries import COURSES
 from phantoms.examination import Examination, examine
 from phantoms.folder import Made, boxes_of, command, write_folder
 from phantoms.lesions import Lesion
-from phantoms.scanner import Scanner
+from phantoms.scanner import OTHER, USUAL, Scanner, blurred, doubled, shown, tilt_of
 from phantoms.section import section
 from phantoms.shapes import Array
 
@@ -37,6 +37,7 @@ COLUMNS = (
     "mask",
     "vessel_mask",
 )
+SCANNERS = {"usual": USUAL, "other": OTHER}
 SMALLEST = 32  # pixels: below it the vessel is lost
 Mask = npt.NDArray[np.uint8]
 
@@ -79,7 +80,7 @@ def phantom(
     views: int = 2,
     vessels: int = 2,
     difficulty: float = 1.0,
-    device: Scanner = scanner.USUAL,
+    device: Scanner = USUAL,
 ) -> MprPhantom:
     """Picture ``index`` of the endless stream ``seed``.
 
@@ -112,16 +113,21 @@ def write(
     image_size: int,
     difficulty: float,
     seed: int,
+    scanner: str = "usual",
     workers: int | None = None,
 ) -> Path:
     """Write images/<label>/, masks/, vessels/ and, last, manifest.csv; gives the manifest's path.
 
     Pictures are PNG files. There is a mask of the vessel for each, and one of the plaques for each
-    abnormal one. ``workers``: processes, by default as many as cores. Raises UserError if
-    ``output`` is no empty folder, or for a number out of range.
+    abnormal one. ``scanner``: of SCANNERS. ``workers``: processes, by default as many as cores.
+
+    Raises:
+        UserError: ``output`` is no empty folder, a number out of range, or no such scanner.
     """
     if patients < 1:
         raise UserError(f"patients: got {patients}, wanted at least 1")
+    if scanner not in SCANNERS:
+        raise UserError(f"scanner: got {scanner}, wanted one of {', '.join(SCANNERS)}")
     make = partial(
         _files,
         views=views,
@@ -129,6 +135,7 @@ def write(
         image_size=image_size,
         difficulty=difficulty,
         seed=seed,
+        device=SCANNERS[scanner],
     )
     return write_folder(output, COLUMNS, make, patients * vessels * views, workers)
 
@@ -151,7 +158,7 @@ def _render(exam: Examination, key: list[int], size: int, device: Scanner) -> Mp
     shares = [1 - device.projected - device.straightened, device.projected, device.straightened]
     form = str(rng.choice(reformation.FORMS, p=shares))
     angle = exam.angle + key[-1] * exam.turn
-    surface = reformation.reform(rng, exam.track, form, angle, scanner.tilt_of(rng), size)
+    surface = reformation.reform(rng, exam.track, form, angle, tilt_of(rng), size)
     slab, greatest = rng.random() < device.slab, bool(rng.integers(2))
     depth = rng.uniform(0.5, 1.2)
     double, mirror = rng.random() < device.doubled, rng.random() < device.mirrored
@@ -162,10 +169,10 @@ def _render(exam: Examination, key: list[int], size: int, device: Scanner) -> Mp
         layers = [section(exam, surface, offset, shift).hu for offset in (-depth, depth)]
         hu = np.asarray((np.max if greatest else np.mean)([hu, *layers], 0))
     pixel = surface.field / size
-    hu = scanner.blurred(exam.settings, hu, pixel)
+    hu = blurred(exam.settings, hu, pixel)
     if double:
-        hu = scanner.doubled(rng, hu, pixel)
-    image = scanner.shown(exam.settings, hu, middle.inside)
+        hu = doubled(rng, hu, pixel)
+    image = shown(exam.settings, hu, middle.inside)
     masks = [_mask(part, pixel) for part in (middle.lumen, middle.outer, *middle.plaques)]
     if mirror:
         image, *masks = (np.ascontiguousarray(part[:, ::-1]) for part in (image, *masks))
@@ -192,10 +199,16 @@ def _mask(distance: Array, pixel: float) -> Mask:
 
 
 def _files(
-    index: int, views: int, vessels: int, image_size: int, difficulty: float, seed: int
+    index: int,
+    views: int,
+    vessels: int,
+    image_size: int,
+    difficulty: float,
+    seed: int,
+    device: Scanner,
 ) -> Made:
     """The manifest's row of one picture, its pixels and its masks (0 or 255)."""
-    made = phantom(seed, index, image_size, views, vessels, difficulty)
+    made = phantom(seed, index, image_size, views, vessels, difficulty, device)
     patient = f"p{made.patient:05d}"
     name = f"{patient}_{made.artery}_v{made.view}.png"
     path, vessel = f"images/{made.label}/{name}", f"vessels/{name}"
@@ -212,12 +225,13 @@ def _files(
 
 
 if __name__ == "__main__":
-    defaults = {
+    defaults: dict[str, float | str] = {
         "patients": 100,
         "views": 2,
         "vessels": 2,
         "image_size": 256,
         "difficulty": 1.0,
         "seed": 0,
+        "scanner": "usual",
     }
     command(write, "mpr", "made-up curved reformations of coronary CT", **defaults)

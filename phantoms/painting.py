@@ -34,22 +34,25 @@ def paint(patient: Patient, cut: Cut) -> Distances:
 
 def _paint_heart(patient: Patient, cut: Cut, d: Distances, texture: Array) -> None:
     blood, points = patient.blood, cut.points
-    mixed = blood.right * (1 + 0.12 * patient.mixing.at(points))
-    for distance, value in ((d.veins, mixed), (d.pulmonary, blood.lungs), (d.aorta, blood.left)):
-        cut.paint(distance - 1.2, 40.0)
-        cut.paint(distance, value)
-    for distance, value in ((d.right_atrium, mixed), (d.left_atrium, blood.left)):
-        cut.paint(distance - 1.0 + 0.2 * texture, 50.0)
-        cut.paint(distance + 0.15 * texture, value)
-    cut.paint(d.lung_veins, blood.left)
-    cut.paint(d.muscle + 0.2 * texture, blood.muscle + 5 * texture)
+    uneven, soft = patient.mixing.at(points), patient.softness
+    mixed = blood.right * (1 + 0.12 * uneven)
+    left = blood.left * (1 + 0.025 * uneven)
+    lungs = blood.lungs * (1 + 0.05 * uneven)
+    for distance, value in ((d.veins, mixed), (d.pulmonary, lungs), (d.aorta, left)):
+        cut.paint(distance - 1.2, 40.0, soft)
+        cut.paint(distance, value, 0.5 * soft)
+    for distance, value in ((d.right_atrium, mixed), (d.left_atrium, left)):
+        cut.paint(distance - 1.0 + 0.2 * texture, 50.0, soft)
+        cut.paint(distance + 0.6 * texture, value, 1.5 * soft)
+    cut.paint(d.lung_veins, left)
+    cut.paint(d.muscle + 0.4 * texture, blood.muscle + 6 * texture + 8 * uneven, soft)
     hollow = np.maximum(d.right + patient.heart.right_wall, 1.5 - d.ventricle)
     near = np.flatnonzero(hollow < 2)
     _paint_right(patient, cut, near, hollow[near], mixed[near])
     near = np.flatnonzero(d.cavity < 5)
     _paint_cavity(patient, cut, near, d.cavity[near])
     cut.paint(d.root - 1.3, 45.0)
-    cut.paint(d.root, blood.left)
+    cut.paint(d.root, left)
     for lump in patient.calcium:
         cut.paint(lump.distance(points), 950.0)
     if patient.wires:
@@ -61,7 +64,8 @@ def _paint_right(patient: Patient, cut: Cut, near: Indices, hollow: Array, mixed
     part, muscle = cut.part(near), patient.blood.muscle
     streaks = _streaks(patient, part.points, 0.45, 20)
     ragged = hollow + 3 * np.clip(1 + hollow / 14, 0, 1) * streaks
-    part.paint(hollow, muscle + (mixed - muscle) * np.clip(0.4 - ragged / 9, 0, 1))
+    filled = muscle + (mixed - muscle) * np.clip(0.4 - ragged / 9, 0, 1)
+    part.paint(hollow, filled, 3 * patient.softness)
     cut.hu[near] = part.hu
 
 
@@ -73,9 +77,10 @@ def _paint_cavity(patient: Patient, cut: Cut, near: Indices, cavity: Array) -> N
     depth = np.clip(1 + cavity / 13, 0, 1)  # 1 at the wall, 0 in the middle
     ragged = cavity + depth * (2.4 * coarse + 1.4 * fine) + 1.0
     share = np.clip(0.15 - ragged / 6, 0, 1)
-    part.paint(ragged - 1, blood.muscle + (blood.left - blood.muscle) * share)
+    filled = blood.muscle + (blood.left - blood.muscle) * share
+    part.paint(ragged - 1, filled, 2 * patient.softness)
     papillary = union(patient.heart.papillary, part.points) + 0.8 * coarse
-    part.paint(papillary, blood.muscle)
+    part.paint(papillary, blood.muscle, 2 * patient.softness)
     cut.hu[near] = part.hu
 
 

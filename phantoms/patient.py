@@ -26,8 +26,9 @@ class Patient:
     veins: list[Shape]
     calcium: list[Capsule]  # of nodes and valves
     wires: list[Shape]
-    mixing: Waves  # of contrast in the right heart
+    mixing: Waves  # of contrast in the heart
     shift: Array  # (3,) voxels of the noise in muscle and fat
+    softness: float  # mm over which the heart's edges are smeared by its motion
 
 
 def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient:
@@ -65,8 +66,9 @@ def draw_patient(rng: np.random.Generator, left: float, right: float) -> Patient
         veins=pulmonary_veins(heart),
         calcium=_calcium(rng, heart),
         wires=wires,
-        mixing=Waves.draw(rng, 22),
+        mixing=Waves.draw(rng, rng.uniform(20, 50)),
         shift=rng.uniform(0, 128, 3),
+        softness=rng.uniform(0.3, 2.0),
     )
 
 

@@ -183,9 +183,12 @@ class Cut:
     before: Indices | None = None
     share: Array | float = 0.0
 
-    def paint(self, distance: Array, value: float | Array) -> None:
-        """Blend ``value`` in where ``distance``, (N,) mm, is below zero."""
-        cover = np.clip(np.float32(0.5) - distance / np.float32(self.pixel), 0, 1)
+    def paint(self, distance: Array, value: float | Array, soft: float = 0.0) -> None:
+        """Blend ``value`` in where ``distance``, (N,) mm, is below zero.
+
+        ``soft``: mm over which it fades, as edges do that moved during the scan or lie aslant.
+        """
+        cover = np.clip(np.float32(0.5) - distance / np.float32(self.pixel + soft), 0, 1)
         self.hu += cover * (value - self.hu)
 
     def smooth(self, values: Array) -> Array:

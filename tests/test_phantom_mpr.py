@@ -93,7 +93,7 @@ def test_two_vessels_of_a_patient_are_two_arteries(stream: list[MprPhantom]) -> 
 def test_the_lumen_is_as_narrow_as_the_grade_says() -> None:
     device = replace(scanner.USUAL, straightened=1.0, projected=0.0, mirrored=0.0, step=0.0)
     misses = []
-    for patient in range(12):
+    for patient in range(24):
         exam = examine(5, patient, 0, 1.0, device)
         artery = exam.traced.artery
         made = _render(exam, [5, patient, 1, 1], 512, device)
@@ -107,6 +107,19 @@ def test_the_lumen_is_as_narrow_as_the_grade_says() -> None:
             assert abs(open_mm - healthy * (1 - lesion.grade / 100)) < 0.6
             misses.append(abs(100 * (1 - open_mm / healthy) - lesion.grade))
     assert len(misses) >= 5 and np.median(misses) < 8
+
+
+def test_another_scanner_makes_other_pictures(tmp_path: Path) -> None:
+    pictures = []
+    for name in ("usual", "other"):
+        table = write(tmp_path / name, 1, 1, 1, 64, 1.0, 2, name, 1)
+        with table.open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        pictures.append(cv2.imread(str(table.parent / row["path"]), 0))
+    usual, other = pictures
+    assert not np.array_equal(usual, other)
+    with pytest.raises(ValueError, match="scanner: got x, wanted one of usual, other"):
+        write(tmp_path / "new", 1, 1, 1, 64, 1.0, 2, "x")
 
 
 def test_a_mirrored_picture_is_mirrored_with_its_masks() -> None:
