@@ -36,6 +36,21 @@ CT: Changes = {
     "mlp_ratio": 4.0,
     "kept_tokens": 0.5,
 }
+# of curved reformations: patches that are small enough for thin vessels
+REFORMATIONS: Changes = {
+    "image_size": 256,
+    "patch_size": 8,
+    "stem": "convolution",
+    "embedding_size": 64,
+    "num_heads": 2,
+    "num_hidden_layers": 4,
+    "mlp_ratio": 4.0,
+    "kept_tokens": 0.4,
+    "initializer_range": 0.1,
+    "standardise": "image",
+    "contrast": 0.2,
+    "num_workers": 1,
+}
 MOVED: Changes = {"shift": 0.06, "zoom": 0.1, "rotate": 15.0}
 PRESETS: dict[str, Changes] = {
     # 12 minutes on 2 cores
@@ -75,4 +90,22 @@ PRESETS: dict[str, Changes] = {
         "lr": 3e-4,
         "epochs": 20,
     },  # 300 phantoms in place of patients: 0.978, without --init 0.920
+    "reformations-phantoms": {
+        **REFORMATIONS,
+        "phantoms": "mpr",
+        "phantom_count": 12000,
+        "shift": 0.0,
+        "batch_size": 32,
+        "lr": 2e-3,
+        "lesion_loss": 2.0,
+        "epochs": 10,
+    },
+    "reformations": {
+        **REFORMATIONS,
+        "rotate": 5.0,
+        "zoom": 0.1,
+        "batch_size": 16,
+        "lr": 3e-4,
+        "epochs": 20,
+    },
 }
