@@ -10,10 +10,11 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.filereader import read_partial
-from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
+from pydicom.pixels.processing import apply_windowing
 from pydicom.pixels.utils import pixel_array
 
 from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
+from data.dicom_tables import bits_of, looked_up, rescaled
 from data.limits import DataError, check_size
 from data.picture import Stored, scaled
 
@@ -178,14 +179,14 @@ def _decoded(path: Path, data: pydicom.Dataset, index: int) -> NDArray:
 
 def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | None) -> Stored:
     """Stored values (H, W) to what a viewer shows. DICOM PS3.3 C.11.1 and C.11.2."""
-    values = apply_modality_lut(stored, data)
+    values = rescaled(stored, data)
     inverse = data.PhotometricInterpretation == "MONOCHROME1"
     if window is not None:
         low, high = _ends(window)
     elif data.get("VOILUTSequence"):
-        values = apply_voi(values, data)
+        values = looked_up(values, data.VOILUTSequence[0], data)
         low = 0.0
-        high = 2 ** data.VOILUTSequence[0].LUTDescriptor[2] - 1
+        high = 2 ** bits_of(data.VOILUTSequence[0]) - 1
     elif None not in (data.get("WindowCenter"), data.get("WindowWidth")):
         values = apply_windowing(values, data)
         with np.errstate(over="ignore"):  # the ends of the range that pydicom maps a window to
@@ -235,7 +236,7 @@ def _between(values: NDArray, low: float, high: float, inverse: bool) -> NDArray
 def _declared_bits(data: pydicom.Dataset) -> int:
     """Of whole numbers after the modality LUT, if the file has one."""
     if data.get("ModalityLUTSequence"):
-        return int(data.ModalityLUTSequence[0].LUTDescriptor[2])
+        return bits_of(data.ModalityLUTSequence[0])
     return int(data.BitsStored)
 
 
