@@ -12,6 +12,7 @@ LABELS = 32  # up to this greatest value, levels are numbers of labels and not s
 FEW_LEVELS = 8  # a file that was not blurred or compressed with loss has no more
 BETWEEN = (0.2, 0.8)  # share of the range: what lies between is neither black nor white
 STRAY = 0.05  # share of the marked pixels that may be of another kind, as noise is
+GROUND = 0.5  # share of the picture that a lesion at all four edges cannot cover
 EDGE = 7  # pixels around the lesion, edge of a square, where shades are a soft edge
 
 
@@ -27,7 +28,7 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
 
     Raises:
         DataError: several levels or colours that are no noise, one level all over that is not 0,
-            or values that no mask has.
+            a lesion that is all around, or values that no mask has.
     """
     shown = _shown(pixels, path)
     values = shown.max(axis=2)
@@ -47,6 +48,7 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
         lesion = values >= kinds[levels - low >= (high - low) / 2][0]
         _check_noise(values, kinds, lesion, path)
     _check_one_colour(shown[lesion], path)
+    _check_not_inverted(lesion, path)
     return lesion.astype(np.uint8)
 
 
@@ -97,4 +99,15 @@ def _check_one_colour(colours: NDArray, path: Path) -> None:
         raise DataError(
             f"{path}: got a mask of {often} colours, wanted one for the lesion; save each kind of "
             "region as a mask of its own"
+        )
+
+
+def _check_not_inverted(lesion: NDArray, path: Path) -> None:
+    """DataError: (H, W) what is marked is the ground, and what is not is the lesion."""
+    edges = (lesion[0], lesion[-1], lesion[:, 0], lesion[:, -1])
+    share = lesion.mean()
+    if share > GROUND and all(edge.any() for edge in edges):
+        raise DataError(
+            f"{path}: got a mask of {100 * share:.0f} % of the picture that touches all four edges, "
+            "wanted a bright or opaque lesion on a black or transparent ground; invert it"
         )

@@ -100,6 +100,36 @@ def test_a_large_mask_takes_little_memory_whatever_its_type(
     assert peak < 20 * found.size  # bytes; as float64 it took 45
 
 
+def opaque(colour: int) -> NDArray:
+    """One colour, with a lesion that is a hole in it."""
+    return np.dstack([np.full((*SIZE, 3), colour, np.uint8), levels(255, 0)])
+
+
+@pytest.mark.parametrize("pixels", [levels(255, 0), levels(1, 0), opaque(255), opaque(0)])
+def test_a_mask_of_a_dark_lesion_on_a_bright_ground_is_refused(pixels: NDArray) -> None:
+    with pytest.raises(DataError, match=r"m.png: got a mask of 96 % .* all four edges.*; invert"):
+        marked(pixels, Path("m.png"))
+
+
+def test_an_inverted_palette_or_jpeg_is_refused(tmp_path: Path) -> None:
+    image = Image.fromarray(levels(0, 1), "P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "p.png")
+    Image.fromarray(levels(255, 0)).save(tmp_path / "j.jpg")
+    for name in ("p.png", "j.jpg"):
+        with pytest.raises(DataError, match=f"{name}: got a mask of 9[5-7] % .*; invert"):
+            read_mask(tmp_path / name, SIZE)
+
+
+def test_a_large_lesion_is_no_inverted_one() -> None:
+    inside = np.zeros(SIZE, np.uint8)
+    inside[1:, :] = 255  # reaches three edges
+    small = np.zeros(SIZE, np.uint8)
+    small[20:24], small[:, 20:24] = 255, 255  # reaches all four
+    assert marked(inside, Path("m.png")).mean() > 0.9
+    assert marked(small, Path("m.png")).mean() < 0.5
+
+
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     Image.fromarray(levels(0, 255)).save(tmp_path / "m.png")
     with pytest.raises(DataError, match=r"got shape \(48, 64\), .* shape \(96, 128\)"):
