@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import math
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ FITTING: dict[Any, Any] = {
     int: int | str,
     float: int | float | str,
 }
-TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+TRUE = ("true", "yes", "on", "1")
+FALSE = ("false", "no", "off", "0")
+TRUTH = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)
 
 
 class ConfigError(UserError):
@@ -83,10 +86,13 @@ def out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
 
 
 def read_yaml(path: Path) -> Values:
-    """The keys and values of a YAML file.
+    """The keys and values of a YAML file, each value as the text that is written there.
+
+    YAML 1.1 would read 010 as 8, 1:30 as 90 and 2024_01 as 202401, without a word.
 
     Raises:
-        ConfigError: missing, no YAML, too long, or not of the form 'key: value'.
+        ConfigError: missing, no YAML, too long, not of the form 'key: value', a key that is given
+            twice or without a value.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -95,17 +101,25 @@ def read_yaml(path: Path) -> Values:
             raise ValueError(f"wanted less than {MOST_CHARACTERS} characters")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise ValueError("wanted no aliases, whose few lines can mean billions")
-        values = yaml.safe_load(text)
+        loader = yaml.BaseLoader(text)
+        root = loader.get_single_node()
+        values = loader.construct_document(root) if root else None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; write one with: python CONFIG.py") from None
     except Exception as error:  # PyYAML raises whatever an odd number, date or depth leads to
         said = " ".join(str(error).split())[:300]
         raise ConfigError(f"{path}: not readable as YAML: {said}") from None
-    if values is None:
+    if root is None:
         return {}
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        kind = type(values).__name__
-        raise ConfigError(f"{path}: got a {kind}, wanted lines of the form 'key: value'")
+    if not isinstance(values, dict):
+        kind = "text" if isinstance(values, str) else f"a {type(values).__name__}"
+        raise ConfigError(f"{path}: got {kind}, wanted lines of the form 'key: value'")
+    given = Counter(name.value for name, _ in root.value)
+    faults = [f"{_short(name)} is given twice; keep one" for name in given if given[name] > 1]
+    for name in [name for name, value in values.items() if value == ""]:
+        faults.append(f"{_short(name)} has no value; give it one, or remove the line")
+    if faults:
+        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults))
     return values
 
 
@@ -149,7 +163,11 @@ class Keys:
             hint = f"did you mean {self.former.get(near[0], near[0])}?"
         else:
             hint = f"the keys are: {', '.join(self.fields)}"
-        return f"unknown key {reprlib.repr(given)[1:-1]}; {hint}"
+        return f"unknown key {_short(given)}; {hint}"
+
+
+def _short(name: str) -> str:
+    return reprlib.repr(name)[1:-1]
 
 
 def _shown(value: Any) -> str:
@@ -160,7 +178,7 @@ def _shown(value: Any) -> str:
 def _cast(value: Any, kind: Any) -> Any:
     """The value in the type of its field.
 
-    YAML 1.1 reads 1e-2 as text, and the command line gives text only, so text is parsed here.
+    config.yml and the command line give text, Python code and a checkpoint the type itself.
     """
     if kind is bool and isinstance(value, str):
         value = TRUTH.get(value.lower())

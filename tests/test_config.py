@@ -73,11 +73,12 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
     [
         ("bath_size: 4", "unknown key bath_size; did you mean batch_size"),
         ("epochs: many", "epochs: got 'many', wanted a whole number"),
-        ("epochs: 1.5", "epochs: got 1.5, wanted a whole number"),
+        ("epochs: 1.5", "epochs: got '1.5', wanted a whole number"),
         ("qkv_bias: perhaps", "qkv_bias: got 'perhaps', wanted true or false"),
-        ("lr: true", "lr: got True, wanted a number"),
+        ("lr: true", "lr: got 'true', wanted a number"),
         ("lr: -1", "lr: got -1.0, wanted one in"),
-        ("lr: .nan", "lr: got nan, wanted one in"),
+        ("lr: .nan", "lr: got '.nan', wanted a number"),
+        ("lr: nan", "lr: got nan, wanted one in"),
         (
             "flip: bth",
             "flip: got bth, wanted one in .none, horizontal, both, turns.; did you mean both",
@@ -85,6 +86,12 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
         ("image_size: 250", "image_size: got 250, wanted a multiple of patch_size 16, such as 256"),
         ("num_heads: 7", "embedding_size: got 96, wanted a multiple of num_heads 7, such as 98"),
         ("Epoch: 3\nepochs: 4", "epochs is given twice"),
+        ("lr: 0.1\nepochs: 3\nlr: 0.2", "config.yml: lr is given twice; keep one"),
+        ("seed: 1:30", "seed: got '1:30', wanted a whole number"),
+        ("batch_size: 0x10", "batch_size: got '0x10', wanted a whole number"),
+        ("data_folder: ''", "data_folder has no value; give it one"),
+        ("data_folder:", "data_folder has no value; give it one"),
+        ("only words", "got text, wanted lines of the form"),
         ("- lr", "got a list, wanted lines of the form"),
         ("lr: [", "not readable as YAML"),
     ],
@@ -92,6 +99,29 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
 def test_a_fault_says_what_was_got_and_wanted(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(CONFIG.ConfigError, match=message):
         CONFIG.load(config_file(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("batch_size: 010", "batch_size", 10),
+        ("data_folder: 2024_01", "data_folder", "2024_01"),
+        ("data_folder: 007", "data_folder", "007"),
+        ("data_folder: 1.50", "data_folder", "1.50"),
+        ("data_folder: 2024-01-05", "data_folder", "2024-01-05"),
+        ("data_folder: no", "data_folder", "no"),
+        ("qkv_bias: off", "qkv_bias", False),
+        ("qkv_bias: True", "qkv_bias", True),
+    ],
+)
+def test_a_value_is_read_as_it_is_written(
+    tmp_path: Path, text: str, name: str, value: object
+) -> None:
+    assert getattr(CONFIG.load(config_file(tmp_path, text)), name) == value
+
+
+def test_a_file_of_comments_alone_gives_the_defaults(tmp_path: Path) -> None:
+    assert CONFIG.load(config_file(tmp_path, "# lr: 0.5\n")) == CONFIG.Config()
 
 
 def test_all_faults_are_listed_together(tmp_path: Path) -> None:
