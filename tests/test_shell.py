@@ -13,6 +13,7 @@ import pytest
 from lightning_utilities.core import rank_zero
 from torch.utils.data import DataLoader, Dataset
 
+import CONFIG
 import errors
 import train
 from tests.test_files import holding
@@ -21,6 +22,7 @@ from tests.test_train import PROJECT, command, folder  # noqa: F401  a fixture
 from training import launch
 from training.launch import forget_other_launchers, is_single_process
 from training.resume import STOPPING, ResumeCallback
+from training.trainer import Devices, trainer_for
 
 SLURM = {"SLURM_NTASKS": "8", "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train"}
 LEFT = [
@@ -109,6 +111,18 @@ def test_a_rank_that_was_left_behind_leaves_a_checkpoint_all_the_same(
     clean.setattr(train, "write_report", lambda *_: None)
     train.main(command(folder, "out", "--epochs", "1"))
     assert (folder.parent / "out" / "ViT.ckpt").is_file()
+
+
+def test_variables_of_lightning_do_not_shape_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
+    monkeypatch.setenv("PL_TRAINER_FAST_DEV_RUN", "1")
+    for _ in range(2):  # as of two folds
+        trainer = trainer_for(tmp_path, [], CONFIG.Config(epochs=3), Devices("cpu"))
+        assert (trainer.limit_train_batches, trainer.max_epochs) == (1.0, 3)
+    said = "note: PL_TRAINER_FAST_DEV_RUN=1, PL_TRAINER_LIMIT_TRAIN_BATCHES=1 not used: "
+    assert capsys.readouterr().err.count(said) == 1
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")

@@ -1,6 +1,7 @@
 """The Trainer of a run, and the history that it leaves: metrics.csv and curves.png."""
 
 import logging
+import os
 import sys
 import time
 import warnings
@@ -18,6 +19,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from CONFIG import Config
 from data.tables import write_table
+from errors import note
 from training.launch import is_single_process
 from training.resume import WholeCheckpoints
 from vit.checkpoint_gate import Plain
@@ -140,6 +142,7 @@ def trainer_for(
     Raises:
         DeviceError: they are not there, or Lightning does not take them.
     """
+    _forget_variables()
     kind = accelerator(devices.device)
     bar = TQDMProgressBar(refresh_rate=1 if sys.stderr.isatty() else 50)
     patience = []
@@ -167,6 +170,14 @@ def trainer_for(
         asked += f", --strategy {devices.strategy}"
         said = " ".join(str(error).split())
         raise DeviceError(f"got {asked}, which Lightning does not take: {said}") from None
+
+
+def _forget_variables() -> None:
+    """Remove the variables from which Lightning takes what its Trainer is not told, and say so."""
+    names = sorted(name for name in os.environ if name.startswith("PL_TRAINER_"))
+    told = [f"{name}={os.environ.pop(name)}" for name in names]
+    if told:
+        note(f"{', '.join(told)} not used: config.yml and the command line alone shape a run")
 
 
 def _plugins(devices: Devices) -> list[Any]:
