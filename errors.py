@@ -137,6 +137,7 @@ def run(main: Callable[[list[str]], int | None], quiet_pipe: bool = False) -> No
     """
     end_ctrl_c_in_one_line()
     os.environ["MPLBACKEND"] = "Agg"  # a notebook's backend may not be here, and none is needed
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a log need not be UTF-8
@@ -148,12 +149,29 @@ def run(main: Callable[[list[str]], int | None], quiet_pipe: bool = False) -> No
     sys.exit(main(words))
 
 
+def open_closed_streams() -> None:
+    """Put a stream that leads nowhere in place of each that the shell has closed.
+
+    Libraries write to sys.stderr without a look whether there is one. Each gets its own number, in
+    order, else a file that is opened later would have it, and take what C code says.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  it stays
+
+
 def check_text(words: list[str]) -> None:
     """Raise UserError for a word of the command line, such as a file's name, that is no text.
 
-    One with a line end or a tab would break every message.
+    One with a line end or a tab would break every message; an empty one, as a variable that is not
+    set leaves it, would mean the current folder.
     """
-    for word in words:
+    for option, word in zip(["the command line", *words], words, strict=False):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise UserError(
+                f"{word[:-1] or option}: got nothing, wanted a word; is a variable of your shell "
+                "not set?"
+            )
         if one_line(word) != printable(word):
             raise UserError(f"got {word!a}, wanted a name in one line; rename the file")
         try:

@@ -271,6 +271,22 @@ def test_output_of_any_encoding_is_written(monkeypatch: pytest.MonkeyPatch, enco
     assert said.endswith("\\x1b[2J\n")
 
 
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_a_command_runs_where_the_shell_closed_a_stream(tmp_path: Path, closed: str) -> None:
+    main = (
+        "import errors, sys\n"
+        "def main(words):\n"
+        "    errors.say('out'), errors.note('err'), sys.stderr.write(''), sys.stdin.read()\n"
+        "    kept = open(words[0], 'w')\n"
+        "    kept.write(str(kept.fileno() > 2))\n"
+        "errors.run(main)\n"
+    )
+    script = f'"{sys.executable}" -c "{main}" "{tmp_path / "kept"}" {closed}'
+    ended = subprocess.run(script, shell=True, cwd=PROJECT, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 0
+    assert (tmp_path / "kept").read_text() == "True"  # what C code says goes into no file of ours
+
+
 def test_a_word_of_the_command_line_that_is_no_text_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
