@@ -7,7 +7,7 @@ from data.dataset_info import read_info
 from data.inputs import Input
 from data.preprocessing import Preprocessing
 from data.readers import DataError
-from data.scale import Depth
+from data.scale import Depth, tells
 
 KEYS = ("border", "stretch", "window", "frame", "full_scale")
 
@@ -86,7 +86,7 @@ def _taken_for_raw(inputs: Sequence[Input], preprocessing: Preprocessing) -> lis
 def _scaled_otherwise(depths: Sequence[Depth], full_scale: int | None) -> list[str]:
     if not depths:
         return []
-    if full_scale is None:
+    if full_scale is None or not tells(full_scale):
         whites = sorted({depth.white for depth in depths})
         return [
             f"{len(depths)} images have more than 8 bits, and ViT.ckpt records no scale for them: "

@@ -38,7 +38,8 @@ class Preprocessing:
         stretch: fill the square by stretching, instead of keeping the aspect ratio.
         window: centre and width of the grey window for DICOM [HU]; None: the file's own.
         frame: of a DICOM file with many frames, from 0; -1: the middle one.
-        full_scale: the value of white in a picture of more than 8 bits; None: by its own greatest.
+        full_scale: the value of white in a picture of more than 8 bits; None, or one that 8 bits
+            hold: by the bits that it declares, else by its own greatest value.
     """
 
     image_size: int

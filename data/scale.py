@@ -1,5 +1,6 @@
 """One scale for the whole numbers of a set: the same stored value is the same grey everywhere."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from data.limits import DataError, full_scale
 from data.picture import Stored, scaled
 
 CONTAINER = 16  # bits: a file that declares them tells no more than that it stores 16
+BYTE = 8  # bits: what declares no more has a white of its own, as any picture of 8 bits
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Depth:
     """What an image of more than 8 bits tells of its scale.
 
     Args:
-        bits: that its file declares, fewer than 16; None: it does not say.
+        bits: that its file declares, 9 to 15; None: it does not say.
         greatest: of its values.
     """
 
@@ -31,39 +33,45 @@ class Depth:
 
 
 def depth_of(stored: Stored) -> Depth | None:
-    """None for 8 bits, and for floating numbers from 0 to 1: they have one scale already."""
+    """None for 8 declared bits, and for floating numbers from 0 to 1: they have one scale."""
     if stored.pixels.dtype != np.uint16:
         return None
     greatest = int(stored.pixels.max())
     bits = stored.bits
-    is_told = bits is not None and bits < CONTAINER and greatest < 2**bits
-    return Depth(bits if is_told else None, greatest)
+    if bits is None or bits >= CONTAINER or greatest >= 2**bits:
+        return Depth(None, greatest)
+    return Depth(bits, greatest) if bits > BYTE else None
 
 
 def white_of(depths: Sequence[Depth]) -> int | None:
-    """The value of white of a set: by the bits that all files declare, else by all its values.
+    """The value of white of a set: by the most bits, if all files declare some, else by all values.
 
-    None: no image has more than 8 bits.
+    None: no image needs more than 8 bits.
     """
     if not depths:
         return None
-    declared = {depth.bits for depth in depths}
-    bits = declared.pop()
-    if not declared and bits is not None:
-        return 2**bits - 1
-    return full_scale(max(depth.greatest for depth in depths))
+    declared = [depth.bits for depth in depths if depth.bits is not None]
+    if len(declared) == len(depths):
+        return 2 ** max(declared) - 1
+    white = full_scale(max(depth.greatest for depth in depths))
+    return white if tells(white) else None
+
+
+def tells(white: int | None) -> bool:
+    """Whether the white of a set says how images of more than 8 bits are scaled."""
+    return white is not None and white >= 2**BYTE
 
 
 def grey_of(stored: Stored, white: int | None) -> NDArray:
     """(H, W) uint8 from 0 to 255, or float32 from 0 to 1.
 
     ``white``: the value of white where whole numbers have more than 8 bits, above which all is
-    white; None: by the image alone.
+    white; None, or one that 8 bits hold: by the image alone.
     """
     depth = depth_of(stored)
     if depth is None:
         return scaled(stored)
-    chosen = depth.white if white is None else white
+    chosen = white if tells(white) else depth.white
     return np.minimum(stored.pixels.astype(np.float32) / np.float32(chosen), np.float32(1))
 
 
@@ -97,4 +105,20 @@ def note_of(depths: Sequence[Depth], count: int) -> list[str]:
     greatest = max(depth.greatest for depth in depths)
     some = f"{len(depths)} of {count} images, of 16 bit"
     whose = "16 bit images" if len(depths) == count else some
-    return [f"{whose}: {white} is white, the greatest value of all is {greatest}"]
+    return [
+        f"{whose}: {white} is white, the greatest value of all is {greatest}",
+        *_differing(depths, white),
+    ]
+
+
+def _differing(depths: Sequence[Depth], white: int) -> list[str]:
+    counts = Counter(depth.bits or 0 for depth in depths)
+    if len(counts) < 2:
+        return []
+    each = ", ".join(
+        f"{counts[bits]} files {f'{bits} bits' if bits else 'none'}" for bits in sorted(counts)
+    )
+    return [
+        f"declared depths differ: {each}; the same stored value is the same grey in all of them, "
+        f"and {white} is white for all"
+    ]

@@ -1,9 +1,6 @@
 """One scale for a set: the same stored value is the same grey in every image of it."""
 
-import re
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +16,7 @@ from data.picture import Stored
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.processed import Processed
-from data.readers import DataError, read_stored
-from data.scale import Depth, depth_of, grey_of, white_of
-from tests.image_files import dicom, picture, save
+from data.scale import Depth, depth_of, grey_of, note_of, white_of
 
 CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
 
@@ -78,8 +73,10 @@ def test_images_of_8_bits_are_kept_as_they_are(tmp_path: Path) -> None:
         ([Depth(12, 900), Depth(12, 300)], 4095),
         ([Depth(None, 900), Depth(None, 3000)], 4095),
         ([Depth(10, 900), Depth(12, 3000)], 4095),
+        ([Depth(10, 900), Depth(12, 800)], 4095),
         ([Depth(14, 900), Depth(None, 3000)], 4095),
         ([Depth(None, 60000), Depth(None, 300)], 65535),
+        ([Depth(None, 200), Depth(None, 90)], None),
     ],
 )
 def test_white_is_what_all_files_declare_or_by_the_greatest_value_of_all(
@@ -92,6 +89,8 @@ def test_a_container_of_16_bits_and_a_lie_declare_nothing() -> None:
     assert depth_of(stored(5, 900, bits=16)) == Depth(None, 900)
     assert depth_of(stored(5, 5000, bits=12)) == Depth(None, 5000)
     assert depth_of(stored(5, 900, bits=12)) == Depth(12, 900)
+    assert depth_of(stored(5, 900, bits=8)) == Depth(None, 900)
+    assert depth_of(stored(5, 200, bits=8)) is None
     assert depth_of(Stored(np.zeros((2, 2), np.float32), None)) is None
 
 
@@ -126,38 +125,6 @@ def test_a_file_and_an_array_of_16_bits_are_read_in_the_scale_of_training(tmp_pa
         np.testing.assert_allclose(item.grey(preprocessing), pixels / 4095, rtol=1e-5)
 
 
-def signed_set(folder: Path, kind: str) -> Path:
-    """DICOM without a window; the values of a class reach as far as its own factor."""
-    elements: dict[str, Any] = {} if kind == "i2" else {"RescaleSlope": 2, "RescaleIntercept": -900}
-    for label, factor in (("normal", 300), ("abnormal", 900)):
-        (folder / label).mkdir(parents=True)
-        for number in range(4):
-            values = np.round(picture(number) * factor).astype(kind)
-            values[:8, :8] = 100
-            if kind == "i2":
-                values[-1, -1] = -50
-            save(folder / label / f"{number}.dcm", dicom(values, **elements))
-    return folder
-
-
-@pytest.mark.parametrize(("kind", "low", "high"), [("i2", -50, 900), ("u2", -900, 900)])
-def test_dicoms_with_a_scale_of_their_own_need_a_window_for_all(
-    tmp_path: Path, kind: str, low: float, high: float
-) -> None:
-    raw = signed_set(tmp_path / "raw", kind)
-    with pytest.raises(DataError, match="8 of 8 images are DICOM with negative or resc") as caught:
-        prepare(raw, tmp_path / "PF", CONFIGURATION)
-    given = re.search(r"--window_centre=(\S+) --window_width=(\S+), which", str(caught.value))
-    assert given is not None
-    centre, width = map(float, given.groups())
-    assert (centre - width / 2, centre + width / 2) == (low, high)
-    config = replace(CONFIGURATION, window_centre=centre, window_width=width)
-    made = prepare(raw, tmp_path / "PF", config)
-    assert len({float(made.image(sample)[12, 2]) for sample in made.samples}) == 1
-    assert f"data.prepare refuses this set: {caught.value}" in audit(raw).notes
-    assert not any("refuses" in note for note in audit(raw, config=config).notes)
-
-
 def test_pictures_with_a_scale_of_their_own_are_said_in_prediction() -> None:
     (note,) = notes_of([], [], Preprocessing(16, 0.5, 0.2), own_scales=3)
     assert note.startswith("3 images are DICOM with negative or rescaled values and name no window")
@@ -181,11 +148,6 @@ def test_the_audit_reads_images_in_the_scale_of_the_set(
         np.testing.assert_allclose(look.views["mean brightness"], source.mean(), rtol=1e-4)
 
 
-def test_signed_whole_numbers_without_a_negative_one_have_one_scale(tmp_path: Path) -> None:
-    path = tmp_path / "a.dcm"
-    values = np.arange(1024, dtype="i2").reshape(32, 32)
-    save(path, dicom(values))
-    seen = read_stored(path)
-    assert seen.pixels.dtype == np.uint16
-    assert (seen.pixels == values).all()
-    assert seen.ends is None
+def test_a_set_where_some_declare_no_depth_says_how_many() -> None:
+    _, said = note_of([Depth(12, 900), Depth(None, 3000), Depth(12, 90)], 3)
+    assert said.startswith("declared depths differ: 1 files none, 2 files 12 bits; ")
