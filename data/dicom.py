@@ -14,9 +14,10 @@ from pydicom.pixels.processing import apply_windowing
 from pydicom.pixels.utils import pixel_array
 
 from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
-from data.dicom_tables import bits_of, looked_up, rescaled
+from data.dicom_tables import bits_of, declared_bits, looked_up, rescaled
 from data.limits import DataError, check_size
 from data.picture import Stored, scaled
+from data.scale import CONTAINER
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 # others decode what they can, see data.dicom_cost on GDCM
@@ -66,9 +67,10 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
         path: the file; one without the DICM mark is tried only if it is called .dcm.
         window: centre and width in the unit of the rescaled values (HU for CT), which become 0.5
             and the span from 0 to 1. None: the file's own VOI LUT, else its first window. Without
-            either, CT with a rescale to HU is shown in CT_WINDOW; whole numbers that no rescale
-            changes are divided by the full scale of their bits; others run from their least to
-            their greatest. Padding (PixelPaddingValue) is then black and outside the scale.
+            either, CT with a rescale to HU is shown in CT_WINDOW (bytes that it leaves as they are
+            hold no HU); whole numbers that no rescale changes are divided by the full scale of
+            their bits; others run from their least to their greatest. Padding (PixelPaddingValue)
+            is then black and outside the scale.
         frame: from 0; -1 is the middle one.
 
     Raises:
@@ -203,10 +205,13 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     if (data.get("RescaleSlope"), data.get("RescaleIntercept")) == (1, 0):
         values = stored
     is_ct = data.get("Modality") == "CT" and data.get("RescaleSlope") is not None
+    is_ct = is_ct and values.dtype != np.uint8  # bytes that no rescale changes are no HU
     shown = np.where(padding, values.dtype.type(0), values)
     is_signed = values.dtype.kind == "i"
     if not is_ct and values.dtype.kind in "iu" and shown.min() >= 0 and shown.max() < 2**16:
-        bits = _declared_bits(data) - (1 if is_signed else 0)  # one of them is the sign
+        bits = declared_bits(data)
+        if is_signed and bits < CONTAINER:  # a whole container declares nothing, signed or not
+            bits -= 1  # one of them is the sign
         whole = shown.astype(np.uint16)
         if inverse:
             whole = (2**bits - 1) - whole
@@ -231,13 +236,6 @@ def _between(values: NDArray, low: float, high: float, inverse: bool) -> NDArray
     span = float(high - low) or 1.0
     shown = np.clip((values - low) / span, 0, 1)
     return (1 - shown if inverse else shown).astype(np.float32)
-
-
-def _declared_bits(data: pydicom.Dataset) -> int:
-    """Of whole numbers after the modality LUT, if the file has one."""
-    if data.get("ModalityLUTSequence"):
-        return bits_of(data.ModalityLUTSequence[0])
-    return int(data.BitsStored)
 
 
 def _padding(stored: NDArray, data: pydicom.Dataset) -> NDArray:

@@ -11,6 +11,13 @@ def bits_of(table: pydicom.Dataset) -> int:
     return int(table.LUTDescriptor[2])
 
 
+def declared_bits(data: pydicom.Dataset) -> int:
+    """Of whole numbers after the modality LUT, if the file has one; else of the stored ones."""
+    if data.get("ModalityLUTSequence"):
+        return bits_of(data.ModalityLUTSequence[0])
+    return int(data.BitsStored)
+
+
 def rescaled(stored: NDArray, data: pydicom.Dataset) -> NDArray:
     """Stored values (H, W) after the modality LUT or the rescale of their file."""
     if data.get("ModalityLUTSequence"):

@@ -138,6 +138,23 @@ def test_window_of_the_user_in_hounsfield_units(tmp_path: Path) -> None:
         read_dicom(path, window=(250, 0))
 
 
+@pytest.mark.parametrize(("kind", "is_units"), [("u1", False), ("u2", True)])
+def test_ct_exported_in_8_bits_holds_no_hounsfield_units(
+    tmp_path: Path, kind: str, is_units: bool
+) -> None:
+    values = bytes_of(1)("u1").astype(kind)
+    content = dicom(values, Modality="CT", RescaleSlope=1, RescaleIntercept=0)
+    wanted = (values + 100.0) / 800 if is_units else values / 255  # 300 HU centre, 800 wide
+    np.testing.assert_allclose(read_grey(save(tmp_path / "a.dcm", content)), wanted, atol=1e-6)
+
+
+def test_a_rescale_of_8_bits_to_hounsfield_units_is_followed(tmp_path: Path) -> None:
+    values = bytes_of(1)("u1")
+    content = dicom(values, Modality="CT", RescaleSlope=4, RescaleIntercept=-200)
+    wanted = np.clip((values * 4.0 - 200 + 100) / 800, 0, 1)
+    np.testing.assert_allclose(read_grey(save(tmp_path / "a.dcm", content)), wanted, atol=1e-6)
+
+
 def test_lookup_tables_are_followed(tmp_path: Path) -> None:
     stored = bytes_of(1)("u1")
     table = item(LUTDescriptor=[256, 0, 16], LUTData=[257 * (255 - value) for value in range(256)])
