@@ -15,6 +15,7 @@ from files import written_whole
 MAX_BYTES = 100_000_000  # of a table or a dataset.json
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 DELIMITERS = ",;\t"
+EMPTY_TOP = re.compile(r"(?:[ ,;\t\r]*\n)+")
 FORMULA = re.compile(r"'*[=+@\-]")  # the beginning of what a spreadsheet runs, marked or not
 SIGNED_NUMBER = re.compile(r"[+-](\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-](nan|inf)")
 STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -26,7 +27,7 @@ def read_table(path: Path, inside: Path | None = None) -> list[Row]:
     """The rows of a CSV file, whatever a spreadsheet made of it.
 
     Read are UTF-8, UTF-16 and, with a note, Latin-1; commas, semicolons or tabs between the cells;
-    a first line ``sep=;``; empty cells and rows at the end.
+    a first line ``sep=;``; empty lines at the top; empty cells and rows at the end.
 
     Args:
         path: the file.
@@ -43,16 +44,17 @@ def numbered_rows(path: Path, inside: Path | None = None) -> list[tuple[int, Row
     """As ``read_table``, each row with the line of the file that it ends in."""
     text = _decoded(plain_bytes(path, inside), path)
     _check_characters(text, path, inside is not None)
-    first, _, rest = text.partition("\n")
-    given = re.fullmatch(r'"?sep=(.)"?[,;\s]*', first, re.IGNORECASE)
+    body = text[_empty_top(text) :]
+    given = re.fullmatch(r'"?sep=(.)"?[,;\s]*', body.partition("\n")[0], re.IGNORECASE)
     if given:
-        text = rest
-        first = text.partition("\n")[0]
-    delimiter = given[1] if given else _delimiter(first)
+        body = body.partition("\n")[2]
+        body = body[_empty_top(body) :]
+    skipped = text.count("\n", 0, len(text) - len(body))
+    delimiter = given[1] if given else _delimiter(body.partition("\n")[0])
     csv.field_size_limit(MOST_CELL)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        lines = [(reader.line_num + bool(given), cells) for cells in reader]
+        reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter)
+        lines = [(reader.line_num + skipped, cells) for cells in reader]
     except csv.Error as error:
         raise DataError(f"{path}: not readable as CSV: {error}") from None
     if not lines:
@@ -104,6 +106,12 @@ def _decoded(content: bytes, path: Path) -> str:
         return content.decode("cp1252")
     except UnicodeDecodeError:
         return content.decode("latin-1")
+
+
+def _empty_top(text: str) -> int:
+    """How many characters the lines take that stand above the first one with a word in it."""
+    found = EMPTY_TOP.match(text)
+    return found.end() if found else 0
 
 
 def _as(content: bytes, encoding: str, path: Path) -> str:
