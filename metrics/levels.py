@@ -131,7 +131,7 @@ def subgroup_columns(rows: Rows, fixed: Collection[str]) -> list[str]:
     for name in rows[0]:
         if name in known or name.startswith("probability_"):
             continue
-        count = len(set().union(*(_values(row, name) for row in rows)))
+        count = len(set().union(*(values_of(row, name) for row in rows)))
         if 2 <= count <= MOST_VALUES and 2 * count <= groups:
             columns.append(name)
     return columns
@@ -148,7 +148,7 @@ def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Itera
         threshold: from which on an image counts as positive.
     """
     y, s, groups = judged(rows, positive)
-    held = np.array([_values(row, column) for row in rows])
+    held = np.array([values_of(row, column) for row in rows])
     for value in sorted(set().union(*held[y])):
         has_value = np.array([value in values for values in held])
         has_negatives = bool((has_value & ~y).any())
@@ -164,5 +164,6 @@ def subgroups(rows: Rows, positive: str, column: str, threshold: float) -> Itera
         )
 
 
-def _values(row: dict[str, str], column: str) -> set[str]:
-    return set(row[column].split(";")) - {""}
+def values_of(row: dict[str, str], column: str) -> set[str]:
+    """What a row has in the column, where several values are joined by a semicolon."""
+    return {value.strip() for value in row[column].split(";")} - {""}
