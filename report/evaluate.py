@@ -6,16 +6,15 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from numpy.typing import NDArray
 
 import errors
-from data.inputs import class_of
 from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
-from metrics.levels import Rows, levels, subgroups
-from report.predicted import PREFIX, read_manifest, read_predictions
+from metrics.levels import Rows, levels, subgroups, values_of
+from report.matching import Names, rows_of, with_manifest
+from report.predicted import PREFIX, read_predictions, threshold_of
 
 FIRST = ("auroc", "sensitivity", "specificity")  # what is printed of vessels and patients
 
@@ -44,39 +43,6 @@ class Images:
     def positive(self) -> str:
         """The positive class."""
         return self.names[1]
-
-
-def with_manifest(rows: Rows, manifest: Path) -> Rows:
-    """The rows whose image the manifest.csv lists, with its columns.
-
-    An image is found by the last three parts of its path.
-
-    Raises:
-        UserError: the label of an image is another class than its truth. A label that is no class
-            is passed over: the column may hold something else.
-    """
-    listed = read_manifest(manifest)
-    if not rows:
-        return []
-    found = [(listed.get("/".join(row["path"].split("/")[-3:])), row) for row in rows]
-    names = [name.removeprefix(PREFIX) for name in rows[0] if name.startswith(PREFIX)]
-    other = []
-    for own, row in found:
-        label = _label_in(own or {})
-        if class_of(label, names) not in ("", row["truth"]):
-            other.append((row["path"], label, row["truth"]))
-    if other:
-        path, label, truth = other[0]
-        raise UserError(
-            f"{manifest}: got another label than the truth of the predictions for {len(other)} "
-            f"images, as {label!r}, not {truth!r}, for {path}; mend the label, or predict again"
-        )
-    return [own | row for own, row in found if own]
-
-
-def _label_in(own: dict[str, str]) -> str:
-    """The label in a row of a manifest, however its column is spelt."""
-    return next((cell for name, cell in own.items() if name.strip().lower() == "label"), "")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -115,32 +81,49 @@ def images_of(arguments: argparse.Namespace) -> Images:
     Raises:
         UserError: files that do not fit.
     """
-    everyone, names = read_predictions(arguments.predictions)
-    positive = names[1]
-    rows = with_manifest(everyone, arguments.manifest) if arguments.manifest else everyone
+    table, manifest = arguments.predictions, arguments.manifest
+    everyone, names = read_predictions(table)
+    known = [row for row in everyone if row["truth"]]
+    rows = with_manifest(known, names, manifest) if manifest else known
     if not rows:
-        raise UserError(f"{arguments.predictions}: no image of known truth that --manifest lists")
+        raise UserError(f"{table}: no image of known truth; wanted truth, the name of a class")
     if arguments.column and arguments.column not in rows[0]:
         raise UserError(
             f"--column: got {arguments.column}, wanted a column of --manifest: {', '.join(rows[0])}"
         )
-    labels, scores, groups = judged(rows, positive)
+    labels, scores, groups = judged(rows, names[1])
     threshold = arguments.threshold
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"--threshold: got {threshold}, wanted a probability from 0 to 1")
-    if threshold is None:  # the one that was used; 0.5 where that fits
-        called = np.array([row["predicted"] == positive for row in rows])
-        fits = ((scores >= 0.5) == called).all()
-        threshold = 0.5 if fits else float(scores[called].min(initial=1))
+    if threshold is None:
+        threshold = threshold_of(everyone, names, table)
     grouped = "each image its own group"
     if "group" in rows[0]:
-        source = "manifest" if arguments.manifest else "predictions"
+        source = "manifest" if manifest else "predictions"
         grouped = f"{len(set(groups))} groups of the {source}"
-    errors.say(
-        f"{len(rows)} of {len(everyone)} images, {labels.sum()} {positive}; {grouped}; "
-        f"positive from {threshold:.4g} on"
-    )
+    listed = {row["path"] for row in rows}
+    left_out = {
+        "without truth": [row["path"] for row in everyone if not row["truth"]],
+        f"not in {manifest}": [row["path"] for row in known if row["path"] not in listed],
+    }
+    parts = [
+        f"{len(rows)} of {len(everyone)} images, {labels.sum()} {names[1]}",
+        grouped,
+        f"positive from {threshold:.4g} on",
+        *(f"{len(paths)} {why}, such as {paths[0]}" for why, paths in left_out.items() if paths),
+    ]
+    errors.say("; ".join(parts))
+    note_training(rows, table)
     return Images(rows, names, labels, scores, groups, threshold)
+
+
+def note_training(rows: Rows, table: Path) -> None:
+    """Tell the user that a model learned from images, where it did: no figures of others."""
+    if learned := sum(row.get("in_training", "").strip().lower() == "yes" for row in rows):
+        errors.note(
+            f"{table}: {learned} of {len(rows)} images were in training: "
+            "their predictions look too good"
+        )
 
 
 def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
@@ -151,20 +134,27 @@ def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
             f"{arguments.versus}: got the classes {' and '.join(names)}, wanted "
             f"{' and '.join(images.names)}, as in {arguments.predictions}"
         )
-    rows = {row["path"]: row for row in others}
     paths = [row["path"] for row in images.rows]
-    if not set(paths) <= rows.keys():
-        raise UserError(f"{arguments.versus}: wanted images and classes of {arguments.predictions}")
-    other = [row["path"] for row in images.rows if rows[row["path"]]["truth"] != row["truth"]]
+    named = Names([row["path"] for row in others], Path())
+    numbers = rows_of(paths, arguments.versus, named)
+    lacking = [path for path, number in zip(paths, numbers, strict=True) if number is None]
+    if lacking:
+        raise UserError(
+            f"{arguments.versus}: no row for {len(lacking)} of {len(paths)} images of "
+            f"{arguments.predictions}, such as {lacking[0]}; its first is {others[0]['path']}; "
+            "wanted the same images, predicted from the same folder"
+        )
+    rows = [others[number] for number in numbers if number is not None]
+    truths = [(own["truth"], row["truth"]) for own, row in zip(images.rows, rows, strict=True)]
+    other = [path for path, (own, row) in zip(paths, truths, strict=True) if row not in ("", own)]
     if other:
         raise UserError(
             f"{arguments.versus}: got another truth than {arguments.predictions} for "
             f"{len(other)} images, as {other[0]}; wanted the same"
         )
-    scores = {path: float(row[f"{PREFIX}{images.positive}"]) for path, row in rows.items()}
-    change, p = compare(
-        images.labels, images.scores, [scores[path] for path in paths], images.groups
-    )
+    note_training(rows, arguments.versus)
+    scores = [float(row[f"{PREFIX}{images.positive}"]) for row in rows]
+    change, p = compare(images.labels, images.scores, scores, images.groups)
     errors.say(
         f"\nAUROC of {arguments.versus} minus that of {arguments.predictions}: {change}, "
         f"p = {p:.3g} (DeLong)"
@@ -172,10 +162,20 @@ def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
 
 
 def print_subgroups(images: Images, column: str) -> None:
-    """Print the estimates of each value of a column."""
+    """Print the estimates of each value of a column; its counts, where it has none."""
+    figures = {}
     for part in subgroups(images.rows, images.positive, column, images.threshold):
         count = f"{part.positives} {images.positive} against {part.negatives}"
-        errors.say(f"{part.value}: {count}, AUROC {part.auroc}, sensitivity {part.sensitivity}")
+        figures[part.value] = f"{count}, AUROC {part.auroc}, sensitivity {part.sensitivity}"
+    held = [values_of(row, column) for row in images.rows]
+    for value in sorted(set().union(*held)):
+        negatives = sum(value in values for values in held)  # where no image of it is positive
+        nothing = f"0 {images.positive} against {negatives}, no figures"
+        errors.say(f"{value}: {figures.get(value, nothing)}")
+    blank = [not values for values in held]
+    if any(blank):
+        positives = images.labels[blank].sum()
+        errors.say(f"no value in {column}: {sum(blank)} images, {positives} {images.positive}")
 
 
 def print_levels(images: Images) -> None:

@@ -1,18 +1,28 @@
 """A predictions.csv that comes back, perhaps edited: every cell is checked before it counts."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+import errors
 from data.tables import read_table
+from data.words import is_normal, is_positive
 from errors import UserError
 from metrics.levels import Rows
 
 PREFIX = "probability_"  # of the columns that hold the probability of a class
+DECIMAL_COMMA = re.compile(r"\s*\d+,\d+([eE][+-]?\d+)?\s*")
 OFF = 0.02  # that the probabilities of an image may miss 1 by, as they were rounded
 
 
 def read_predictions(path: Path) -> tuple[Rows, list[str]]:
-    """The rows of a predictions.csv where truth is known, and the two classes, positive last.
+    """The rows of a predictions.csv, and the two classes, positive last.
+
+    The positive class is the one whose name is known to be, else that of the last column.
+    Probabilities with decimal commas are read.
 
     Raises:
         UserError: other columns, or the first cells that cannot be right, a line each.
@@ -25,22 +35,86 @@ def read_predictions(path: Path) -> tuple[Rows, list[str]]:
             f"{path}: got {', '.join(columns)}; wanted path, truth, predicted, "
             "2 of probability_<class>"
         )
+    shares = [PREFIX + name for name in names]
+    rows = [row | {column: _with_point(row[column]) for column in shares} for row in rows]
     faults = []
     for number, row in enumerate(rows, start=1):
         if fault := _fault(row, names):
             faults.append(f"{path}, row {number}, {row['path']}: {fault}")
     faults += [f"{path}: {twice}" for twice in _twice(rows)]
     _refuse(faults, "mend the table, or write it again with predict.py")
-    return [row for row in rows if row["truth"]], names
+    return rows, _ordered(names)
 
 
-def read_manifest(path: Path) -> dict[str, dict[str, str]]:
-    """The rows of a manifest.csv by path. UserError: it lists an image twice."""
+def _with_point(cell: str) -> str:
+    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell) else cell
+
+
+def _ordered(names: list[str]) -> list[str]:
+    """Two classes, the positive one last: by their names, else in the order that they have."""
+    first, last = names
+    if is_positive(first) != is_positive(last):
+        swapped = is_positive(first)
+    else:
+        swapped = is_normal(last) and not is_normal(first)
+    if not swapped:
+        return names
+    errors.note(f"{first} is taken as the positive class for the names, though {last} comes last")
+    return [last, first]
+
+
+def threshold_of(rows: Rows, names: list[str], path: Path) -> float:
+    """The threshold that gives the column predicted; 0.5 where that does.
+
+    Args:
+        rows, names: of ``read_predictions``.
+        path: the table, for messages.
+
+    Raises:
+        UserError: no threshold does.
+    """
+    scores = np.array([float(row[PREFIX + names[1]]) for row in rows])
+    called = np.array([row["predicted"] == names[1] for row in rows])
+    if not ((scores >= 0.5) != called).any():
+        return 0.5
+    threshold = float(scores[called].min(initial=1))
+    passed = np.flatnonzero((scores >= threshold) & ~called)
+    if (scores[passed] > threshold).any():
+        nearest = _nearest_threshold(scores, called)
+        other = np.flatnonzero((scores >= nearest) != called)
+        row = rows[other[0]]
+        raise UserError(
+            f"{path}: no threshold gives the column predicted: with {nearest:.4g}, which comes "
+            f"closest, {len(other)} of {len(rows)} would differ, as {row['path']}: got "
+            f"{row['predicted']!r} with {PREFIX}{names[1]} {row[PREFIX + names[1]]}; "
+            "mend such rows, write the table again with predict.py, or give --threshold"
+        )
+    if passed.size:  # two of one probability, for it was rounded
+        errors.note(
+            f"{path}: the threshold {threshold:.4g} is the probability of images that were "
+            f"predicted {names[0]} and count as {names[1]} here: {passed.size}, such as "
+            f"{rows[passed[0]]['path']}"
+        )
+    return threshold
+
+
+def _nearest_threshold(scores: NDArray, called: NDArray) -> float:
+    """The threshold that misses the fewest of the (n,) ``called``; 0.5 where that is one."""
+    order = np.argsort(scores)
+    below = np.append(0, np.cumsum(called[order]))  # (n + 1,) called, of the k lowest
+    choices = np.append(0.5, scores)
+    index = np.searchsorted(scores[order], choices)
+    missed = below[index] + (~called).sum() - (index - below[index])
+    return float(choices[missed.argmin()])
+
+
+def read_manifest(path: Path) -> Rows:
+    """The rows of a manifest.csv. UserError: it lists an image twice."""
     rows = read_table(path)
     if "path" not in rows[0]:
         raise UserError(f"{path}: got {', '.join(rows[0])}; wanted a column path, of the images")
     _refuse([f"{path}: {twice}" for twice in _twice(rows)], "keep one row of each image")
-    return {row["path"]: row for row in rows}
+    return rows
 
 
 def _fault(row: dict[str, str], names: list[str]) -> str:

@@ -9,7 +9,7 @@ from sklearn import metrics
 from data.processed import COLUMNS
 from metrics.intervals import evaluate
 from metrics.levels import Level, levels, subgroup_columns, subgroups
-from report.evaluate import with_manifest
+from report.matching import with_manifest
 
 
 def row(path: str, sick: int, probability: float, **more: str) -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_a_subgroup_of_lesions_is_compared_with_all_negatives_and_has_no_specifi
 def test_rows_take_the_columns_of_the_manifest_by_the_end_of_their_path(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,group\nval/sick/a.npy,g7\n", encoding="utf-8")
     rows = [row("/x/Folder/val/sick/a.npy", 1, 0.5), row("/x/Folder/val/sick/b.npy", 1, 0.5)]
-    (found,) = with_manifest(rows, tmp_path / "manifest.csv")
+    (found,) = with_manifest(rows, ["normal", "sick"], tmp_path / "manifest.csv")
     assert (found["path"], found["group"]) == ("/x/Folder/val/sick/a.npy", "g7")
 
 
