@@ -1,5 +1,6 @@
 """Locks: of several processes one works in a folder, or many read it."""
 
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ try:
 except ImportError:  # not of POSIX
     fcntl = None  # type: ignore[assignment]
 
+LONGEST = 40  # characters of a name that its lock is called after as it is
 WAIT_FOR_WORKERS = 20.0  # seconds that loader workers of a killed process may hold its lock
 
 
@@ -107,7 +109,11 @@ def _shared(lock: Path, path: Path) -> int | None:
 
 def _lock_beside(path: Path) -> Path:
     real = path.resolve()
-    return real.parent / f".{real.name[:40]}.lock"
+    name = real.name
+    if len(name) > LONGEST:  # a disk may take no longer name than this one
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+        name = f"{name[:LONGEST]}_{digest[:16]}"
+    return real.parent / f".{name}.lock"
 
 
 def _remove_lock(lock: Path) -> None:
