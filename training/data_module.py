@@ -21,6 +21,26 @@ from vit.checkpoint_gate import Plain
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
 
 
+def check_folds(folder: processed.Processed) -> None:
+    """Refuse folds that would be validated with images that belong with those of training.
+
+    Raises:
+        DataError: how many groups lie in two folds, and one of them.
+    """
+    samples = [sample for sample in folder.samples if sample.fold]
+    tied = shared([(sample.group, sample.sha256) for sample in samples])
+    torn = [images for images in tied if len({samples[i].fold for i in images}) > 1]
+    if torn:
+        first = samples[torn[0][0]]
+        other = next(samples[i] for i in torn[0] if samples[i].fold != first.fold)
+        raise DataError(
+            f"{folder.folder}: {len(torn)} groups of images that belong together lie in two folds, "
+            f"as {first.path} (fold {first.fold}), {other.path} (fold {other.fold}); validation "
+            "would look too good. Give all images of a group one fold in manifest.csv, or prepare "
+            "again, or set allow_leaks: true"
+        )
+
+
 class CoronaryData(pl.LightningDataModule):
     """Training and validation images, checked when made.
 

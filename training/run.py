@@ -23,7 +23,7 @@ from data.processed import Processed
 from data.readers import DataError
 from data.samples import PREPARATION
 from errors import UserError
-from training.data_module import CoronaryData
+from training.data_module import CoronaryData, check_folds
 from training.initial_weights import InitialWeights
 from training.lightning_module import Classifier
 from training.resume import ResumeCallback
@@ -52,7 +52,12 @@ def run_folder(
     The data are all that training sees: split, pixels, masks, boxes, classes and preparation. An
     unfinished run of an earlier version, whose name tells only the split, goes on if its state was
     made with the same preparation.
+
+    Raises:
+        DataError: of ``folds`` to be trained one after the other, two hold images of one group.
     """
+    if folds and not config.allow_leaks:
+        check_folds(folder)
     rest = f"-{init.digest[:6]}" if init else ""
     if folds:
         rest += f"-{folds}folds"
