@@ -170,7 +170,10 @@ def main(argv: list[str]) -> None:
         from vit.archive import screened
 
         screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
-        predict(arguments)
+        from data.inputs import reading
+
+        with reading(arguments.Path):
+            predict(arguments)
 
 
 if __name__ == "__main__":

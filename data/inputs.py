@@ -2,9 +2,10 @@
 
 import glob
 import hashlib
+import os
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +17,19 @@ from PIL import Image, ImageOps
 
 import errors
 from data import tree
-from data.dataset_info import processed_folder
+from data.boxes import check_inside
+from data.dataset_info import NEAR, processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
 from data.layout import Layout
 from data.picture import Picture as PlainPicture
 from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
-from data.samples import pixels_sha256
+from data.samples import listed_twice, pixels_sha256
 from data.tables import read_table
-from data.tree import is_image
+from data.tree import OWN_TABLES, is_image
 from data.words import meaning_of, split_of
+from locks import read_here
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,10 @@ class Input:
         return found | {listed} if listed else found
 
     def lesion(self, preprocessing: Preprocessing) -> NDArray | None:
-        """(S, S) mask of the known lesions, or None where nothing is known."""
+        """(S, S) mask of the known lesions, or None where nothing is known.
+
+        DataError: a mask that cannot be read, or a box outside the picture.
+        """
         if self.mask is None and not self.boxes:
             return None
         shape = self.grey(preprocessing).shape
@@ -110,7 +116,12 @@ class Input:
         if self.mask is not None and (self.mask.is_file() or not self.boxes):
             return placement.mask(read_mask(self.mask, shape))
         size = preprocessing.image_size
-        return rasterise(placement.boxes(parse_boxes(self.boxes)), (size, size))
+        boxes = parse_boxes(self.boxes)
+        try:
+            check_inside(boxes, *shape)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from None
+        return rasterise(placement.boxes(boxes), (size, size))
 
 
 Picture = str | Path | NDArray | Image.Image | Input  # what Python code may hand over
@@ -150,6 +161,26 @@ def find(path: str) -> list[Path]:
         wanted = f"wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
         raise DataError(f"{path}: no image there; {wanted}")
     return images
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Keep data.prepare from replacing the ProcessedFolders that a path leads into meanwhile.
+
+    Args:
+        path: as ``find`` takes it.
+
+    Raises:
+        FolderInUse: data.prepare is replacing one.
+    """
+    given = [path] if Path(path).exists() else glob.iglob(path, recursive=True)
+    places = {os.path.realpath(each) for each in given}
+    near = {folder for each in map(Path, places) for folder in [each, *list(each.parents)[:NEAR]]}
+    with ExitStack() as locks:
+        for folder in sorted(near):
+            if all((folder / name).is_file() for name in OWN_TABLES):
+                locks.enter_context(read_here(folder))
+        yield
 
 
 def folder_given(path: str) -> Path:
@@ -293,5 +324,10 @@ def _rows_of(manifest: Path) -> list[dict[str, str]]:
         return []
     if "path" not in rows[0] or "label" not in rows[0]:
         errors.note(f"passed over: {manifest} has no columns path and label, so it is not ours")
+        return []
+    if faults := listed_twice(manifest, [(row["path"], row["label"]) for row in rows]):
+        if (manifest.parent / "dataset.json").exists():
+            raise DataError("\n".join(faults))
+        errors.note(f"passed over, for it tells no truth: {faults[0]}")
         return []
     return rows

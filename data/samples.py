@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -197,6 +200,42 @@ def _of_text(text: str) -> str:
 def pixels_sha256(pixels: NDArray) -> str:
     """sha256 of stored pixels, (H, W) or (H, W, 1), whatever file holds them."""
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def identity(file: Path) -> tuple[str, int, int] | None:
+    """What two paths have in common that lead to one file, on any disk; None: there is no file.
+
+    Files that are only linked hard stay apart: tools that save space link equal images so.
+    """
+    try:
+        real = os.path.realpath(file)
+        found = Path(real).stat()
+    except (OSError, ValueError):  # not there, or a name that no file has
+        return None
+    return unicodedata.normalize("NFC", real).casefold(), found.st_dev, found.st_ino
+
+
+def listed_twice(table: Path, rows: Iterable[tuple[str, str]]) -> list[str]:
+    """A fault for each file that a table names in several rows, however these write its path.
+
+    Args:
+        table: a manifest.
+        rows: path and label of each.
+    """
+    named = defaultdict(list)
+    for name, label in rows:
+        if file := identity(table.parent / name):
+            named[file].append((name, label))
+    faults = []
+    for found in named.values():
+        names, labels = (list(dict.fromkeys(column)) for column in zip(*found, strict=True))
+        if len(found) > 1:
+            others = "".join(f", also as {name}" for name in names[1:])
+            classes = f", as {' and as '.join(labels)}" if len(labels) > 1 else ""
+            faults.append(
+                f"{table}: {names[0]} is listed more than once{classes}{others}; keep one row of it"
+            )
+    return faults
 
 
 def file_faults(sample: Sample, folder: Path) -> list[str]:
