@@ -3,6 +3,7 @@
 A reader meets the old file or the new one, never half of one.
 """
 
+import argparse
 import filecmp
 import os
 import shutil
@@ -18,6 +19,60 @@ import errors
 # begins the name of a file that is being written; the number of the process follows
 UNFINISHED = f".unfinished-{socket.gethostname()[:60]}-"
 LONGEST_NAME = 255  # bytes of a file name, on the usual disks
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def other_kind(path: Path) -> str:
+    """What lies at a path that is no plain file; empty for a plain file, and for nothing."""
+    try:
+        return KINDS.get(stat.S_IFMT(path.stat().st_mode), "")
+    except (OSError, ValueError):  # not there, out of reach, or no name
+        return ""
+
+
+def file_to_read(word: str) -> Path:
+    """The file that an option names, for argparse; one that is missing is left to its reader.
+
+    Raises:
+        ArgumentTypeError: it is a folder, a device or a pipe.
+    """
+    if kind := other_kind(Path(word)):
+        raise argparse.ArgumentTypeError(f"{word} is {kind}, wanted a file")
+    return Path(word)
+
+
+def folder_to_make(word: str) -> Path:
+    """The folder that an option names, for argparse, with a name of its own: no dots at its end.
+
+    Raises:
+        ArgumentTypeError: the process stands in it, so that a new one cannot take its place.
+    """
+    path = _with_own_name(Path(word))
+    if path.exists() and path.samefile(Path()):
+        raise argparse.ArgumentTypeError(
+            f"{word} is the folder that you are in, wanted a folder to make, such as "
+            "ProcessedFolder"
+        )
+    return path
+
+
+def _with_own_name(path: Path) -> Path:
+    return path.resolve() if path.name in ("", "..") else path
+
+
+def refuse_folders(*paths: Path) -> None:
+    """Raise UserError if a folder has the name of a file that will be written."""
+    for path in paths:
+        if path.is_dir():
+            raise errors.UserError(
+                f"{path}: is a folder, wanted a file to write; move it, or name another output"
+            )
 
 
 @contextmanager
@@ -31,8 +86,12 @@ def written_whole(path: Path, keep_former: bool = False) -> Iterator[Path]:
         path: the file.
         keep_former: for a file that users see: a different one that lies there when it is replaced
             stays under a dated name, and a line says so.
+
+    Raises:
+        UserError: a folder has that name.
     """
     path = Path(path)
+    refuse_folders(path)
     beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:40]}{path.suffix[:20]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +139,7 @@ def folder_written_whole(output: Path) -> Iterator[Path]:
     The name is of this process alone. ``output`` must not exist when the block ends. If the block
     raises, the other folder is gone.
     """
+    output = _with_own_name(output)
     beside = output.with_name(f"{UNFINISHED}{os.getpid()}-{output.name[:40]}.partial")
     remove_leftovers(output.parent)
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import errors
 import vit
+from files import file_to_read, refuse_folders
 
 if TYPE_CHECKING:
     from vit.predictions import Predictions
@@ -26,7 +27,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--Path_Checkpoint",
         "--path_checkpoint",
         "-k",
-        type=Path,
+        type=file_to_read,
         default=Path("ViT.ckpt"),
         help="ViT.ckpt",
     )
@@ -124,6 +125,8 @@ def predict(arguments: argparse.Namespace) -> None:
 
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
+    table = (output.parent if kind else output) / "predictions.csv"
+    refuse_folders(table)
     device = torch_device(arguments.device)
     source = checkpoint.load(arguments.Path_Checkpoint)
     predictor = Predictor(source, device, arguments.batch_size, arguments.level)
@@ -136,7 +139,6 @@ def predict(arguments: argparse.Namespace) -> None:
     size = source.preprocessing.image_size
     if resized := sum(item.resized(size) for item in inputs):
         errors.note(f"{resized} images are resized to the model's {size} px")
-    table = (output.parent if kind else output) / "predictions.csv"
     predictions.write(table)
     name = arguments.Path_Checkpoint.name
     if kind == ".png":

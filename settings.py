@@ -106,6 +106,8 @@ def read_yaml(path: Path) -> Values:
         values = loader.construct_document(root) if root else None
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; write one with: python CONFIG.py") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder, wanted a file") from None
     except Exception as error:  # PyYAML raises whatever an odd number, date or depth leads to
         said = " ".join(str(error).split())[:300]
         raise ConfigError(f"{path}: not readable as YAML: {said}") from None

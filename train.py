@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import CONFIG
 import errors
-from files import remove_leftovers, written_whole
+from files import file_to_read, refuse_folders, remove_leftovers, written_whole
 from locks import held, held_beside, read_here
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from training.publish import FinishedRun
     from training.run import Run
 
+WRITTEN = ("ViT.ckpt", "report.html", "out_of_fold.csv")  # into OUTPUT, after all the work
 WAIT_FOR_OTHERS = 3600.0  # seconds that another training may write its ViT.ckpt and report
 
 
@@ -48,7 +49,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--OUTPUT", "--output", "-o", type=Path, default=Path(), help="for ViT.ckpt and runs/"
     )
-    parser.add_argument("--init", type=Path, help="ViT.ckpt to fine-tune from, as after phantoms")
+    parser.add_argument(
+        "--init", type=file_to_read, help="ViT.ckpt to fine-tune from, as after phantoms"
+    )
     parser.add_argument(
         "--folds",
         dest="cross_validate",
@@ -165,6 +168,7 @@ def main(argv: list[str]) -> None:
         from vit.archive import screened
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
+        refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))
         if arguments.init:
             screened(arguments.init)  # before torch, for which it may have been made, is there
     from training.launch import forget_other_launchers, is_single_process

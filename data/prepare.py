@@ -22,7 +22,7 @@ from data.samples import Sample
 from data.scale import check_one_scale, note_of, white_of
 from data.splits import Division
 from data.words import is_normal, is_positive
-from files import folder_written_whole, free_dated_name
+from files import folder_to_make, folder_written_whole, free_dated_name
 from locks import held_beside
 
 KEYS = (
@@ -253,7 +253,12 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of class folders, of split folders, or with a manifest.csv",
     )
     parser.add_argument(
-        "--OUTPUT", "--output", "-o", type=Path, required=True, help="the ProcessedFolder to make"
+        "--OUTPUT",
+        "--output",
+        "-o",
+        type=folder_to_make,
+        required=True,
+        help="the ProcessedFolder to make",
     )
     parser.add_argument(
         "--Config",

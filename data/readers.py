@@ -15,6 +15,7 @@ from data.photos import read_photo
 from data.picture import Picture, as_opencv, scaled, stored_grey
 from data.picture import Stored as Stored
 from errors import one_line, printable
+from files import other_kind
 
 KINDS = {
     ".jpg": "JPEG",
@@ -106,6 +107,8 @@ def fault_of(file: Path, folder: Path) -> str:
         if not file.resolve().is_relative_to(folder.resolve()):
             return f"{file} lies outside {folder}; nothing there is read"
         str(file).encode()
+        if kind := other_kind(file):
+            return f"{file} is {kind}, wanted a file"
         return "" if file.is_file() else f"no such file {file}"
     except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, or no text
         return f"{str(file)!a} is no usable name: {str(error)!a}"
@@ -134,8 +137,8 @@ def kind_of(path: Path) -> str:
     """
     try:
         size = path.stat().st_size
-        if not path.is_file():
-            raise DataError(f"{path}: not readable: wanted a file, got a folder or a device")
+        if kind := other_kind(path):
+            raise DataError(f"{path}: not readable: is {kind}, wanted a file")
         with open(path, "rb") as file:
             start = file.read(132)
     except OSError as error:
