@@ -2,16 +2,21 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import errors
+from data import tree
+from data.boxes import check_inside
 from data.dataset_info import Info, read_info, write_info
-from data.geometry import parse_boxes
 from data.readers import DataError, as_grey, check_size, fault_of
-from data.samples import COLUMNS, SPLITS, Processed, Sample, file_faults
-from data.tables import read_table, write_table
+from data.samples import COLUMNS, SPLITS, Processed, Sample, file_faults, identity, listed_twice
+from data.split_words import split_of
+from data.tables import Row, read_table, write_table
 from data.words import NORMAL_NAMES, POSITIVE_NAMES, is_normal, is_positive
 
 __all__ = [
@@ -28,6 +33,7 @@ __all__ = [
 ]
 
 FIRST_VERSION_CLASSES = {"0": "normal", "1": "abnormal"}
+MOST_SHOWN = 12  # folds in an error
 
 
 def order_classes(names: set[str], positive: str | None) -> list[str]:
@@ -82,19 +88,24 @@ def load(folder: Path, for_training: bool = True) -> Processed:
 
     Raises:
         DataError: every fault found, a line each: missing files and splits, classes, shapes, types,
-            NaN, range.
+            NaN, range, boxes; rows of one file, words for splits, folds; images that are not
+            listed.
     """
     info: Info = {}
-    if (folder / "manifest.csv").exists() or (folder / "manifest.csv").is_symlink():
-        samples = [Sample.from_row(row) for row in read_table(folder / "manifest.csv", folder)]
+    faults: list[str] = []
+    manifest = folder / "manifest.csv"
+    if manifest.exists() or manifest.is_symlink():
+        samples = [_from_row(row) for row in read_table(manifest, folder)]
         info = read_info(folder / "dataset.json")
+        faults += listed_twice(manifest, [(sample.path, sample.label) for sample in samples])
+        faults += _fold_faults(samples, manifest)
     else:
         samples = _without_manifest(folder)
     samples.sort(key=lambda sample: sample.path)
     names = info.get("class_names") or order_classes({sample.label for sample in samples}, None)
     processed = Processed(folder, samples, names, info)
-    faults = _missing_classes(processed) if for_training else []
-    faults += _unlisted(processed)
+    faults += _missing_classes(processed) if for_training else []
+    faults += _unlisted(processed, bool(info))
     for sample in samples:
         faults += _faults_of(sample, processed)
     if len(faults) == 1 and not processed.of("train"):
@@ -102,6 +113,47 @@ def load(folder: Path, for_training: bool = True) -> Processed:
     if faults:
         raise DataError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
     return processed
+
+
+def _from_row(row: Row) -> Sample:
+    """A row's image; Train is train for its split, and 4.0 is 4 for its fold, as pandas writes."""
+    sample = Sample.from_row(row)
+    fold = sample.fold.strip()
+    try:
+        number = float(fold)
+    except ValueError:  # told by _fold_faults, as is a fraction
+        number = math.nan
+    if number.is_integer():
+        fold = str(int(number))
+    return replace(sample, split=split_of(sample.split) or sample.split, fold=fold)
+
+
+def _fold_faults(samples: Sequence[Sample], manifest: Path) -> list[str]:
+    """What is wrong with the folds: images would be left out of cross-validation unsaid."""
+    folds = {sample.fold for sample in samples} - {""}
+    if not folds:
+        return []
+    faults = []
+    lacking = [each.path for each in samples if each.split in ("train", "val") and not each.fold]
+    if lacking:
+        faults.append(
+            f"{manifest}: {len(lacking)} images of train and val have no fold, such as "
+            f"{lacking[0]}; give each of them a fold, or none at all"
+        )
+    tested = [sample.path for sample in samples if sample.split == "test" and sample.fold]
+    if tested:
+        faults.append(
+            f"{manifest}: {len(tested)} images of test have a fold, such as {tested[0]}; empty "
+            "its cell, for cross-validation would train on it"
+        )
+    if folds != {str(number) for number in range(len(folds))}:
+        ordered = sorted(folds, key=lambda fold: (not fold.isdecimal(), len(fold), fold))
+        shown = ", ".join(ordered[:MOST_SHOWN]) + ", ..." * (len(ordered) > MOST_SHOWN)
+        faults.append(
+            f"{manifest}: got the folds {shown}, wanted whole numbers from 0 to {len(folds) - 1}; "
+            "number them anew"
+        )
+    return faults
 
 
 def _without_manifest(folder: Path) -> list[Sample]:
@@ -139,15 +191,35 @@ def _images_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def _unlisted(processed: Processed) -> list[str]:
-    """That there are images which the manifest does not list; empty: there are none."""
-    listed = {sample.path for sample in processed.samples}
-    more = [name for name in _images_in(processed.folder) if name not in listed]
-    if not more:
+def _unlisted(processed: Processed, has_manifest: bool) -> list[str]:
+    """That there are images which nobody reads; empty: there are none in a split.
+
+    Of those elsewhere, as in a folder of pictures that somebody has drawn, a note is made.
+    """
+    folder = processed.folder
+    try:
+        there = {*tree.look(folder).images, *_images_in(folder)}
+    except DataError as error:
+        return str(error).splitlines()
+    files = (name for sample in processed.samples for name in (sample.path, sample.mask) if name)
+    listed = {identity(folder / name) for name in files}
+    more = sorted(name for name in there if identity(folder / name) not in listed)
+    beside = [name for name in more if "/" not in name or not split_of(name.split("/")[0])]
+    if beside:
+        count = f"{len(beside)} images lie outside its splits and are not used"
+        errors.note(f"{folder}: {count}, such as {beside[0]}")
+    unread = [name for name in more if name not in beside]
+    if not unread:
         return []
+    if has_manifest:
+        return [
+            f"{folder}: {len(unread)} images are not listed in manifest.csv, such as "
+            f"{unread[0]}; remove them, or add them to the raw images and prepare again"
+        ]
     return [
-        f"{processed.folder}: {len(more)} images are not listed in manifest.csv, such as "
-        f"{more[0]}; remove them, or add them to the raw images and prepare again"
+        f"{folder}: {len(unread)} images are not read, such as {unread[0]}; wanted train/0/*.npy, "
+        "train/1/*.npy and the same of val; remove them, or prepare the raw images with: "
+        "python -m data.prepare"
     ]
 
 
@@ -173,6 +245,8 @@ def _missing_classes(processed: Processed) -> list[str]:
 def _faults_of(sample: Sample, processed: Processed) -> list[str]:
     path = processed.folder / sample.path
     faults = []
+    if sample.split not in SPLITS:
+        faults.append(f"{path}: got split {sample.split!r}, wanted train, val or test")
     if sample.label not in processed.class_names:
         wanted = ", ".join(processed.class_names)
         faults.append(f"{path}: got label {sample.label!r}, wanted one of {wanted}")
@@ -182,7 +256,7 @@ def _faults_of(sample: Sample, processed: Processed) -> list[str]:
     try:
         image = processed.image(sample)
         check_size(path, *image.shape[:2])
-        parse_boxes(sample.lesion_boxes_xyxy)
+        faults += _box_faults(sample, path, *image.shape[:2])
         if sample.mask and processed.stored(sample.mask).shape != image.shape:
             raise DataError(f"its mask {sample.mask} is of another shape")
     except Exception as error:  # numpy raises whatever a damaged header leads to
@@ -190,6 +264,16 @@ def _faults_of(sample: Sample, processed: Processed) -> list[str]:
         return [*faults, f"{path}: not readable: {reason}"]
     wrong = _pixel_fault(image, path)
     return [*faults, wrong] if wrong else faults
+
+
+def _box_faults(sample: Sample, path: Path, height: int, width: int) -> list[str]:
+    faults = []
+    for box in sample.boxes:
+        try:
+            check_inside([box], height, width)
+        except DataError as error:
+            faults.append(f"{path}: {error}")
+    return faults
 
 
 def _pixel_fault(image: NDArray, path: Path) -> str:
