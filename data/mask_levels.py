@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.readers import DataError
+from data.readers import DataError, kind_of, read_pixels
 
 LABELS = 32  # up to this greatest value, levels are numbers of labels and not shades
 FEW_LEVELS = 8  # a file that was not blurred or compressed with loss has no more
+SHADES = 0.2  # share of a picture, not a mask, that lies between black and white
+THINNED = 256  # pixels of an edge that are looked at first
 BETWEEN = (0.2, 0.8)  # share of the range: what lies between is neither black nor white
 STRAY = 0.05  # share of the marked pixels that may be of another kind, as noise is
 GROUND = 0.5  # share of the picture that a lesion at all four edges cannot cover
@@ -52,6 +54,31 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
     return lesion.astype(np.uint8)
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file holds a picture, as a photograph with a drawing on it is, and no mask.
+
+    One that cannot be read is none, so that reading it tells why.
+    """
+    try:
+        if kind_of(path) == "DICOM":
+            return True
+        pixels = read_pixels(path)
+        if pixels.ndim not in (2, 3) or pixels.dtype.kind not in "buif":
+            return False
+        step = max(1, min(pixels.shape[:2]) // THINNED)
+        thin = _shown(pixels[::step, ::step], path).max(axis=2)
+        if len(np.unique(thin)) <= FEW_LEVELS:
+            return False
+        values = _shown(pixels, path).max(axis=2)
+    except DataError:
+        return False
+    kinds = np.unique(values)
+    if len(kinds) <= LABELS and kinds[-1] <= LABELS:
+        return False
+    bright, between = _bright_and_between(values, kinds)
+    return bool(between.mean() > SHADES) or _has_shades(values, kinds, int(bright.sum()))
+
+
 def _shown(pixels: NDArray, path: Path) -> NDArray:
     """(H, W, C) of the same type, 0 where the mask is transparent."""
     image = pixels[:, :, None] if pixels.ndim == 2 else pixels
@@ -70,22 +97,31 @@ def _check_noise(values: NDArray, kinds: NDArray, lesion: NDArray, path: Path) -
 
     ``kinds``: the levels of (H, W) ``values`` in their order.
     """
-    levels = kinds.astype(np.float64)
-    share = (levels - levels[0]) / (levels[-1] - levels[0])
-    bright = values >= kinds[share >= BETWEEN[1]][0]
-    between = (values >= kinds[share > BETWEEN[0]][0]) & ~bright
+    are_labels = 1 < kinds[-1] <= LABELS
+    if are_labels or _has_shades(values, kinds, int(lesion.sum())):
+        some = ", ".join(f"{level:g}" for level in kinds[:FEW_LEVELS].astype(np.float64))
+        more = ", ..." if len(kinds) > FEW_LEVELS else ""
+        raise DataError(
+            f"{path}: got a mask of {len(kinds)} levels ({some}{more}), wanted two: 0, and one "
+            "for the lesion; save each kind of region as a mask of its own"
+        )
+
+
+def _has_shades(values: NDArray, kinds: NDArray, marked_pixels: int) -> bool:
+    """Whether more lies between black and white than noise and soft edges leave there."""
+    bright, between = _bright_and_between(values, kinds)
     core = cv2.erode(between.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     near = cv2.dilate(bright.astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
     strange = int((core | (between & ~near)).sum())
-    allowed = 0 if len(levels) <= FEW_LEVELS else STRAY * lesion.sum()
-    are_labels = 1 < levels[-1] <= LABELS
-    if are_labels or strange > allowed:
-        some = ", ".join(f"{level:g}" for level in levels[:FEW_LEVELS])
-        more = ", ..." if len(levels) > FEW_LEVELS else ""
-        raise DataError(
-            f"{path}: got a mask of {len(levels)} levels ({some}{more}), wanted two: 0, and one "
-            "for the lesion; save each kind of region as a mask of its own"
-        )
+    return strange > (0 if len(kinds) <= FEW_LEVELS else STRAY * marked_pixels)
+
+
+def _bright_and_between(values: NDArray, kinds: NDArray) -> tuple[NDArray, NDArray]:
+    """(H, W) each, which pixels are near white, and which are neither near it nor near black."""
+    levels = kinds.astype(np.float64)
+    share = (levels - levels[0]) / (levels[-1] - levels[0])
+    bright = values >= kinds[share >= BETWEEN[1]][0]
+    return bright, (values >= kinds[share > BETWEEN[0]][0]) & ~bright
 
 
 def _check_one_colour(colours: NDArray, path: Path) -> None:
@@ -108,6 +144,6 @@ def _check_not_inverted(lesion: NDArray, path: Path) -> None:
     share = lesion.mean()
     if share > GROUND and all(edge.any() for edge in edges):
         raise DataError(
-            f"{path}: got a mask of {100 * share:.0f} % of the picture that touches all four edges, "
+            f"{path}: got a mask of {100 * share:.0f} % of the picture, at all four edges, "
             "wanted a bright or opaque lesion on a black or transparent ground; invert it"
         )

@@ -1,88 +1,188 @@
-"""Masks beside images: which file is the mask of which image, by names alone."""
+"""Masks beside images: which file is the mask of which image, by names, and by what it holds."""
 
-import re
 from collections import defaultdict
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from posixpath import splitext
 
-from data.words import letters
+from data import mask_names
+from data.mask_names import bare
+from data.words import LeftOut, letters, meaning_of
 
-MASK_WORDS = r"masks?|segs?|segmentations?|labels?|annotations?|gt|ground_?truth"
-MASK_FOLDER = re.compile(f"({MASK_WORDS})", re.IGNORECASE)
-MASK_AFTER = re.compile(f"(.+)[-_. ]({MASK_WORDS})", re.IGNORECASE)
-MASK_BEFORE = re.compile(f"({MASK_WORDS})[-_. ](.+)", re.IGNORECASE)
+LONE = "which look like masks but belong to no image, or to several"
+SEVERAL = "which are one of several masks of an image: draw all its lesions into one file"
+OF_OTHERS = "which are masks of something else than lesions"
+COPIES = "which are annotated copies: named as a mask of another image, but pictures"
+SOME = 5  # files of a folder, or a few more, that tell whether it holds masks
+
+Parts = tuple[str, ...]  # the folders that a file lies in, from the outside in
+Marks = Mapping[Parts, tuple[str, str]]  # of folders of masks: name without their words, and these
 
 
-def is_mask_folder(name: str) -> bool:
-    """Whether a folder of that name holds masks."""
-    return bool(MASK_FOLDER.fullmatch(name.strip()))
-
-
-def pair(images: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Tell masks from images by their names.
+def tell_apart(
+    images: list[str], is_picture: Callable[[str], bool]
+) -> tuple[dict[str, str], LeftOut]:
+    """Tell masks from images.
 
     Args:
         images: relative paths with forward slashes.
+        is_picture: whether one of them holds a picture, and no mask; asked where names say mask.
 
     Returns:
-        for each image its mask, or empty; and the masks of no image, or of several.
+        for each image its mask, or empty; and the masks and copies that are of no use.
     """
-    stems = {name: _stem_of_mask(name) for name in images}
-    pictures = [name for name, stem in stems.items() if not stem]
-    by_place: dict[tuple[str, str], list[str]] = defaultdict(list)
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for name in pictures:
-        path = PurePosixPath(name)
-        folders = [part for part in path.parts[:-1] if letters(part) != "images"]
-        by_place["/".join(folders), path.stem].append(name)
-        by_stem[path.stem].append(name)
-    found: dict[str, list[str]] = defaultdict(list)
-    lone = []
-    for name, wanted in stems.items():
-        if not wanted:
-            continue
-        candidates = _images_of_mask(name, wanted, by_place, by_stem)
-        if len(candidates) == 1:
-            found[candidates[0]].append(name)
-        else:
-            lone.append(name)
-    pairs = {}
-    for name in pictures:
-        masks = found.get(name, [])
-        pairs[name] = masks[0] if len(masks) == 1 else ""
-        lone += masks if len(masks) > 1 else []
-    return pairs, lone
+    is_picture = cache(is_picture)
+    names = _Names(images)
+    drawn = {folder: ("", folder[-1]) for folder in names.drawn(is_picture)}
+    if drawn:
+        names = _Names(images, drawn)
+    return names.paired(is_picture)
 
 
-def _stem_of_mask(name: str) -> tuple[str, ...]:
-    """The stems that the image of a mask may have; empty: the file is no mask by its name."""
-    path = PurePosixPath(name)
-    bare: tuple[str, ...] = ()
-    if match := MASK_AFTER.fullmatch(path.stem):
-        bare = (match[1],)
-    elif match := MASK_BEFORE.fullmatch(path.stem):
-        bare = (match[2],)
-    in_folder = any(is_mask_folder(part) for part in path.parts[:-1])
-    return (path.stem, *bare) if in_folder else bare
+def pair(images: list[str]) -> tuple[dict[str, str], list[str]]:
+    """As ``tell_apart``, by names that mean masks alone; all that is of no use in one list."""
+    masks, left_out = _Names(images).paired(lambda name: False)
+    return masks, [name for names in left_out.files.values() for name in names]
 
 
-def _images_of_mask(
-    name: str,
-    stems: tuple[str, ...],
-    by_place: dict[tuple[str, str], list[str]],
-    by_stem: dict[str, list[str]],
-) -> list[str]:
-    """The images that a mask may belong to: in its place, else anywhere beside its folder."""
-    folders = PurePosixPath(name).parts[:-1]
-    marks = [number for number, part in enumerate(folders) if is_mask_folder(part)]
-    plain = [part for part in folders if not is_mask_folder(part)]
-    place = "/".join(part for part in plain if letters(part) != "images")
-    for stem in stems:
-        if candidates := by_place.get((place, stem), []):
-            return candidates
-    if not marks:
+class _Names:
+    """Files by what their names say they are: an image, a mask of one, or a mask of none."""
+
+    def __init__(self, images: list[str], marks: Marks | None = None) -> None:
+        folders = {_parts(name)[:end] for name in images for end in _ends(name)}
+        self.marks = {**_marks_by_name(folders), **(marks or {})}
+        self.images: list[str] = []
+        self.owners: dict[str, list[str]] = {}  # of masks by name: the images it may belong to
+        self.words: dict[str, str] = {}  # of masks by name
+        self._by_place: dict[tuple[Parts, str], list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        inside = [name for name in images if _mark_around(name, self.marks)]
+        for name in sorted(set(images) - set(inside), key=lambda name: (len(_stem(name)), name)):
+            self._take_plain(name)
+        for name in inside:
+            self.owners[name] = self._owners(name, self.marks)
+
+    def drawn(self, is_picture: Callable[[str], bool]) -> Iterator[Parts]:
+        """Folders whose name may mean masks or images, and that hold masks or copies of images."""
+        files = defaultdict(list)
+        for name in self.images:
+            parts = _parts(name)
+            for end in _ends(name):
+                if mask_names.may_be_mask_folder(parts[end - 1]):
+                    files[parts[:end]].append(name)
+                    break
+        for folder, names in files.items():
+            marks = {**self.marks, folder: ("", folder[-1])}
+            owned = [name for name in names if self._owners(name, marks)]
+            beside = [name for name in owned if self._owners(name, marks, around=False)]
+            are_copies = len(beside) == len(names) and not meaning_of(folder[-1])
+            some = owned[:: max(1, len(owned) // SOME)]
+            are_masks = 2 * len(owned) >= len(names) and 2 * sum(map(is_picture, some)) < len(some)
+            if are_copies or are_masks:
+                yield folder
+
+    def paired(self, is_picture: Callable[[str], bool]) -> tuple[dict[str, str], LeftOut]:
+        """What ``tell_apart`` returns."""
+        masks: dict[str, list[str]] = defaultdict(list)
+        left_out = LeftOut()
+        for name, owners in self.owners.items():
+            if len(owners) != 1:
+                left_out.add(LONE, [name])
+            elif is_picture(name):
+                left_out.add(COPIES, [name])
+            elif mask_names.means_others(self.words[name]):
+                left_out.add(OF_OTHERS, [name])
+            else:
+                masks[owners[0]].append(name)
+        for found in masks.values():
+            left_out.add(SEVERAL, found if len(found) > 1 else [])
+        alone = {image: found[0] for image, found in masks.items() if len(found) == 1}
+        return {image: alone.get(image, "") for image in self.images}, left_out
+
+    def _take_plain(self, name: str) -> None:
+        """A file outside folders of masks, after all of its place that have a shorter name."""
+        stem = _stem(name)
+        place, _ = _place(name, self.marks)
+        for other, words in mask_names.without_mask_words(stem):
+            if owners := self._by_place.get((place, other)):
+                self.owners[name], self.words[name] = _exact(name, owners), words
+                return
+        if mask_names.is_mask_alone(stem):
+            self.owners[name] = []
+            return
+        self.images.append(name)
+        self._by_place[place, bare(stem)].append(name)
+        self._by_stem[bare(stem)].append(name)
+
+    def _owners(self, name: str, marks: Marks, around: bool = True) -> list[str]:
+        """The images of a mask in a folder of masks: in its place, else around that folder."""
+        place, of_folders = _place(name, marks)
+        others = [(bare(_stem(name)), ""), *mask_names.without_mask_words(_stem(name))]
+        for other, words in others:
+            self.words[name] = f"{of_folders} {words}"
+            if owners := self._by_place.get((place, other)):
+                return _exact(name, owners)
+        folder = _mark_around(name, marks)
+        for other, words in others if around else []:
+            self.words[name] = f"{of_folders} {words}"
+            if owners := [
+                image
+                for image in self._by_stem.get(other, [])
+                if image.startswith("".join(f"{part}/" for part in folder[:-1]))
+                and not image.startswith("".join(f"{part}/" for part in folder))
+            ]:
+                return _exact(name, owners)
         return []
-    around = "".join(f"{part}/" for part in folders[: marks[0]])
-    for stem in stems:
-        if candidates := [each for each in by_stem.get(stem, []) if each.startswith(around)]:
-            return candidates
-    return []
+
+
+def _marks_by_name(folders: set[Parts]) -> Marks:
+    """Folders of masks: by words alone, or such as normal_masks beside normal."""
+    by_name = {(folder[:-1], bare(folder[-1])): folder[-1] for folder in sorted(folders)}
+    marks = {}
+    for folder in folders:
+        *_, name = folder
+        if mask_names.is_mask_folder(name):
+            marks[folder] = ("", name)
+            continue
+        for other, words in mask_names.without_mask_words(name):
+            if (folder[:-1], other) in by_name and mask_names.is_mask_folder(words):
+                marks[folder] = (by_name[folder[:-1], other], words)
+                break
+    return marks
+
+
+def _place(name: str, marks: Marks) -> tuple[Parts, str]:
+    """Where the image of a mask lies, and the words of the folders of masks around it."""
+    place, words = [], []
+    parts = _parts(name)
+    for end in _ends(name):
+        own, of_mask = marks.get(parts[:end], (parts[end - 1], ""))
+        if own and letters(own) != "images":
+            place.append(own)
+        words.append(of_mask)
+    return tuple(place), " ".join(words)
+
+
+def _exact(name: str, owners: list[str]) -> list[str]:
+    """Of images whose names differ only in case, those that are written as in the mask's name."""
+    ends = _stem(name).startswith, _stem(name).endswith
+    return [each for each in owners if any(end(_stem(each)) for end in ends)] or owners
+
+
+def _mark_around(name: str, marks: Marks) -> Parts:
+    """The outermost folder of masks that a file lies in; empty where there is none."""
+    parts = _parts(name)
+    return next((parts[:end] for end in _ends(name) if parts[:end] in marks), ())
+
+
+def _stem(name: str) -> str:
+    return splitext(name.rpartition("/")[2])[0]
+
+
+def _parts(name: str) -> Parts:
+    return tuple(name.split("/")[:-1])
+
+
+def _ends(name: str) -> range:
+    """How many of its folders, from the outside in, each folder around a file is."""
+    return range(1, name.count("/") + 1)

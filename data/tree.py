@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.masks import is_mask_folder, pair
+from data.mask_levels import is_picture
+from data.mask_names import is_mask_folder
+from data.masks import tell_apart
 from data.readers import SUFFIXES, DataError, kind_of
 from data.words import LeftOut
 
@@ -37,7 +39,6 @@ HIDDEN = "which are hidden or kept by the system"
 NO_IMAGE = "which are no images"
 UNREAD = "which cannot be opened"
 DRAWN = "which this program drew"
-LONE_MASK = "which look like masks but belong to no image, or to several"
 TWICE = "which are reached by another name too"
 
 
@@ -77,8 +78,9 @@ def look(root: Path) -> Tree:
         first, *others = sorted(names, key=lambda name: (name.count("/"), name != real, name))
         images.append(first)
         tree.left_out.add(TWICE, others)
-    tree.masks, lone = pair(images)
-    tree.left_out.add(LONE_MASK, lone)
+    tree.masks, no_images = tell_apart(images, lambda name: is_picture(root / name))
+    for reason, left_out in no_images.files.items():
+        tree.left_out.add(reason, left_out)
     return tree
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from data import boxes
 from data.boxes import check_inside, check_units, notes_of
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
-from data.mask_levels import marked
+from data.mask_levels import is_picture, marked
 from data.prepare import prepare
 from data.readers import DataError
 from data.samples import Sample
@@ -215,3 +215,35 @@ def test_the_line_of_an_image_is_that_of_the_file_where_spreadsheets_add_one(
     table = tmp_path / "manifest.csv"
     table.write_text("sep=,\npath,label\na.png,normal\n\nb.png,normal\n", encoding="utf-8")
     assert boxes.where("b.png", table) == f"{table}, line 5"
+
+
+def drawing() -> NDArray:
+    """A dark photograph, in which little is between black and white, with a drawing on it."""
+    noise = np.random.default_rng(0).normal(0, 9, SIZE)
+    grey = np.where((ROWS - 30) ** 2 + (COLUMNS - 40) ** 2 < 49, 120, 20) + noise
+    grey[LESION] = 255
+    return np.clip(grey, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (drawing(), True),
+        (np.random.default_rng(0).integers(0, 256, SIZE).astype(np.uint8), True),
+        (levels(0, 255), False),
+        (levels(255, 0), False),
+        (levels(0, 0), False),
+        ((COLUMNS // 3).astype(np.uint8), False),  # numbers of many regions
+        (colours(0, 0, 255, 255), False),
+    ],
+)
+def test_a_picture_is_told_from_a_mask(tmp_path: Path, pixels: NDArray, expected: bool) -> None:
+    np.save(tmp_path / "m.npy", pixels)
+    assert is_picture(tmp_path / "m.npy") == expected
+
+
+def test_a_mask_with_noise_of_jpeg_is_no_picture(tmp_path: Path) -> None:
+    Image.fromarray(levels(0, 255)).save(tmp_path / "m.jpg", quality=50)
+    assert not is_picture(tmp_path / "m.jpg")
+    (tmp_path / "m.jpg").write_bytes(b"damaged")
+    assert not is_picture(tmp_path / "m.jpg")

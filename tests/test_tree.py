@@ -106,6 +106,7 @@ MASKS += ["segmentation/p0.png", "annotations/p0_mask.png", "../masks/normal/p0.
 def test_a_mask_beside_an_image_is_its_mask(tmp_path: Path, name: str) -> None:
     pictures_in(tmp_path, *CLASSES)
     mask = Path(os.path.normpath(picture(tmp_path / "normal" / name)))
+    cv2.imwrite(str(mask), np.diag(np.full(24, 255, np.uint8)))
     notes: list[str] = []
     _, samples, _ = sources.find(tmp_path, None, notes)
     masks = {each.path: each.mask for each in samples if each.mask}
