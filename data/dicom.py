@@ -208,8 +208,11 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     is_ct = is_ct and values.dtype != np.uint8  # bytes that no rescale changes are no HU
     shown = np.where(padding, values.dtype.type(0), values)
     is_signed = values.dtype.kind == "i"
-    if not is_ct and values.dtype.kind in "iu" and shown.min() >= 0 and shown.max() < 2**16:
-        bits = declared_bits(data)
+    is_whole = values.dtype.kind in "iu" and shown.min() >= 0 and shown.max() < 2**16
+    bits = declared_bits(data) if is_whole else 0
+    # turned over at a white that is not known, such a picture would be white all over
+    is_unsure = inverse and bits >= CONTAINER and shown.max() < 2 ** (CONTAINER - 1)
+    if is_whole and not is_ct and not is_unsure:
         if is_signed and bits < CONTAINER:  # a whole container declares nothing, signed or not
             bits -= 1  # one of them is the sign
         whole = shown.astype(np.uint16)

@@ -90,9 +90,9 @@ def check_one_scale(ends: Mapping[str, tuple[float, float] | None]) -> None:
     least = min(low for low, _ in own.values())
     most = max(high for _, high in own.values())
     raise DataError(
-        f"{len(own)} of {len(ends)} images are DICOM with negative or rescaled values and name no "
-        f"window, such as {first} with {own[first][0]:g} to {own[first][1]:g}, so that each would "
-        f"have a scale of its own; wanted one window for all, such as --window_centre="
+        f"{len(own)} of {len(ends)} images are DICOM with negative, rescaled or inverted values "
+        f"and name no window, such as {first} with {own[first][0]:g} to {own[first][1]:g}, so that "
+        f"each would have a scale of its own; wanted one window for all, such as --window_centre="
         f"{(least + most) / 2:g} --window_width={most - least or 1:g}, which shows all of them"
     )
 

@@ -40,7 +40,7 @@ def test_dicoms_with_a_scale_of_their_own_need_a_window_for_all(
     tmp_path: Path, kind: str, low: float, high: float
 ) -> None:
     raw = signed_set(tmp_path / "raw", kind)
-    with pytest.raises(DataError, match="8 of 8 images are DICOM with negative or resc") as caught:
+    with pytest.raises(DataError, match="8 of 8 images are DICOM with negative, resc") as caught:
         prepare(raw, tmp_path / "PF", CONFIGURATION)
     given = re.search(r"--window_centre=(\S+) --window_width=(\S+), which", str(caught.value))
     assert given is not None
@@ -143,3 +143,15 @@ def test_a_new_dicom_of_12_bits_has_its_own_white_where_the_model_knows_8(
     (said,) = notes_of([], [depth], preprocessing)
     assert "1 images have more than 8 bits" in said
     assert said.endswith("each is divided by that of its own bits (4095)")
+
+
+def test_an_inverted_picture_whose_white_is_not_known_needs_a_window(tmp_path: Path) -> None:
+    for label in ("normal", "abnormal"):
+        (tmp_path / label).mkdir()
+        values = np.round(picture(len(label)) * 4000).astype(np.uint16)
+        content = dicom(values, PhotometricInterpretation="MONOCHROME1")
+        save(tmp_path / label / "a.dcm", content)
+    with pytest.raises(DataError, match=r"2 of 2 images are DICOM with .* inverted values"):
+        prepare(tmp_path, tmp_path.parent / "PF", CONFIGURATION)
+    seen = read_stored(tmp_path / "normal" / "a.dcm").pixels
+    assert seen.min() == 0 and seen.max() == 1

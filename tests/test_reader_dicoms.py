@@ -58,6 +58,7 @@ def test_every_depth(
 @pytest.mark.parametrize("bits", [10, 12, 16])
 def test_whole_numbers_are_kept_with_their_declared_bits(tmp_path: Path, bits: int) -> None:
     values = np.round(picture(5) * 700).astype("<u2")
+    values[0, 0] = 2**bits - 1  # else 16 bits would not tell where to turn it over
     for inverse in (False, True):
         photometric = "MONOCHROME1" if inverse else "MONOCHROME2"
         elements = {"BitsStored": bits, "HighBit": bits - 1}

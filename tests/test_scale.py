@@ -127,7 +127,9 @@ def test_a_file_and_an_array_of_16_bits_are_read_in_the_scale_of_training(tmp_pa
 
 def test_pictures_with_a_scale_of_their_own_are_said_in_prediction() -> None:
     (note,) = notes_of([], [], Preprocessing(16, 0.5, 0.2), own_scales=3)
-    assert note.startswith("3 images are DICOM with negative or rescaled values and name no window")
+    assert note.startswith(
+        "3 images are DICOM with negative, rescaled or inverted values and name no window"
+    )
 
 
 def test_the_audit_reads_images_in_the_scale_of_the_set(
