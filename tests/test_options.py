@@ -118,3 +118,8 @@ def test_what_is_no_file_is_called_what_it_is(
         with pytest.raises(SystemExit):
             act()
         assert said in capsys.readouterr().err
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(checkpoint.CheckpointError, match="is a folder, wanted a file that train"):
+        checkpoint.load(tmp_path)

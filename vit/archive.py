@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from errors import UserError
+from files import other_kind
 from vit.pickle_plan import follow
 
 
@@ -25,6 +26,8 @@ def screened(path: Path) -> io.BytesIO:
     Raises:
         CheckpointError: missing, damaged, no checkpoint, or holding more than that.
     """
+    if kind := other_kind(path):
+        raise CheckpointError(f"{path}: is {kind}, wanted a file that train.py made")
     if not path.is_file():
         makes_one = "python train.py --Config config.yml makes one"
         raise CheckpointError(f"{path}: no such file; {makes_one}")
