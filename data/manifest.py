@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data import group_columns
 from data.geometry import parse_boxes
+from data.lesion_columns import with_known_names, with_points
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults
 from data.tables import Row, read_table
@@ -17,7 +18,6 @@ OTHER_NAMES = {
     "path": ("file", "filename", "file_name", "image", "image_path", "filepath", "name"),
     "label": ("class", "diagnosis", "target", "category", "y"),
 }
-DECIMAL = re.compile(r"-?\d+(,\d+)?")
 
 
 def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[list[Sample], bool]:
@@ -36,6 +36,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     """
     rows = [_known_names(row) for row in read_table(manifest, manifest.parent)]
     _check_columns(manifest, rows[0])
+    rows = with_known_names(rows, manifest.parent, notes)
     samples = []
     faults = []
     for line, row in enumerate(rows, start=2):
@@ -92,8 +93,8 @@ def _sample(row: Row, root: Path) -> tuple[Sample, list[str]]:
         mask=_file(row.get("mask", ""), root),
         label=row["label"].strip(),
         split=split_of(given),
-        pixel_spacing_mm=_points(row.get("pixel_spacing_mm", ""), 1),
-        lesion_boxes_xyxy=_points(row.get("lesion_boxes_xyxy", ""), 4),
+        pixel_spacing_mm=with_points(row.get("pixel_spacing_mm", ""), 1),
+        lesion_boxes_xyxy=with_points(row.get("lesion_boxes_xyxy", ""), 4),
     )
     faults = []
     try:
@@ -118,22 +119,6 @@ def _file(name: str, root: Path) -> str:
         except (OSError, ValueError):  # a name that no file has
             break
     return name
-
-
-def _points(text: str, numbers: int) -> str:
-    """Numbers with decimal commas as those with points, where the text cannot be meant otherwise.
-
-    ``numbers``: how many make one entry, such as the four edges of a box.
-    """
-    parts = re.split(r"[;\s]+", text.strip())
-    fits = len(parts) % numbers == 0 and all(DECIMAL.fullmatch(part) for part in parts)
-    if not (fits and any("," in part for part in parts)):
-        return text
-    points = [part.replace(",", ".") for part in parts]
-    if numbers == 1:
-        return " ".join(points)
-    entries = [points[start : start + numbers] for start in range(0, len(points), numbers)]
-    return ";".join(",".join(entry) for entry in entries)
 
 
 def _ties(rows: list[Row], samples: list[Sample], group: str | None, notes: list[str]) -> list[str]:
