@@ -6,12 +6,14 @@ Without --Path they show one phantom, always the same, that no model of make dem
 """
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 import errors
+from data.inputs import reading
 from errors import UserError
 from files import written_whole
 from report.diagram import diagram
@@ -97,7 +99,8 @@ def draw(arguments: argparse.Namespace) -> None:
 def main(argv: list[str]) -> None:
     """Draw as the command line says; a user's mistake ends in one line."""
     arguments = parse(argv)
-    with errors.ending_in_one_line():
+    held = reading(arguments.Path) if arguments.Path else nullcontext()
+    with errors.ending_in_one_line(), held:
         draw(arguments)
 
 

@@ -9,6 +9,7 @@ import pytest
 import predict
 from data.inputs import reading
 from locks import FolderInUse, held_beside, read_here
+from report import pictures
 from tests.test_files import holding
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX")
@@ -51,6 +52,16 @@ def test_predict_holds_a_folder_while_it_predicts(
     predict.main([*words, "--OUTPUT", str(tmp_path / "out" / "predictions.png")])
     assert seen == [True]
     assert not refused(folder)
+
+
+def test_pictures_holds_a_folder_while_it_draws(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(pictures, "draw", lambda _: seen.append(refused(folder)))
+    words = ["--Path", str(min(folder.glob("val/abnormal/*.npy"))), "--Path_Checkpoint", "ViT.ckpt"]
+    pictures.main([*words, "--OUTPUT", "out"])
+    assert seen == [True]
 
 
 def test_predict_on_a_folder_that_is_being_made_ends_in_one_line(
