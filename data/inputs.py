@@ -26,9 +26,10 @@ from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.samples import listed_twice, pixels_sha256
+from data.split_words import split_of
 from data.tables import read_table
 from data.tree import OWN_TABLES, is_image
-from data.words import meaning_of, split_of
+from data.words import meaning_of
 from locks import read_here
 
 

@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from data.words import LeftOut, is_short_split, meaning_of, split_of
+from data.nested import Folders, fault_of, first, folds_among, holders, inside, splits_among
+from data.split_words import is_unsure_split, split_of, splits_of
+from data.words import LeftOut, meaning_of
 
 LOOSE = "which lie beside the class folders and have no label"
 UNLABELLED = "which lie in a split without class folders: show them to the model with predict.py"
 BESIDE = "which lie beside the split folders and in none of them"
+BESIDE_FOLDS = "which lie beside the fold folders and in none of them"
 NUMBERS = {"0", "1"}  # the classes of the first published form
 MANY = 5  # folders around the class folders that are taken for patients, not for batches
 
@@ -28,15 +31,12 @@ class Place:
     patient: str = ""
 
 
-Parts = tuple[str, ...]  # the folders that an image lies in, from the outside in
-Folders = dict[str, Parts]  # of each image
-
-
 class Layout:
     """Where each image has its place.
 
     Forms that are understood: class folders; split folders around them, or inside them; any of
-    these within lone folders; and, unless ``direct``, class folders inside those of patients.
+    these within lone folders; and, unless ``direct``, class folders inside those of patients, of
+    folds, or of others that all hold the same. Where two of them may be meant, ``fault`` says so.
 
     Args:
         images: relative paths with forward slashes.
@@ -50,6 +50,7 @@ class Layout:
         self.places: dict[str, Place] = {}
         self.left_out = LeftOut()
         self.notes: list[str] = []
+        self.fault = ""
         self._known = set(known)
         self._direct = direct
         folders = {name: tuple(name.split("/")[:-1]) for name in images}
@@ -63,22 +64,21 @@ class Layout:
     def _outside_in(self, folders: Folders) -> None:
         folders, beside = self._inside_lone_folders(folders)
         self.left_out.add(LOOSE, beside)
-        children = _first(folders)
-        splits = _splits_among(children)
+        splits = splits_among(folders)
         if not splits:
             self._classes(folders, "")
             self._splits_inside_classes(folders)
             return
-        parts = {child: _inside(folders, child) for child in splits}
+        parts = {child: inside(folders, child) for child in splits}
         rest = {
             name: parts for name, parts in folders.items() if not parts or parts[0] not in splits
         }
+        around = self._class_names(rest)
         for child, split in splits.items():
-            self._known |= self._sure(parts[child], split)
+            self._known |= self._sure(parts[child], split, around)
         if any(child != split for child, split in splits.items()):
             told = ", ".join(f"{child} is {split}" for child, split in splits.items())
             self.notes.append(f"split folders: {told}")
-        around = {name for name in children if name not in splits}
         if "train" in splits.values() or not any(map(self._means_class, around)):
             self.left_out.add(BESIDE, rest)
         else:
@@ -88,11 +88,20 @@ class Layout:
         for child, split in splits.items():
             self._classes(parts[child], split)
 
-    def _sure(self, folders: Folders, split: str) -> set[str]:
-        """The class folders of a split, where they stand side by side."""
-        children = _first(self._inside_lone_folders(folders)[0])
-        sure = split == "train" or any(map(self._means_class, children))
-        return children if len(children) > 1 and sure else set()
+    def _sure(self, folders: Folders, split: str, around: set[str]) -> set[str]:
+        """The class folders of a split, where they stand side by side, or ``around`` it too."""
+        names = self._class_names(self._inside_lone_folders(folders)[0])
+        sure = split == "train" or any(map(self._means_class, names)) or names <= around
+        return names if len(names) > 1 and sure else set()
+
+    def _class_names(self, folders: Folders) -> set[str]:
+        holding = self._holders(folders)
+        if not holding:
+            return first(folders)
+        return set().union(*(first(inside(folders, child)) for child in holding))
+
+    def _holders(self, folders: Folders) -> set[str]:
+        return set() if self._direct else holders(folders, self._means_class)
 
     def _means_class(self, name: str) -> bool:
         return bool(meaning_of(name)) or name.strip() in self._known or name in self._known
@@ -102,7 +111,7 @@ class Layout:
         beside: set[str] = set()
         while True:
             inner = {name: parts for name, parts in folders.items() if parts}
-            children = _first(inner)
+            children = first(inner)
             if len(children) != 1:
                 return folders, beside
             (child,) = children
@@ -116,48 +125,65 @@ class Layout:
         """Give the images of a split their labels, or leave them out."""
         folders, beside = self._inside_lone_folders(folders)
         self.left_out.add(LOOSE, beside)
-        children = _first(folders)
-        are_numbers = children <= NUMBERS and (self._direct or self._known <= NUMBERS)
-        are_classes = are_numbers or any(map(self._means_class, children))
+        if not self._direct:
+            self.fault = self.fault or fault_of(folders, self._means_class)
+        names = self._class_names(folders)
+        are_numbers = names <= NUMBERS and (self._direct or self._known <= NUMBERS)
+        are_classes = are_numbers or any(map(self._means_class, names))
         other_split = split in ("val", "test") and self._known
-        if not children or (other_split and not are_classes):
+        if not names or (other_split and not are_classes):
             self.left_out.add(UNLABELLED if split else LOOSE, folders)
             return
-        loose = [name for name, parts in folders.items() if not parts]
+        holding = self._holders(folders)
+        depth = 2 if holding else 1
+        loose = [name for name, parts in folders.items() if len(parts) < depth]
         self.left_out.add(LOOSE, loose)
-        inner = {name: parts for name, parts in folders.items() if parts}
-        if self._is_patients_first(inner, children):
-            self._patients(inner, children, split)
+        inner = {name: parts for name, parts in folders.items() if len(parts) >= depth}
+        if holding:
+            self._held(inner, holding, split)
             return
         for name, parts in inner.items():
             self.places[name] = Place(split, parts[0])
 
-    def _is_patients_first(self, folders: Folders, children: set[str]) -> bool:
-        if self._direct or any(map(self._means_class, children)):
-            return False
-        seconds = {parts[1] if len(parts) > 1 else "" for parts in folders.values()}
-        return len(seconds) > 1 and all(map(self._means_class, seconds))
-
-    def _patients(self, folders: Folders, children: set[str], split: str) -> None:
-        are_patients = len(children) > MANY
+    def _held(self, folders: Folders, holding: set[str], split: str) -> None:
+        """Class folders inside others, which are those of patients, folds or hospitals."""
+        folds = folds_among(holding)
+        are_patients = len(holding) > MANY and not folds
+        beside = {name for name, parts in folders.items() if parts[0] not in holding}
+        self.left_out.add(BESIDE_FOLDS, beside)
         for name, parts in folders.items():
-            self.places[name] = Place(split, parts[1], parts[0] if are_patients else "")
+            if name not in beside:
+                self.places[name] = Place(split, parts[1], parts[0] if are_patients else "")
+        if folds:
+            self._note_folds(folds)
+            return
         means = "a patient each" if are_patients else "not patients; if they are, --group ties them"
         self.notes.append(
-            f"the class folders lie inside {len(children)} folders such as {min(children)}, which "
+            f"the class folders lie inside {len(holding)} folders such as {min(holding)}, which "
             f"are taken for {means}"
+        )
+
+    def _note_folds(self, folds: set[str]) -> None:
+        self.notes.append(
+            f"the images lie in {len(folds)} folds such as {min(folds)}/, which are not kept: "
+            "data.prepare makes folds of its own"
         )
 
     def _splits_inside_classes(self, folders: Folders) -> None:
         """normal/train, normal/test: the split is that of the folders inside the classes."""
         deep = {name: name.split("/")[:-1] for name in self.places}
-        inside = {
+        within = {
             name: parts[parts.index(self.places[name].label) + 1 :] for name, parts in deep.items()
         }
-        splits = _splits_among({part for parts in inside.values() for part in parts})
+        named = {part for parts in within.values() for part in parts}
+        if not self._direct and len(folds := folds_among(named)) > 1:
+            self._note_folds(folds)
+        splits = splits_of(named)
+        if all(map(is_unsure_split, splits)) and len(set(splits.values())) < 2:
+            return
         found = {
             name: next((splits[part] for part in parts if part in splits), "")
-            for name, parts in inside.items()
+            for name, parts in within.items()
         }
         if not any(found.values()):
             return
@@ -168,19 +194,3 @@ class Layout:
             self.notes.append(f"{counts['']} images outside those folders are taken for train")
         for name, split in found.items():
             self.places[name] = replace(self.places[name], split=split or "train")
-
-
-def _first(folders: Folders) -> set[str]:
-    return {parts[0] for parts in folders.values() if parts}
-
-
-def _inside(folders: Folders, child: str) -> Folders:
-    return {name: parts[1:] for name, parts in folders.items() if parts and parts[0] == child}
-
-
-def _splits_among(names: set[str]) -> dict[str, str]:
-    """The folders that are splits. One that is called so in short is, beside others."""
-    splits = {name: split_of(name) for name in sorted(names) if split_of(name)}
-    if all(map(is_short_split, splits)) and len(set(splits.values())) < 2:
-        return {}
-    return splits

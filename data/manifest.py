@@ -10,8 +10,10 @@ from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults
+from data.split_columns import splits_told
+from data.split_words import split_of
 from data.tables import Row, read_table
-from data.words import one_spelling, split_of
+from data.words import one_spelling
 
 LABEL = re.compile(r"[^/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*")
 OTHER_NAMES = {
@@ -36,6 +38,8 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     """
     rows = [_known_names(row) for row in read_table(manifest, manifest.parent)]
     _check_columns(manifest, rows[0])
+    told = splits_told(rows, manifest, notes)
+    rows = [{**row, "split": cell} for row, cell in zip(rows, told, strict=True)]
     rows = with_known_names(rows, manifest.parent, notes)
     samples = []
     faults = []

@@ -73,7 +73,7 @@ def prepare(
         config = replace(config, border=0.0)
     if resplit:
         found = [replace(sample, split="") for sample in found]
-    table = root if root.suffix.lower() == ".csv" else folder / "manifest.csv"
+    table = sources.table_of(root)
     boxes.check_units(found, table)
     work = partial(prepare_one, folder=folder, config=config, table=table)
     images = _read_all(work, found, skip_damaged, notes)

@@ -10,20 +10,15 @@ from data import group_columns, manifest, tree
 from data.layout import Layout
 from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
+from data.split_words import PATIENT
+from data.split_words import SPLIT_NAMES as SPLIT_NAMES
 from data.tree import is_image as is_image
-from data.words import SPLIT_NAMES as SPLIT_NAMES
 from data.words import LeftOut, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
 
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
 MANY_CLASSES = 10  # folders of which none has a known name for a class
-# the name of a patient's folder, such as PAT1, sub-01, Patient_A, P001_LAD, 20230101
-PATIENT = re.compile(
-    r"((p|pa|pat|pt|sub|subj|subject|patient|participant|case|mrn|id|study|exam)[-_ ]?\d+"
-    r"|(patient|participant|subject)[-_ ][a-z]|\d{4,})([-_ ].*)?",
-    re.IGNORECASE,
-)
 LABEL_THEM = (
     "put the files into a folder for each class, or name the class of each in a manifest.csv "
     "with the columns path and label"
@@ -57,7 +52,7 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     Raises:
         DataError: nothing found, or every fault of the manifest, a line each.
     """
-    table = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
+    table = table_of(root)
     _check_root(root, table)
     listed = table.exists() or table.is_symlink()
     if listed:
@@ -71,6 +66,23 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
         samples = _grouped_by_pattern(samples, group, notes)
     plain = not listed and not any(sample.split for sample in samples)
     return table.parent, sorted(samples, key=lambda sample: sample.path), plain
+
+
+def table_of(root: Path) -> Path:
+    """The manifest of a folder, whether it exists or not, or ``root`` itself where it is one.
+
+    Raises:
+        DataError: two whose names differ only in case.
+    """
+    if root.suffix.lower() == ".csv" or not root.is_dir():
+        return root if root.suffix.lower() == ".csv" else root / "manifest.csv"
+    try:
+        names = sorted(each.name for each in root.iterdir() if each.name.lower() == "manifest.csv")
+    except OSError:
+        names = []  # looking at its files tells why
+    if len(names) > 1:
+        raise DataError(f"{root}: got {' and '.join(names)}, wanted one manifest.csv; remove one")
+    return root / (names[0] if names else "manifest.csv")
 
 
 def _check_root(root: Path, table: Path) -> None:
@@ -106,6 +118,8 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     if faults:
         raise DataError("\n".join(faults))
     layout = Layout(found.images)
+    if layout.fault:
+        raise DataError(f"{root}: {layout.fault}")
     spelling = [place.label for place in layout.places.values()]
     spelt = one_spelling(spelling, notes)
     if len(set(spelt.values())) < 2:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.label_folders import classes_in_labels
 from data.mask_levels import is_picture
 from data.mask_names import is_mask_folder
-from data.masks import tell_apart
+from data.masks import LONE, tell_apart
 from data.readers import SUFFIXES, DataError, kind_of
 from data.words import LeftOut
 
@@ -79,7 +80,8 @@ def look(root: Path) -> Tree:
         images.append(first)
         tree.left_out.add(TWICE, others)
     tree.masks, no_images = tell_apart(images, lambda name: is_picture(root / name))
-    for reason, left_out in no_images.files.items():
+    tree.masks, lone = classes_in_labels(root, tree.masks, no_images.files.pop(LONE, []))
+    for reason, left_out in [(LONE, lone), *no_images.files.items()]:
         tree.left_out.add(reason, left_out)
     return tree
 

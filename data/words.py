@@ -1,4 +1,4 @@
-"""What the names of folders and the words of labels mean: a split, a normal or a diseased class."""
+"""What the words of labels and the names of class folders mean: a normal or a diseased class."""
 
 import re
 from collections import Counter
@@ -7,25 +7,6 @@ from dataclasses import dataclass, field
 
 from errors import one_line
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "tr": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "validate": "val",
-    "dev": "val",
-    "development": "val",
-    "test": "test",
-    "testing": "test",
-    "holdout": "test",
-    "heldout": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
-SHORT = ("tr", "dev", "eval")  # could be the initials of a patient
-TAIL = re.compile(r"(set|data|dataset|split|images|imgs|folder)$")  # as in training_set
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
@@ -37,17 +18,6 @@ DENIED = re.compile(r"^(non|not|no|without)(?=.)")
 def letters(name: str) -> str:
     """A name without case, blanks, hyphens, underscores and dots."""
     return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def split_of(name: str) -> str:
-    """train, val or test, as the name of a folder or the cell of a table means it; else empty."""
-    word = letters(name)
-    return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(TAIL.sub("", word), "")
-
-
-def is_short_split(name: str) -> bool:
-    """Whether a name means a split only beside another one that is written out."""
-    return letters(name) in SHORT
 
 
 def meaning_of(name: str) -> str:

@@ -1,0 +1,97 @@
+"""What the names of folders and cells mean for a split: train, val or test, a fold, or neither."""
+
+import re
+from collections.abc import Iterable
+
+from data.words import letters
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "tr": "train",
+    "trn": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "validate": "val",
+    "dev": "val",
+    "development": "val",
+    "test": "test",
+    "testing": "test",
+    "tst": "test",
+    "holdout": "test",
+    "heldout": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+SHORT = ("tr", "trn", "tst", "dev", "eval")  # could be the initials of a patient
+EVALUATION = ("eval", "evaluation")  # validation, where no other split is
+TAIL = re.compile(r"(set|data|dataset|split|images|imgs|folder)$")  # as in trainingset
+# words beside a split word that change nothing, as in split_train, external_test, train_set_1
+AROUND = {"set", "sets", "subset", "data", "dataset", "split", "splits", "folder", "files", "the"}
+AROUND |= {"image", "images", "img", "imgs", "sample", "samples", "case", "cases", "patients"}
+AROUND |= {"png", "pngs", "jpg", "jpgs", "jpeg", "tif", "tiff", "npy", "dcm", "dicom", "dicoms"}
+AROUND |= {"external", "internal", "final", "new", "v"}
+FOLD = re.compile(r"(kfold|cvfold|cvsplit|fold|folds|cv|crossvalidation|split)(of)?")
+# the name of a patient's folder, such as PAT1, sub-01, Patient_A, P001_LAD, 20230101
+PATIENT = re.compile(
+    r"((p|pa|pat|pt|sub|subj|subject|patient|participant|case|mrn|id|study|exam)[-_ ]?\d+"
+    r"|(patient|participant|subject)[-_ ][a-z]|\d{4,})([-_ ].*)?",
+    re.IGNORECASE,
+)
+# vessels, sides, projections and times, which images of every class have
+VIEWS = {"lad", "lcx", "cx", "rca", "lm", "lmca", "left", "right", "proximal", "mid", "distal"}
+VIEWS |= {"rao", "lao", "ap", "pa", "lateral", "axial", "coronal", "sagittal", "systole"}
+VIEWS |= {"diastole", "rest", "stress", "baseline", "followup", "pre", "post", "before", "after"}
+NUMBERED = {"class", "label", "category", "grade", "stage", "score", "degree", "rads", "cadrads"}
+
+
+def split_of(name: str) -> str:
+    """train, val or test, as the name of a folder or the cell of a table means it; else empty."""
+    return SPLIT_NAMES.get(_split_word(name), "")
+
+
+def splits_of(names: Iterable[str]) -> dict[str, str]:
+    """Those of the names that mean a split, and which: eval is val where no other name is."""
+    splits = {name: split for name in sorted(set(names)) if (split := split_of(name))}
+    if "val" not in splits.values():
+        for name in splits:
+            if _split_word(name) in EVALUATION:
+                splits[name] = "val"
+    return splits
+
+
+def is_unsure_split(name: str) -> bool:
+    """Whether a name means a split only beside others: a short one, or one with a number."""
+    return _split_word(name) in SHORT or any(map(str.isdigit, name))
+
+
+def fold_of(name: str) -> str:
+    """The number of the fold that the name of a folder means, such as fold_1 or cv1; else empty."""
+    number = re.search(r"\d+", name)
+    is_fold = FOLD.fullmatch("".join(_words(name)))
+    return number[0] if number and is_fold else ""
+
+
+def may_be_class(name: str) -> bool:
+    """Whether a folder inside others of any name can be a class, and is no patient or view."""
+    if split_of(name) or fold_of(name) or PATIENT.fullmatch(name.strip()):
+        return False
+    words = set(_words(name))
+    if any(map(str.isdigit, name)):
+        return name in ("0", "1") or bool(words & NUMBERED)
+    return bool(words) and not words <= VIEWS | AROUND
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in small letters, without digits."""
+    return re.findall(r"[^\W\d_]+", name.casefold())
+
+
+def _split_word(name: str) -> str:
+    """The word of a name that may be one for a split, without those around it."""
+    whole = letters(name)
+    if whole in SPLIT_NAMES:
+        return whole
+    word = "".join(word for word in _words(name) if word not in AROUND)
+    return word if word in SPLIT_NAMES else TAIL.sub("", word)

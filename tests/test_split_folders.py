@@ -1,0 +1,319 @@
+"""Folders and columns that are splits or folds, and hold classes: they are no classes."""
+
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import CONFIG
+from data import sources, tree
+from data.layout import Layout
+from data.prepare import prepare
+from data.readers import DataError
+from data.samples import Sample
+from data.split_words import fold_of, split_of, splits_of
+
+CLASSES = ("normal", "abnormal")
+UNKNOWN = ("open", "narrow")  # of which nothing says that they are classes
+
+
+def picture(path: Path, seed: int, greys: int = 256) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, greys, (24, 24), np.uint8)
+    path.write_bytes(cv2.imencode(".png", pixels * (255 // (greys - 1)))[1].tobytes())
+
+
+def pictures_in(root: Path, *folders: str, greys: int = 256) -> Path:
+    for number, folder in enumerate(folders):
+        for image in range(3):
+            picture(root / folder / f"p{image}.png", 100 * number + image, greys)
+    return root
+
+
+def holding(outer: tuple[str, ...], inner: tuple[str, ...] = CLASSES) -> list[str]:
+    return [f"{folder}/{label}" for folder in outer for label in inner]
+
+
+def found(root: Path) -> tuple[list[Sample], str]:
+    notes: list[str] = []
+    samples = sources.find(root, None, notes)[1]
+    return samples, "\n".join(notes)
+
+
+def counts(samples: list[Sample]) -> dict[tuple[str, str], int]:
+    return dict(Counter((each.split, each.label) for each in samples))
+
+
+def table(root: Path, name: str = "manifest.csv", **columns: list[str]) -> Path:
+    """A manifest of six pictures, three of each class."""
+    lines = [",".join(["path", "label", *columns])]
+    for number in range(6):
+        picture(root / f"i{number}.png", number)
+        cells = [column[number] for column in columns.values()]
+        lines.append(",".join([f"i{number}.png", CLASSES[number % 2], *cells]))
+    (root / name).write_text("\n".join(lines) + "\n")
+    return root
+
+
+PAIRS = [
+    ("01_train", "02_test"),
+    ("trn", "tst"),
+    ("train_set_1", "test_set_1"),
+    ("split_train", "split_test"),
+    ("train2017", "val2017"),
+    ("train", "test1"),
+    ("train", "external_test"),
+    ("train_images_png", "val_images_png"),
+]
+
+
+@pytest.mark.parametrize("names", PAIRS)
+@pytest.mark.parametrize("classes", [CLASSES, UNKNOWN])
+def test_a_split_word_is_known_among_digits_and_other_words(
+    tmp_path: Path, names: tuple[str, str], classes: tuple[str, str]
+) -> None:
+    samples, notes = found(pictures_in(tmp_path, *holding(names, classes)))
+    other = "val" if "val" in names[1] else "test"
+    assert counts(samples) == {(side, each): 3 for side in ("train", other) for each in classes}
+    assert f"{names[1]} is {other}" in notes
+
+
+@pytest.mark.parametrize("name", ["normal_test_patient", "stress_test", "latest", "t1", "splits"])
+def test_a_split_word_within_others_means_no_split(name: str) -> None:
+    assert split_of(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (["train", "eval"], "val"),
+        (["train", "eval", "test"], "val"),
+        (["train", "val", "eval"], "test"),
+        (["train", "dev", "evaluation"], "test"),
+    ],
+)
+def test_eval_is_validation_unless_another_split_is(names: list[str], meant: str) -> None:
+    assert next(split for name, split in splits_of(names).items() if "eval" in name) == meant
+
+
+@pytest.mark.parametrize("classes", [CLASSES, UNKNOWN])
+@pytest.mark.parametrize(("name", "split"), [("eval", "val"), ("test", "test"), ("val2", "val")])
+def test_a_split_folder_beside_the_class_folders_is_that_split(
+    tmp_path: Path, name: str, split: str, classes: tuple[str, str]
+) -> None:
+    samples, notes = found(pictures_in(tmp_path, *classes, *holding((name,), classes)))
+    assert counts(samples) == {(side, each): 3 for side in ("train", split) for each in classes}
+    assert "images outside the split folders are taken for train" in notes
+
+
+@pytest.mark.parametrize("classes", [CLASSES, UNKNOWN])
+@pytest.mark.parametrize("inside", ["", "train/"])
+def test_an_unknown_folder_beside_the_same_classes_is_refused(
+    tmp_path: Path, classes: tuple[str, str], inside: str
+) -> None:
+    folders = [*classes, *holding(("extra",), classes)]
+    pictures_in(tmp_path, *(f"{inside}{each}" for each in folders))
+    first, second = sorted(classes)
+    wanted = f"{inside}extra/ holds {first}/ and {second}/, and so does the folder around it"
+    with pytest.raises(DataError, match=wanted):
+        found(tmp_path)
+
+
+def test_initials_of_a_patient_beside_other_patients_are_no_split(tmp_path: Path) -> None:
+    samples, _ = found(pictures_in(tmp_path, *holding(("TR", "AB", "CD"))))
+    assert counts(samples) == {("", label): 9 for label in CLASSES}
+
+
+FOLDS = ["fold_{}", "fold{}", "cv{}", "split{}", "CV-Fold {}", "{}_fold", "fold_{}_of_5"]
+
+
+@pytest.mark.parametrize("form", FOLDS)
+@pytest.mark.parametrize("classes", [UNKNOWN, ("0", "1"), CLASSES])
+def test_fold_folders_hold_classes_and_the_folds_are_said_to_be_lost(
+    tmp_path: Path, form: str, classes: tuple[str, str]
+) -> None:
+    names = tuple(form.format(number) for number in range(1, 7))
+    samples, notes = found(pictures_in(tmp_path, *holding(names, classes)))
+    assert counts(samples) == {("", each): 18 for each in classes}
+    assert f"6 folds such as {names[0]}/, which are not kept" in notes
+    assert {each.group for each in samples} == {""}
+
+
+@pytest.mark.parametrize("name", ["fold", "folded", "blindfold 2", "manifold1", "cv", "split"])
+def test_a_fold_folder_has_a_fold_word_and_a_number(name: str) -> None:
+    assert not fold_of(name)
+
+
+def test_folds_inside_a_split_are_a_pool_of_that_split(tmp_path: Path) -> None:
+    folders = [*holding(("train/fold1", "train/fold2"), UNKNOWN), *holding(("test",), UNKNOWN)]
+    samples, _ = found(pictures_in(tmp_path, *folders))
+    expected = {("train", each): 6 for each in UNKNOWN} | {("test", each): 3 for each in UNKNOWN}
+    assert counts(samples) == expected
+
+
+def test_folds_inside_classes_are_said_to_be_lost(tmp_path: Path) -> None:
+    samples, notes = found(pictures_in(tmp_path, *holding(UNKNOWN, ("fold_1", "fold_2"))))
+    assert counts(samples) == {("", each): 6 for each in UNKNOWN}
+    assert "2 folds such as fold_1/, which are not kept" in notes
+
+
+def test_folds_that_each_have_a_split_are_refused(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *holding(("fold_1/train", "fold_1/test", "fold_2/train", "fold_2/test")))
+    with pytest.raises(DataError, match="fold_1/ has a split of its own, test/ and train/; give"):
+        found(tmp_path)
+
+
+def test_folders_of_any_name_that_hold_the_same_folders_are_no_classes(tmp_path: Path) -> None:
+    samples, notes = found(pictures_in(tmp_path, *holding(("siteA", "siteB"), UNKNOWN)))
+    assert counts(samples) == {("", each): 6 for each in UNKNOWN}
+    assert "the class folders lie inside 2 folders such as siteA" in notes
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [("P1", "P2"), ("7", "8"), ("LAD", "RCA"), ("ST0", "ST1"), ("train", "test"), ("png", "jpg")],
+)
+def test_folders_inside_classes_that_cannot_be_classes_leave_them_so(
+    tmp_path: Path, inner: tuple[str, str]
+) -> None:
+    samples, _ = found(pictures_in(tmp_path, *holding(UNKNOWN, inner)))
+    assert {each.label for each in samples} == set(UNKNOWN)
+
+
+@pytest.mark.parametrize("inner", [("0", "1"), ("class_0", "class_1"), ("grade 2", "grade 3")])
+def test_numbered_classes_inside_folders_of_any_name_are_classes(
+    tmp_path: Path, inner: tuple[str, str]
+) -> None:
+    samples, _ = found(pictures_in(tmp_path, *holding(("siteA", "siteB"), inner)))
+    assert {each.label for each in samples} == set(inner)
+
+
+def test_predictions_of_a_folder_never_fail_for_its_layout() -> None:
+    names = ["normal/a.png", "abnormal/b.png", "extra/normal/c.png", "extra/abnormal/d.png"]
+    assert Layout(names, CLASSES, direct=True).places["normal/a.png"].label == "normal"
+
+
+SIDES = ["train", "train", "train", "train", "Test", "test"]
+COLUMNS = ["subset", "set", "partition", "phase", "dataset", "data_split", "usage", "fold"]
+
+
+@pytest.mark.parametrize("name", [*COLUMNS, "Subset", "Data Split"])
+def test_a_column_of_split_words_is_the_split(tmp_path: Path, name: str) -> None:
+    samples, notes = found(table(tmp_path, **{name: SIDES}))
+    assert [each.split for each in samples] == [side.lower() for side in SIDES]
+    assert f"the split is that of the column {name}: 2 test, 4 train" in notes
+
+
+def test_the_folder_says_that_the_data_brought_the_split(tmp_path: Path) -> None:
+    raw = table(tmp_path / "raw", subset=SIDES)
+    config = CONFIG.Config(image_size=16, patch_size=8, border=0.0)
+    made = prepare(raw, tmp_path / "made", config)
+    assert made.info["split"] == "as the data brought it"
+    assert len(made.of("test")) == 2
+
+
+def test_a_column_called_split_goes_before_others(tmp_path: Path) -> None:
+    samples, notes = found(table(tmp_path, split=["train"] * 5 + ["val"], subset=SIDES))
+    assert [each.split for each in samples] == ["train"] * 5 + ["val"]
+    assert "subset" not in notes
+
+
+def test_two_columns_that_split_otherwise_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="columns subset and phase tell two splits; keep one"):
+        found(table(tmp_path, subset=SIDES, phase=SIDES[::-1]))
+
+
+def test_two_columns_that_split_alike_are_one(tmp_path: Path) -> None:
+    samples, _ = found(table(tmp_path, subset=SIDES, phase=[each.upper() for each in SIDES]))
+    assert {each.split for each in samples} == {"train", "test"}
+
+
+@pytest.mark.parametrize("cell", ["extra", ""])
+def test_a_column_with_other_words_is_not_read_and_that_is_said(tmp_path: Path, cell: str) -> None:
+    samples, notes = found(table(tmp_path, subset=[*SIDES[:5], cell]))
+    assert {each.split for each in samples} == {""}
+    assert f"column subset is not read as the split: {cell!r} in 1 of 6 rows" in notes
+
+
+@pytest.mark.parametrize("values", [["diastole"] * 6, ["1", "2"] * 3])
+def test_a_column_without_split_words_is_passed_over(tmp_path: Path, values: list[str]) -> None:
+    assert "split" not in found(table(tmp_path, phase=values))[1]
+
+
+@pytest.mark.parametrize("values", [["0", "1", "2"] * 2, ["fold_1", "fold_2"] * 3])
+def test_a_column_of_folds_is_said_to_be_unused(tmp_path: Path, values: list[str]) -> None:
+    samples, notes = found(table(tmp_path, fold=values))
+    assert {each.split for each in samples} == {""}
+    assert "the folds of the column fold are not kept" in notes
+
+
+@pytest.mark.parametrize("name", ["Manifest.CSV", "MANIFEST.csv", "manifest.CSV"])
+def test_a_manifest_is_read_whatever_the_case_of_its_name(tmp_path: Path, name: str) -> None:
+    samples, notes = found(table(tmp_path, name, patient=["P1", "P1", "P2", "P3", "P4", "P5"]))
+    assert len(samples) == 6
+    assert samples[0].group == samples[1].group != ""
+    assert "left out" not in notes
+
+
+def test_faults_of_a_box_name_the_manifest_as_it_is_called(tmp_path: Path) -> None:
+    raw = table(tmp_path / "raw", "Manifest.CSV", lesion_boxes_xyxy=['"0.1,0.1,0.5,0.5"'] * 6)
+    with pytest.raises(DataError, match=r"Manifest\.CSV, line 2"):
+        prepare(raw, tmp_path / "made", CONFIG.Config(image_size=16, patch_size=8))
+
+
+def test_two_manifests_that_differ_in_case_are_refused(tmp_path: Path) -> None:
+    for name in ("manifest.csv", "Manifest.CSV"):
+        table(tmp_path, name)
+    if len(list(tmp_path.glob("*.[cC]*"))) < 2:
+        pytest.skip("this disk does not tell capitals from small letters")
+    with pytest.raises(DataError, match=r"got Manifest\.CSV and manifest\.csv, wanted one"):
+        found(tmp_path)
+
+
+LABELLED = ["labels", "annotations", "Label", "data/labels"]
+
+
+@pytest.mark.parametrize("folder", LABELLED)
+@pytest.mark.parametrize("classes", [CLASSES, UNKNOWN])
+def test_class_folders_inside_labels_that_hold_the_only_images_are_classes(
+    tmp_path: Path, folder: str, classes: tuple[str, str]
+) -> None:
+    samples, _ = found(pictures_in(tmp_path, *holding((folder,), classes)))
+    assert counts(samples) == {("", each): 3 for each in classes}
+
+
+def test_labels_inside_splits_hold_classes_too(tmp_path: Path) -> None:
+    samples, _ = found(pictures_in(tmp_path, *holding(("train/labels", "val/labels"))))
+    assert counts(samples) == {(side, each): 3 for side in ("train", "val") for each in CLASSES}
+
+
+def test_masks_inside_class_folders_inside_labels_stay_masks(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *holding(("labels",)))
+    picture(tmp_path / "labels/normal/p0_mask.png", 9, greys=2)
+    assert tree.look(tmp_path).masks["labels/normal/p0.png"] == "labels/normal/p0_mask.png"
+
+
+@pytest.mark.parametrize(
+    ("folders", "greys"),
+    [
+        (holding(("labels",)), 2),  # black and white: they are masks
+        (holding(("labels",)), 3),
+        (holding(("masks",)), 256),
+        (["labels"], 256),
+        (["labels/normal"], 256),
+    ],
+)
+def test_masks_without_images_are_refused(tmp_path: Path, folders: list[str], greys: int) -> None:
+    pictures_in(tmp_path, *folders, greys=greys)
+    with pytest.raises(DataError, match="look like masks but belong to no image"):
+        found(tmp_path)
+
+
+def test_masks_in_labels_beside_images_stay_masks(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *holding(("images",)))
+    pictures_in(tmp_path, *holding(("labels",)), greys=2)
+    assert {each.mask for each in found(tmp_path)[0]} == {
+        f"labels/{label}/p{number}.png" for label in CLASSES for number in range(3)
+    }
