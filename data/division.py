@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 import CONFIG
 from data import splits
 from data.copies import same_pictures
-from data.group_columns import without_common
+from data.group_columns import canonical, without_common
 from data.preparation import Prepared
 from data.readers import DataError
 from data.splits import Division
@@ -17,7 +17,8 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
     """Group the images that belong together, and give each a side."""
     pairs = same_pictures([image.sketch for image in images])
     labels = np.array([image.sample.label for image in images])
-    patients = without_common([image.patient for image in images], labels.tolist())
+    names = [canonical(image.patient) for image in images]
+    patients = without_common(names, labels.tolist())
     keys = [
         (image.sample.group, patient, image.sample.sha256)
         for image, patient in zip(images, patients, strict=True)
@@ -44,11 +45,29 @@ def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
     note = f"{len(images)} images hold {len(numbers)} different {word}"
     if len(numbers) == len(images):
         return note
+    note += _contradiction(images, pictures)
     largest = np.flatnonzero(pictures == numbers[sizes.argmax()])
     first, second = (images[i].sample.path for i in largest[:2])
     return (
         f"{note}: copies, or views that look nearly the same, stay on one side; the most of one "
         f"picture are {len(largest)}, such as {first} and {second}"
+    )
+
+
+def _contradiction(images: list[Prepared], pictures: NDArray) -> str:
+    """What is said where images of one picture are of several classes; else nothing."""
+    first: dict[int, Prepared] = {}
+    pairs: dict[int, tuple[Prepared, Prepared]] = {}
+    for number, image in zip(pictures.tolist(), images, strict=True):
+        one = first.setdefault(number, image)
+        if one.sample.label != image.sample.label:
+            pairs.setdefault(number, (one, image))
+    if not pairs:
+        return ""
+    one, other = next(iter(pairs.values()))
+    return (
+        f", of which {len(pairs)} stand under more than one label, such as {one.sample.path} "
+        f"({one.sample.label}) and {other.sample.path} ({other.sample.label})"
     )
 
 

@@ -106,6 +106,6 @@ def _scaled_alone(count: int) -> list[str]:
         return []
     return [
         f"{count} images are DICOM with negative, rescaled or inverted values and name no window: "
-        "each runs from its own least to its own greatest value, so the same value is not the same grey; "
-        "prepare with --window_centre and --window_width, and train again"
+        "each runs from its own least to its own greatest value, so the same value is not the same "
+        "grey; prepare with --window_centre and --window_width, and train again"
     ]

@@ -7,20 +7,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from data.words import letters
+from metrics.groups import join
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
+
+TAILS = ("", "id", "ids", "identifier", "uid", "key", "code", "number", "num", "no", "nr", "name")
+
+
+def _named(*stems: str) -> tuple[str, ...]:
+    """Every usual name of a column for somebody, the likeliest first: patient, pat_id, id_pat."""
+    forward = [stem + tail for tail in TAILS for stem in stems]
+    return (*forward, *(f"id{stem}" for stem in stems))
+
 
 # from the widest level to the narrowest, each by its names without blanks and hyphens
 LEVELS = {
     "group": ("group", "groupid"),
-    "patient": ("patient", "patientid", "patientname", "patientnumber", "patientkey", "pid"),
-    "subject": ("subject", "subjectid", "participant", "participantid"),
+    "patient": (*_named("patient", "patients", "pat", "pt", "person", "anon"), "pid"),
+    "subject": _named("subject", "subj", "participant"),
     "MRN": ("mrn", "medicalrecordnumber"),
     "case": ("case", "caseid", "casenumber"),
     "study": ("study", "studyid", "studyinstanceuid", "studyuid", "exam", "examid"),
     "accession": ("accession", "accessionnumber", "accessionid"),
     "frame of reference": ("frameofreferenceuid",),
+    "series": ("series", "seriesid", "seriesinstanceuid", "seriesuid"),
     "vessel": ("vessel", "vesselid", "artery"),
     "frame": ("frame", "frameid"),
 }
@@ -29,6 +42,9 @@ NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized",
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
 FEW = 4  # images of a class that may well be all of one patient
+MANY = 20  # images of one name, on average, from which it is no study's but a whole trial's
+WITHIN = ("vessel", "frame")  # what each patient has
+STUDIES = ("study", "accession", "frame of reference")
 
 
 def columns_among(names: Sequence[str]) -> dict[str, str]:
@@ -87,14 +103,69 @@ def groups_of(
     """
     groups = [""] * len(labels)
     for level, given in values.items():
-        usable = list(given) if level == "group" else without_common(given, labels)
-        _note_common(given, usable, columns[level], notes)
+        same = _one_spelling(given, columns[level], notes)
+        usable = same if level == "group" else without_common(same, labels)
+        _note_common(same, usable, columns[level], notes)
+        if level == "case" and (wider := _study_of_several(usable, values)):
+            notes.append(
+                f"{columns[level]} is another one for each image, so {columns[wider]} is used"
+            )
+            continue
         filled = _fill(groups, usable, level)
         if filled:
             notes.append(_used(columns[level], filled, len(labels)))
         if all(groups) or (filled and level == "group"):
-            return groups
-    return groups
+            break
+    return _tied_by_uids(groups, values)
+
+
+def canonical(value: str) -> str:
+    """A name without what differs where it was typed or stored again: case, blanks, zeros."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(value.casefold().split()))
+
+
+def _one_spelling(given: Sequence[str], column: str, notes: list[str]) -> list[str]:
+    """The names, where those that differ only in case, blanks or leading zeros are the first's."""
+    first: dict[str, str] = {}
+    same = [value if UID.fullmatch(value) else canonical(value) for value in given]
+    names = [first.setdefault(key, value.strip()) for key, value in zip(same, given, strict=True)]
+    others = [(a, b.strip()) for a, b in zip(names, given, strict=True) if a != b.strip()]
+    if others:
+        kept, other = others[0]
+        notes.append(
+            f"{column}: names that differ only in case, blanks or leading zeros are one, such as "
+            f"{kept!r} and {other!r}"
+        )
+    return names
+
+
+def _study_of_several(cases: Sequence[str], values: Values) -> str:
+    """The level of studies that tie images although ``cases`` tie none; else empty."""
+    if len(set(cases)) < len(cases):
+        return ""
+    for level in STUDIES:
+        names = [value for value in values.get(level, ()) if value]
+        if len(set(names)) < len(names) <= MANY * len(set(names)) and len(set(names)) > 1:
+            return level
+    return ""
+
+
+def _tied_by_uids(groups: list[str], values: Values) -> list[str]:
+    """The groups, joined where images of several are of one study, as its UID says."""
+    studies = [values[level] for level in STUDIES if level in values]
+    uids = [
+        [value if UID.fullmatch(value) else "" for value in given]
+        for given in studies
+        if len({value for value in given if UID.fullmatch(value)}) > 1
+    ]
+    if not uids:
+        return groups
+    numbers = join(list(zip(groups, *uids, strict=True)), np.zeros((0, 2), int))
+    first: dict[int, str] = {}
+    for number, group in zip(numbers, groups, strict=True):
+        if group:
+            first.setdefault(int(number), group)
+    return [first.get(int(number), "") for number in numbers]
 
 
 def _note_common(
@@ -117,11 +188,20 @@ def _used(column: str, filled: int, count: int) -> str:
 
 
 def _fill(groups: list[str], values: Sequence[str], level: str) -> int:
-    """Give each image that has no group yet its value; says how many got one."""
+    """Give each image that has no group yet its value; says how many got one.
+
+    Where images of the same value have a group already, all the same one, it gets theirs: not of
+    vessels and frames, whose names many patients share.
+    """
+    wider = defaultdict(set)
+    for value, group in zip(values, groups, strict=True):
+        if value and group and level not in WITHIN:
+            wider[value].add(group)
     filled = 0
     for number, value in enumerate(values):
         if value and not groups[number]:
-            groups[number] = f"{level} {value}"
+            theirs = wider[value]
+            groups[number] = next(iter(theirs)) if len(theirs) == 1 else f"{level} {value}"
             filled += 1
     return filled
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from data.nested import Folders, fault_of, first, folds_among, holders, inside, splits_among
-from data.split_words import is_unsure_split, split_of, splits_of
+from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
 
 LOOSE = "which lie beside the class folders and have no label"
@@ -148,7 +148,8 @@ class Layout:
     def _held(self, folders: Folders, holding: set[str], split: str) -> None:
         """Class folders inside others, which are those of patients, folds or hospitals."""
         folds = folds_among(holding)
-        are_patients = len(holding) > MANY and not folds
+        named = all(map(PATIENT.fullmatch, holding))
+        are_patients = (named or len(holding) > MANY) and not folds
         beside = {name for name, parts in folders.items() if parts[0] not in holding}
         self.left_out.add(BESIDE_FOLDS, beside)
         for name, parts in folders.items():

@@ -1,7 +1,8 @@
 """The manifest.csv of a raw data set: which images it lists, and what is wrong with it."""
 
+import os
 import re
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from data.samples import COLUMNS, Sample, file_faults
 from data.split_columns import splits_told
 from data.split_words import split_of
 from data.tables import Row, read_table
-from data.words import one_spelling
+from data.words import NO_CLASS, is_no_class, one_spelling
 
 LABEL = re.compile(r"[^/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*")
 OTHER_NAMES = {
@@ -38,9 +39,9 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     """
     rows = [_known_names(row) for row in read_table(manifest, manifest.parent)]
     _check_columns(manifest, rows[0])
+    rows = with_known_names(rows, manifest.parent, notes)
     told = splits_told(rows, manifest, notes)
     rows = [{**row, "split": cell} for row, cell in zip(rows, told, strict=True)]
-    rows = with_known_names(rows, manifest.parent, notes)
     samples = []
     faults = []
     for line, row in enumerate(rows, start=2):
@@ -51,9 +52,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         faults.append(
             f"{manifest}: some rows have a split and others have none; fill in all or none"
         )
-    for name, count in Counter(sample.path for sample in samples).items():
-        if count > 1:
-            faults.append(f"{manifest}: {name} is listed more than once")
+    faults += _listed_twice(manifest, samples)
     if faults:
         raise DataError("\n".join(faults))
     spelt = one_spelling([row["label"] for row in rows], notes)
@@ -65,6 +64,19 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     ties = _ties(rows, samples, group if is_column else None, notes)
     tied = [replace(sample, group=tie) for sample, tie in zip(samples, ties, strict=True)]
     return tied, is_column
+
+
+def _listed_twice(manifest: Path, samples: list[Sample]) -> list[str]:
+    """A fault for each file of which there are several rows, however these write its path."""
+    rows = defaultdict(list)
+    for sample in samples:
+        rows[os.path.normpath(manifest.parent.absolute() / sample.path)].append(sample.path)
+    return [
+        f"{manifest}: {names[0]} is listed more than once"
+        + "".join(f", also as {name}" for name in sorted(set(names) - {names[0]}))
+        for names in rows.values()
+        if len(names) > 1
+    ]
 
 
 def _known_names(row: Row) -> Row:
@@ -110,6 +122,8 @@ def _sample(row: Row, root: Path) -> tuple[Sample, list[str]]:
     faults += file_faults(sample, root)
     if not LABEL.fullmatch(sample.label):
         faults.append(f"got label {sample.label!r}, wanted a name that a folder can have")
+    elif is_no_class(sample.label):
+        faults.append(f"got label {sample.label!r}, {NO_CLASS}")
     return sample, faults
 
 

@@ -1,6 +1,7 @@
 """One image on its way into a ProcessedFolder: read, placed in its square, stored."""
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,7 +113,7 @@ def store(
     sides = division.sides.tolist()
     for image, side, group, fold in zip(images, sides, division.groups, folds, strict=True):
         path = _free_name(f"{side}/{image.sample.label}", Path(image.sample.path), taken)
-        taken.add(path)
+        taken.add(path.casefold())
         _save(folder / path, image.image)
         mask = ""
         if image.mask is not None:
@@ -132,10 +133,13 @@ def store(
 
 
 def _free_name(folder: str, source: Path, taken: set[str]) -> str:
-    path = f"{folder}/{source.stem}.npy"
-    if path not in taken:
-        return path
-    return f"{folder}/{'__'.join(source.with_suffix('').parts)}{source.suffix}.npy"
+    """A path that no image has yet, not even on disks that do not tell capitals from small ones."""
+    long = f"{'__'.join(source.with_suffix('').parts)}{source.suffix}"
+    numbered = (f"{long}__{number}" for number in itertools.count(2))
+    names = itertools.chain([source.stem, long], numbered)
+    return next(
+        path for path in (f"{folder}/{name}.npy" for name in names) if path.casefold() not in taken
+    )
 
 
 def _save(path: Path, pixels: NDArray) -> None:

@@ -8,12 +8,13 @@ from typing import TypeVar
 
 from data import group_columns, manifest, tree
 from data.layout import Layout
+from data.patient_folders import patients_within
 from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
 from data.split_words import PATIENT
 from data.split_words import SPLIT_NAMES as SPLIT_NAMES
 from data.tree import is_image as is_image
-from data.words import LeftOut, letters, meaning_of, one_spelling
+from data.words import NO_CLASS, LeftOut, is_no_class, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
 
 FEW = 300  # images for which starting processes takes longer than the work
@@ -62,6 +63,8 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     else:
         samples = _from_folders(root, notes)
     samples = _tied_by_headers(samples, table.parent, notes)
+    if not listed and group is None:
+        samples = _tied_by_folders(samples, notes)
     if group is not None:
         samples = _grouped_by_pattern(samples, group, notes)
     plain = not listed and not any(sample.split for sample in samples)
@@ -122,6 +125,8 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         raise DataError(f"{root}: {layout.fault}")
     spelling = [place.label for place in layout.places.values()]
     spelt = one_spelling(spelling, notes)
+    for label in filter(is_no_class, spelt.values()):
+        raise DataError(f"{root}: got a class folder {label}/, {NO_CLASS}")
     if len(set(spelt.values())) < 2:
         raise DataError(_too_few_classes(root, found, layout))
     _refuse_patients(root, found, layout)
@@ -228,6 +233,12 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
     for number, tie in zip(numbers, ties, strict=True):
         tied[number] = replace(samples[number], group=tie)
     return tied
+
+
+def _tied_by_folders(samples: list[Sample], notes: list[str]) -> list[Sample]:
+    """Images that nothing ties yet, tied by the patients' folders within those of classes."""
+    ties = patients_within({each.path: each.label for each in samples if not each.group}, notes)
+    return [replace(each, group=each.group or ties.get(each.path, "")) for each in samples]
 
 
 def _is_dicom(path: Path) -> bool:

@@ -10,9 +10,20 @@ from errors import one_line
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
+NORMAL_WORDS |= {"neg", "absent", "unremarkable", "no", "false", "-"}
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
+POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
+POSITIVE_WORDS |= {"pos", "present", "yes", "true", "+"}
+# words beside them that say nothing of the class, such as in normal_cases
+FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
+FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
+FILLING |= {"dataset", "folder", "vessel", "vessels", "artery", "arteries", "coronary"}
 DENIED = re.compile(r"^(non|not|no|without)(?=.)")
+SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
+NOT_KNOWN = {"nan", "na", "null", "unknown", "undefined", "unlabeled", "unlabelled", "missing"}
+NOT_KNOWN |= {"notlabeled", "notlabelled", "nolabel", "tbd", "todo", "", "?"}
+NO_CLASS = "which says that the class is not known; leave such images out, or give their class"
 
 
 def letters(name: str) -> str:
@@ -21,8 +32,31 @@ def letters(name: str) -> str:
 
 
 def meaning_of(name: str) -> str:
-    """normal or abnormal where the word for a class is known, else empty; 0 and 1 are no words."""
-    word = letters(name)
+    """normal or abnormal where the word for a class is known, else empty; 0 and 1 are no words.
+
+    CAD+ and CAD- are known by their sign, normal_cases and 0_normal by the word within.
+    """
+    if signed := SIGN.match(name):
+        rest, sign = signed.groups()
+        known = not rest or _of_word(letters(rest)) == "abnormal"
+        return ("abnormal" if sign == "+" else "normal") if known else ""
+    if known_whole := _of_word(letters(name)):
+        return known_whole
+    words = [word for word in re.split(r"[\W_]+", _apart(name)) if word not in FILLING]
+    if len(words) > 1 and words[0].isdigit():
+        words = words[1:]
+    if len(words) > 1 and DENIED.sub("", words[0] + "x") == "x":
+        words = [words[0] + words[1], *words[2:]]
+    meanings = {_of_word(word) for word in words}
+    return meanings.pop() if len(meanings) == 1 else ""
+
+
+def _apart(name: str) -> str:
+    """Its words in small letters: NormalCases is two."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().strip()
+
+
+def _of_word(word: str) -> str:
     if word in NORMAL_WORDS:
         return "normal"
     if word in POSITIVE_WORDS:
@@ -31,6 +65,11 @@ def meaning_of(name: str) -> str:
     if rest != word and rest in NORMAL_WORDS:
         return "abnormal"
     return "normal" if rest != word and rest in POSITIVE_WORDS else ""
+
+
+def is_no_class(label: str) -> bool:
+    """Whether a label says that the class is not known."""
+    return (letters(label) or label.strip()) in NOT_KNOWN
 
 
 def is_normal(label: str) -> bool:

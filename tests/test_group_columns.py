@@ -1,0 +1,84 @@
+"""data/group_columns.py: which images belong together, as columns say."""
+
+import pytest
+
+from data.group_columns import columns_among, groups_of
+
+LABELS = ["x", "y"] * 4
+
+
+def tied(notes: list[str] | None = None, **values: list[str]) -> list[str]:
+    """The groups of images whose columns are ``values``."""
+    columns = {level: level for level in values}
+    return groups_of(values, LABELS, columns, [] if notes is None else notes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["patient_no", "patient_nr", "pat_id", "pt_id", "patient_code", "Patient UID", "id_patient"],
+)
+def test_names_of_a_column_for_patients(name: str) -> None:
+    assert columns_among(["path", "label", name]) == {"patient": name}
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("subj_id", "subject"), ("anon_id", "patient"), ("SeriesInstanceUID", "series")],
+)
+def test_names_of_other_columns(name: str, level: str) -> None:
+    assert columns_among(["path", "label", name]) == {level: name}
+
+
+@pytest.mark.parametrize(("one", "other"), [("P003", "p003"), ("007", "7"), ("A  1", " a 1")])
+def test_an_id_that_was_typed_otherwise_is_the_same(one: str, other: str) -> None:
+    notes: list[str] = []
+    others = ["a8", "a9", "b8", "b9", "c8", "c9"]
+    groups = tied(notes, patient=[one, other, *others])
+    assert groups[0] == groups[1] and len(set(groups)) == 7
+    assert "differ only in case, blanks or leading zeros are one" in notes[0]
+
+
+def test_zeros_within_an_id_stay() -> None:
+    assert len(set(tied(patient=["P10", "P1", "P100", "P01", "Q2", "Q3", "Q4", "Q5"]))) == 7
+
+
+def test_an_image_without_a_patient_goes_with_its_study() -> None:
+    groups = tied(
+        patient=["p1", "", "p2", "", "p3", "", "p4", ""],
+        study=["s1", "s1", "s2", "s2", "s3", "s3", "s4", "s4"],
+    )
+    assert groups == [f"patient p{number}" for number in (1, 1, 2, 2, 3, 3, 4, 4)]
+
+
+def test_vessels_of_one_name_do_not_tie_patients() -> None:
+    patients = ["p1", "p1", "p2", "p2", "p3", "p3", "", ""]
+    groups = tied(patient=patients, vessel=["LAD"] * 4 + ["RCA", "LAD", "LAD", "RCA"])
+    assert groups[:6] == [f"patient {name}" for name in patients[:6]]
+    assert len(set(groups)) == 5
+
+
+def test_a_case_of_its_own_for_each_image_does_not_split_a_study() -> None:
+    notes: list[str] = []
+    groups = tied(
+        notes, case=list("abcdefgh"), study=["s1", "s1", "s2", "s2", "s3", "s3", "s4", "s4"]
+    )
+    assert len(set(groups)) == 4
+    assert notes[0] == "case is another one for each image, so study is used"
+
+
+def test_the_name_of_a_trial_is_no_study() -> None:
+    count = 60
+    values = {"case": [f"c{k}" for k in range(count)], "study": ["A", "B"] * (count // 2)}
+    columns = {"case": "case", "study": "study"}
+    assert len(set(groups_of(values, ["x", "y"] * (count // 2), columns, []))) == count
+
+
+def test_one_study_under_two_patients_is_one_group() -> None:
+    uids = [f"1.2.840.{number // 2}" for number in range(8)]
+    groups = tied(patient=[f"p{number}q" for number in range(8)], study=uids)
+    assert len(set(groups)) == 4
+
+
+def test_visits_that_every_patient_has_tie_nobody() -> None:
+    patients = ["p1", "p1", "p2", "p2", "p3", "p3", "p4", "p4"]
+    assert len(set(tied(patient=patients, study=["1", "2"] * 4))) == 4
