@@ -45,7 +45,7 @@ REFORMATIONS: Changes = {
     "num_heads": 2,
     "num_hidden_layers": 4,
     "mlp_ratio": 4.0,
-    "kept_tokens": 0.4,
+    "kept_tokens": 0.35,
     "initializer_range": 0.1,
     "standardise": "image",
     "contrast": 0.2,
@@ -98,7 +98,7 @@ PRESETS: dict[str, Changes] = {
         "batch_size": 32,
         "lr": 2e-3,
         "lesion_loss": 2.0,
-        "epochs": 10,
+        "epochs": 5,
     },
     "reformations": {
         **REFORMATIONS,
