@@ -36,17 +36,6 @@ def other_kind(path: Path) -> str:
         return ""
 
 
-def file_to_read(word: str) -> Path:
-    """The file that an option names, for argparse; one that is missing is left to its reader.
-
-    Raises:
-        ArgumentTypeError: it is a folder, a device or a pipe.
-    """
-    if kind := other_kind(Path(word)):
-        raise argparse.ArgumentTypeError(f"{word} is {kind}, wanted a file")
-    return Path(word)
-
-
 def folder_to_make(word: str) -> Path:
     """The folder that an option names, for argparse, with a name of its own: no dots at its end.
 

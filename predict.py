@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import errors
 import vit
-from files import file_to_read, refuse_folders
+from files import refuse_folders
 
 if TYPE_CHECKING:
     from vit.predictions import Predictions
@@ -27,7 +27,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--Path_Checkpoint",
         "--path_checkpoint",
         "-k",
-        type=file_to_read,
+        type=Path,
         default=Path("ViT.ckpt"),
         help="ViT.ckpt",
     )
@@ -172,7 +172,7 @@ def main(argv: list[str]) -> None:
         from vit.archive import screened
 
         screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
-        from data.inputs import reading
+        from data.read_lock import reading
 
         with reading(arguments.Path):
             predict(arguments)

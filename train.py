@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import CONFIG
 import errors
-from files import file_to_read, refuse_folders, remove_leftovers, written_whole
+from files import refuse_folders, remove_leftovers, written_whole
 from locks import held, held_beside, read_here
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--OUTPUT", "--output", "-o", type=Path, default=Path(), help="for ViT.ckpt and runs/"
     )
-    parser.add_argument(
-        "--init", type=file_to_read, help="ViT.ckpt to fine-tune from, as after phantoms"
-    )
+    parser.add_argument("--init", type=Path, help="ViT.ckpt to fine-tune from, as after phantoms")
     parser.add_argument(
         "--folds",
         dest="cross_validate",

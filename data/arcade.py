@@ -22,7 +22,7 @@ from data.copies import same_pictures
 from data.geometry import Box, format_boxes
 from data.readers import DataError, read_grey
 from data.sketch import sketch
-from data.sources import SPLIT_NAMES
+from data.split_words import SPLIT_NAMES
 from data.tables import write_table
 from files import folder_written_whole
 from metrics.groups import join

@@ -25,6 +25,7 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
     ]
     groups = join(keys, pairs)
     notes.append(_pictures_note(images, pairs))
+    notes += _contradictions(images)
     given = np.array([image.sample.split for image in images])
     sides = splits.sides_of(given, labels, groups, config)
     leaks = splits.leaks(sides, groups)
@@ -45,7 +46,6 @@ def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
     note = f"{len(images)} images hold {len(numbers)} different {word}"
     if len(numbers) == len(images):
         return note
-    note += _contradiction(images, pictures)
     largest = np.flatnonzero(pictures == numbers[sizes.argmax()])
     first, second = (images[i].sample.path for i in largest[:2])
     return (
@@ -54,21 +54,24 @@ def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
     )
 
 
-def _contradiction(images: list[Prepared], pictures: NDArray) -> str:
-    """What is said where images of one picture are of several classes; else nothing."""
-    first: dict[int, Prepared] = {}
-    pairs: dict[int, tuple[Prepared, Prepared]] = {}
-    for number, image in zip(pictures.tolist(), images, strict=True):
-        one = first.setdefault(number, image)
+def _contradictions(images: list[Prepared]) -> list[str]:
+    """What is said where equal images are of several classes; nothing where there are none.
+
+    Only equal pixels count: those that merely look alike may well be of two patients.
+    """
+    first: dict[str, Prepared] = {}
+    pairs: dict[str, tuple[Prepared, Prepared]] = {}
+    for image in images:
+        one = first.setdefault(image.sample.sha256, image)
         if one.sample.label != image.sample.label:
-            pairs.setdefault(number, (one, image))
+            pairs.setdefault(image.sample.sha256, (one, image))
     if not pairs:
-        return ""
+        return []
     one, other = next(iter(pairs.values()))
-    return (
-        f", of which {len(pairs)} stand under more than one label, such as {one.sample.path} "
-        f"({one.sample.label}) and {other.sample.path} ({other.sample.label})"
-    )
+    return [
+        f"{len(pairs)} pictures stand under more than one label, such as {one.sample.path} "
+        f"({one.sample.label}) and {other.sample.path} ({other.sample.label}); keep the right one"
+    ]
 
 
 def without_leaks(

@@ -108,7 +108,7 @@ def groups_of(
         _note_common(same, usable, columns[level], notes)
         if level == "case" and (wider := _study_of_several(usable, values)):
             notes.append(
-                f"{columns[level]} is another one for each image, so {columns[wider]} is used"
+                f"{columns[level]} differs from image to image, so {columns[wider]} is used"
             )
             continue
         filled = _fill(groups, usable, level)
@@ -116,7 +116,7 @@ def groups_of(
             notes.append(_used(columns[level], filled, len(labels)))
         if all(groups) or (filled and level == "group"):
             break
-    return _tied_by_uids(groups, values)
+    return _tied_by_uids(groups, values, notes)
 
 
 def canonical(value: str) -> str:
@@ -150,7 +150,7 @@ def _study_of_several(cases: Sequence[str], values: Values) -> str:
     return ""
 
 
-def _tied_by_uids(groups: list[str], values: Values) -> list[str]:
+def _tied_by_uids(groups: list[str], values: Values, notes: list[str]) -> list[str]:
     """The groups, joined where images of several are of one study, as its UID says."""
     studies = [values[level] for level in STUDIES if level in values]
     uids = [
@@ -165,7 +165,13 @@ def _tied_by_uids(groups: list[str], values: Values) -> list[str]:
     for number, group in zip(numbers, groups, strict=True):
         if group:
             first.setdefault(int(number), group)
-    return [first.get(int(number), "") for number in numbers]
+    joined = [first.get(int(number), "") for number in numbers]
+    torn = len(set(groups) - {""}) - len(set(joined) - {""})
+    if torn:
+        notes.append(
+            f"images of one study have several names: {torn} of the groups are joined with another"
+        )
+    return joined
 
 
 def _note_common(

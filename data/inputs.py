@@ -2,10 +2,8 @@
 
 import glob
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,19 +16,15 @@ from PIL import Image, ImageOps
 import errors
 from data import tree
 from data.boxes import check_inside
-from data.dataset_info import NEAR, processed_folder
+from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
-from data.layout import Layout
 from data.picture import Picture as PlainPicture
 from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
-from data.samples import listed_twice, pixels_sha256
-from data.split_words import split_of
-from data.tables import read_table
-from data.tree import OWN_TABLES, is_image
-from data.words import meaning_of
-from locks import read_here
+from data.samples import pixels_sha256
+from data.tree import is_image
+from data.truths import class_of, rows_above, truths_by_folder
 
 
 @dataclass(frozen=True)
@@ -164,26 +158,6 @@ def find(path: str) -> list[Path]:
     return images
 
 
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Keep data.prepare from replacing the ProcessedFolders that a path leads into meanwhile.
-
-    Args:
-        path: as ``find`` takes it.
-
-    Raises:
-        FolderInUse: data.prepare is replacing one.
-    """
-    given = [path] if Path(path).exists() else glob.iglob(path, recursive=True)
-    places = {os.path.realpath(each) for each in given}
-    near = {folder for each in map(Path, places) for folder in [each, *list(each.parents)[:NEAR]]}
-    with ExitStack() as locks:
-        for folder in sorted(near):
-            if all((folder / name).is_file() for name in OWN_TABLES):
-                locks.enter_context(read_here(folder))
-        yield
-
-
 def folder_given(path: str) -> Path:
     """The folder that a user gave: the path itself, or what stands before its first wildcard."""
     if Path(path).exists():
@@ -244,8 +218,8 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
         class_names: by which folders and manifests may name the truth.
         given: the folder that they were found in; None: no folder tells a truth.
     """
-    known = _known(paths)
-    by_folder = _truths(paths, class_names, given)
+    known = rows_above(paths)
+    by_folder = truths_by_folder(paths, class_names, given)
     inputs = []
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
@@ -259,76 +233,3 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
             Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row)
         )
     return inputs
-
-
-def _truths(paths: list[Path], class_names: list[str], given: Path | None) -> dict[Path, str]:
-    """The truth of each file as the class folders of the given folder tell it."""
-    if given is None or not given.is_dir():
-        return {}
-    names = {path.relative_to(given).as_posix(): path for path in paths if given in path.parents}
-    layout = Layout(names, class_names, direct=True)
-    is_split = split_of(given.resolve().name) != ""
-    truths = {}
-    for name, place in layout.places.items():
-        is_number = place.label in ("0", "1") and place.label not in class_names
-        first_form = layout.labels <= {"0", "1"} and bool(place.split or is_split)
-        if not is_number or first_form:
-            truths[names[name]] = class_of(place.label, class_names)
-    return truths
-
-
-def class_of(label: str, class_names: list[str]) -> str:
-    """The class that a label or folder means.
-
-    It is the name of a class, whatever its case; or of two classes another word for normal or
-    diseased.
-    """
-    words = {" ".join(name.casefold().split()): name for name in class_names}
-    word = " ".join(label.casefold().split())
-    if label in class_names or word in words:
-        return label if label in class_names else words[word]
-    if len(class_names) == 2 and word in ("0", "1"):
-        return class_names[int(word)]
-    meant = meaning_of(label)
-    if len(class_names) != 2 or not meant:
-        return ""
-    meanings = [meaning_of(name) for name in class_names]
-    if meant in meanings:
-        return class_names[meanings.index(meant)]
-    number = int(meant == "abnormal")
-    return "" if meanings[number] else class_names[number]
-
-
-def _known(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
-    """For each file in a manifest.csv above any of the paths: the manifest's folder and its row.
-
-    A table that is not one of ours is passed over with a note.
-    """
-    known = {}
-    for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
-        for row in _rows_of(folder / "manifest.csv"):
-            with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
-                known[(folder / row["path"]).resolve()] = (folder, row)
-    return known
-
-
-def _rows_of(manifest: Path) -> list[dict[str, str]]:
-    """The rows of a manifest; none where there is none, or one of something else."""
-    if not (manifest.exists() or manifest.is_symlink()):
-        return []
-    try:
-        rows = read_table(manifest, manifest.parent)
-    except DataError as error:
-        if (manifest.parent / "dataset.json").exists():
-            raise
-        errors.note(f"passed over: {error}")
-        return []
-    if "path" not in rows[0] or "label" not in rows[0]:
-        errors.note(f"passed over: {manifest} has no columns path and label, so it is not ours")
-        return []
-    if faults := listed_twice(manifest, [(row["path"], row["label"]) for row in rows]):
-        if (manifest.parent / "dataset.json").exists():
-            raise DataError("\n".join(faults))
-        errors.note(f"passed over, for it tells no truth: {faults[0]}")
-        return []
-    return rows

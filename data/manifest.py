@@ -1,8 +1,6 @@
 """The manifest.csv of a raw data set: which images it lists, and what is wrong with it."""
 
-import os
 import re
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from data import group_columns
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.readers import DataError
-from data.samples import COLUMNS, Sample, file_faults
+from data.samples import COLUMNS, Sample, file_faults, listed_twice
 from data.split_columns import splits_told
 from data.split_words import split_of
 from data.tables import Row, read_table
@@ -21,6 +19,23 @@ OTHER_NAMES = {
     "path": ("file", "filename", "file_name", "image", "image_path", "filepath", "name"),
     "label": ("class", "diagnosis", "target", "category", "y"),
 }
+
+
+def manifest_in(root: Path) -> Path:
+    """The manifest of a folder, whether it exists or not, or ``root`` itself where it is one.
+
+    Raises:
+        DataError: two whose names differ only in case.
+    """
+    if root.suffix.lower() == ".csv" or not root.is_dir():
+        return root if root.suffix.lower() == ".csv" else root / "manifest.csv"
+    try:
+        names = sorted(each.name for each in root.iterdir() if each.name.lower() == "manifest.csv")
+    except OSError:
+        names = []  # looking at its files tells why
+    if len(names) > 1:
+        raise DataError(f"{root}: got {' and '.join(names)}, wanted one manifest.csv; remove one")
+    return root / (names[0] if names else "manifest.csv")
 
 
 def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[list[Sample], bool]:
@@ -52,7 +67,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         faults.append(
             f"{manifest}: some rows have a split and others have none; fill in all or none"
         )
-    faults += _listed_twice(manifest, samples)
+    faults += listed_twice(manifest, [(sample.path, sample.label) for sample in samples])
     if faults:
         raise DataError("\n".join(faults))
     spelt = one_spelling([row["label"] for row in rows], notes)
@@ -64,19 +79,6 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     ties = _ties(rows, samples, group if is_column else None, notes)
     tied = [replace(sample, group=tie) for sample, tie in zip(samples, ties, strict=True)]
     return tied, is_column
-
-
-def _listed_twice(manifest: Path, samples: list[Sample]) -> list[str]:
-    """A fault for each file of which there are several rows, however these write its path."""
-    rows = defaultdict(list)
-    for sample in samples:
-        rows[os.path.normpath(manifest.parent.absolute() / sample.path)].append(sample.path)
-    return [
-        f"{manifest}: {names[0]} is listed more than once"
-        + "".join(f", also as {name}" for name in sorted(set(names) - {names[0]}))
-        for names in rows.values()
-        if len(names) > 1
-    ]
 
 
 def _known_names(row: Row) -> Row:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from data.group_columns import canonical
+from data.layout import MANY
 from data.split_words import PATIENT, split_of
-
-MANY = 5  # folders that are taken for patients, not for batches
 
 
 def patients_within(labels: Mapping[str, str], notes: list[str]) -> dict[str, str]:

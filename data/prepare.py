@@ -16,6 +16,7 @@ import errors
 from data import boxes, contact_sheet, processed, sources
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
+from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
@@ -73,7 +74,7 @@ def prepare(
         config = replace(config, border=0.0)
     if resplit:
         found = [replace(sample, split="") for sample in found]
-    table = sources.table_of(root)
+    table = manifest_in(root)
     boxes.check_units(found, table)
     work = partial(prepare_one, folder=folder, config=config, table=table)
     images = _read_all(work, found, skip_damaged, notes)

@@ -138,7 +138,7 @@ def _fold_faults(samples: Sequence[Sample], manifest: Path) -> list[str]:
     if lacking:
         faults.append(
             f"{manifest}: {len(lacking)} images of train and val have no fold, such as "
-            f"{lacking[0]}; give each of them a fold, or none at all"
+            f"{lacking[0]}; give a fold to each of them, or empty the whole column"
         )
     tested = [sample.path for sample in samples if sample.split == "test" and sample.fold]
     if tested:

@@ -12,7 +12,6 @@ from data.patient_folders import patients_within
 from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
 from data.split_words import PATIENT
-from data.split_words import SPLIT_NAMES as SPLIT_NAMES
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
@@ -53,7 +52,7 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     Raises:
         DataError: nothing found, or every fault of the manifest, a line each.
     """
-    table = table_of(root)
+    table = manifest.manifest_in(root)
     _check_root(root, table)
     listed = table.exists() or table.is_symlink()
     if listed:
@@ -69,23 +68,6 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
         samples = _grouped_by_pattern(samples, group, notes)
     plain = not listed and not any(sample.split for sample in samples)
     return table.parent, sorted(samples, key=lambda sample: sample.path), plain
-
-
-def table_of(root: Path) -> Path:
-    """The manifest of a folder, whether it exists or not, or ``root`` itself where it is one.
-
-    Raises:
-        DataError: two whose names differ only in case.
-    """
-    if root.suffix.lower() == ".csv" or not root.is_dir():
-        return root if root.suffix.lower() == ".csv" else root / "manifest.csv"
-    try:
-        names = sorted(each.name for each in root.iterdir() if each.name.lower() == "manifest.csv")
-    except OSError:
-        names = []  # looking at its files tells why
-    if len(names) > 1:
-        raise DataError(f"{root}: got {' and '.join(names)}, wanted one manifest.csv; remove one")
-    return root / (names[0] if names else "manifest.csv")
 
 
 def _check_root(root: Path, table: Path) -> None:

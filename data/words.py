@@ -10,16 +10,17 @@ from errors import one_line
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
-NORMAL_WORDS |= {"neg", "absent", "unremarkable", "no", "false", "-"}
+NORMAL_WORDS |= {"neg", "absent", "unremarkable", "no", "false"}
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
-POSITIVE_WORDS |= {"pos", "present", "yes", "true", "+"}
+POSITIVE_WORDS |= {"pos", "present", "yes", "true"}
 # words beside them that say nothing of the class, such as in normal_cases
 FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
 FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
 FILLING |= {"dataset", "folder", "vessel", "vessels", "artery", "arteries", "coronary"}
-DENIED = re.compile(r"^(non|not|no|without)(?=.)")
+DENIALS = ("non", "not", "no", "without")
+DENIED = re.compile(rf"^({'|'.join(DENIALS)})(?=.)")
 SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
 NOT_KNOWN = {"nan", "na", "null", "unknown", "undefined", "unlabeled", "unlabelled", "missing"}
 NOT_KNOWN |= {"notlabeled", "notlabelled", "nolabel", "tbd", "todo", "", "?"}
@@ -45,7 +46,7 @@ def meaning_of(name: str) -> str:
     words = [word for word in re.split(r"[\W_]+", _apart(name)) if word not in FILLING]
     if len(words) > 1 and words[0].isdigit():
         words = words[1:]
-    if len(words) > 1 and DENIED.sub("", words[0] + "x") == "x":
+    if len(words) > 1 and words[0] in DENIALS:
         words = [words[0] + words[1], *words[2:]]
     meanings = {_of_word(word) for word in words}
     return meanings.pop() if len(meanings) == 1 else ""

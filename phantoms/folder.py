@@ -18,6 +18,7 @@ from data.tables import write_table
 from data.workers import on_all_cores
 from errors import UserError
 from files import folder_written_whole
+from locks import held_beside
 
 # one image: its row of the manifest, and the pixels of each file in the folder
 Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]
@@ -43,11 +44,12 @@ def write_folder(
 
     Raises:
         UserError: ``output`` is no empty folder; and whatever ``make`` raises.
+        FolderInUse: another process is making it.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output} is not an empty folder: name a new one or empty it")
     make(0)  # wrong numbers fail here, before anything is written
-    with folder_written_whole(output) as made:
+    with held_beside(output), folder_written_whole(output) as made:
         save = partial(_save, make=make, folder=made)
         rows = on_all_cores(save, range(count), "phantoms", 8, workers)
         table = [dict(zip(columns, row, strict=True)) for row in rows]

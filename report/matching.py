@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import errors
-from data.inputs import class_of
 from data.tables import Row
+from data.truths import class_of
 from errors import UserError
 from metrics.levels import Rows
 from report.predicted import read_manifest

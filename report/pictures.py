@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import errors
-from data.inputs import reading
+from data.read_lock import reading
 from errors import UserError
 from files import written_whole
 from report.diagram import diagram

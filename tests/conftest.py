@@ -18,6 +18,8 @@ import torch
 
 import CONFIG
 from data.prepare import prepare
+from report.evaluate import main as evaluate
+from tests.prediction_tables import Rows, write
 from vit import checkpoint, checkpoint_gate
 from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
@@ -107,3 +109,21 @@ def browser() -> Iterator[Any]:
 
 def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open()))
+
+
+@pytest.fixture
+def said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """What the command prints of rows of predictions, perhaps with a manifest and options."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(rows: Rows, listed: Rows | None = None, *options: str) -> str:
+        words = ["--predictions", str(write(tmp_path / "p.csv", rows))]
+        if listed is not None:
+            words += ["--manifest", str(write(tmp_path / "m.csv", listed))]
+        evaluate([*words, *options])
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    return call

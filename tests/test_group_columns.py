@@ -63,7 +63,7 @@ def test_a_case_of_its_own_for_each_image_does_not_split_a_study() -> None:
         notes, case=list("abcdefgh"), study=["s1", "s1", "s2", "s2", "s3", "s3", "s4", "s4"]
     )
     assert len(set(groups)) == 4
-    assert notes[0] == "case is another one for each image, so study is used"
+    assert notes[0] == "case differs from image to image, so study is used"
 
 
 def test_the_name_of_a_trial_is_no_study() -> None:

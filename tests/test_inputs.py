@@ -144,3 +144,11 @@ def test_a_known_mask_counts_more_than_boxes(tmp_path: Path) -> None:
     without = replace(item, mask=tmp_path / "gone.png").lesion(preprocessing)
     assert without is not None
     assert int((without > 0).sum()) == 400
+
+
+def test_a_manifest_of_any_spelling_tells_truth_and_lesion(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a_lesion.png")
+    (tmp_path / "Manifest.CSV").write_text("path,label,mask_path\na.png,abnormal,a_lesion.png\n")
+    (found,) = gather([tmp_path / "a.png"], ["normal", "abnormal"])
+    assert (found.truth, found.mask) == ("abnormal", tmp_path / "a_lesion.png")

@@ -1,6 +1,12 @@
 """Folders of patients within class folders."""
 
+from pathlib import Path
+
+from data import sources
 from data.patient_folders import patients_within
+from tests.image_files import encode, picture, save
+
+LABELS = ("abnormal", "normal")
 
 
 def found(*names: str) -> tuple[dict[str, str], list[str]]:
@@ -41,3 +47,31 @@ def test_splits_within_classes_are_no_patients() -> None:
 
 def test_images_without_inner_folders() -> None:
     assert found("train/normal/a.png", "abnormal/a.png") == ({}, [])
+
+
+def raw(folder: Path, *names: str) -> Path:
+    """A picture at each of the paths."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save(folder / name, encode(".png", picture(number)))
+    return folder
+
+
+def groups_in(folder: Path, group: str | None = None) -> list[str]:
+    """Of the images of a raw folder, by path."""
+    return [sample.group for sample in sources.find(folder, group, [])[1]]
+
+
+def test_patients_within_class_folders_are_groups(tmp_path: Path) -> None:
+    names = [f"{label}/P{p}/{view}.png" for label in LABELS for p in (1, 2) for view in "ab"]
+    assert groups_in(raw(tmp_path, *names)) == ["p1", "p1", "p2", "p2"] * 2
+
+
+def test_a_group_that_the_user_names_goes_before_folders(tmp_path: Path) -> None:
+    names = [f"{label}/P{p}/{view}.png" for label in LABELS for p in (1, 2) for view in "ab"]
+    assert groups_in(raw(tmp_path, *names), "([ab]).png") == ["a", "b"] * 4
+
+
+def test_few_patients_around_class_folders_are_groups_by_their_names(tmp_path: Path) -> None:
+    names = [f"P{p}/{label}/{view}.png" for p in (1, 2) for label in LABELS for view in "ab"]
+    assert groups_in(raw(tmp_path, *names)) == ["P1"] * 4 + ["P2"] * 4

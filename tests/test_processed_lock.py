@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import predict
-from data.inputs import reading
+from data.read_lock import reading
 from locks import FolderInUse, held_beside, read_here
 from report import pictures
 from tests.test_files import holding

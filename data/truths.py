@@ -1,0 +1,93 @@
+"""The true class of an image that is predicted, as a manifest or its folders tell it."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import errors
+from data.layout import Layout
+from data.lesion_columns import with_known_names
+from data.manifest import manifest_in
+from data.readers import DataError
+from data.samples import listed_twice
+from data.split_words import split_of
+from data.tables import read_table
+from data.words import meaning_of
+
+
+def truths_by_folder(
+    paths: list[Path], class_names: list[str], given: Path | None
+) -> dict[Path, str]:
+    """The truth of each file as the class folders of the given folder tell it."""
+    if given is None or not given.is_dir():
+        return {}
+    names = {path.relative_to(given).as_posix(): path for path in paths if given in path.parents}
+    layout = Layout(names, class_names, direct=True)
+    is_split = split_of(given.resolve().name) != ""
+    truths = {}
+    for name, place in layout.places.items():
+        is_number = place.label in ("0", "1") and place.label not in class_names
+        first_form = layout.labels <= {"0", "1"} and bool(place.split or is_split)
+        if not is_number or first_form:
+            truths[names[name]] = class_of(place.label, class_names)
+    return truths
+
+
+def class_of(label: str, class_names: list[str]) -> str:
+    """The class that a label or folder means.
+
+    It is the name of a class, whatever its case; or of two classes another word for normal or
+    diseased.
+    """
+    words = {" ".join(name.casefold().split()): name for name in class_names}
+    word = " ".join(label.casefold().split())
+    if label in class_names or word in words:
+        return label if label in class_names else words[word]
+    if len(class_names) == 2 and word in ("0", "1"):
+        return class_names[int(word)]
+    meant = meaning_of(label)
+    if len(class_names) != 2 or not meant:
+        return ""
+    meanings = [meaning_of(name) for name in class_names]
+    if meant in meanings:
+        return class_names[meanings.index(meant)]
+    number = int(meant == "abnormal")
+    return "" if meanings[number] else class_names[number]
+
+
+def rows_above(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
+    """For each file in a manifest.csv above any of the paths: the manifest's folder and its row.
+
+    A table that is not one of ours is passed over with a note.
+    """
+    known = {}
+    for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
+        for row in _rows_of(manifest_in(folder)):
+            with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
+                known[(folder / row["path"]).resolve()] = (folder, row)
+    return known
+
+
+def _rows_of(manifest: Path) -> list[dict[str, str]]:
+    """The rows of a manifest; none where there is none, or one of something else."""
+    if not (manifest.exists() or manifest.is_symlink()):
+        return []
+    try:
+        rows = read_table(manifest, manifest.parent)
+    except DataError as error:
+        if (manifest.parent / "dataset.json").exists():
+            raise
+        errors.note(f"passed over: {error}")
+        return []
+    if "path" not in rows[0] or "label" not in rows[0]:
+        errors.note(f"passed over: {manifest} has no columns path and label, so it is not ours")
+        return []
+    if faults := listed_twice(manifest, [(row["path"], row["label"]) for row in rows]):
+        if (manifest.parent / "dataset.json").exists():
+            raise DataError("\n".join(faults))
+        errors.note(f"passed over, for it tells no truth: {faults[0]}")
+        return []
+    notes: list[str] = []
+    rows = with_known_names(rows, manifest.parent, notes)
+    for line in notes:
+        errors.note(f"{manifest}: {line}")
+    return rows

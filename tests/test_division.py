@@ -1,0 +1,58 @@
+"""data/division.py: images that belong together, and pictures under two labels."""
+
+from pathlib import Path
+
+import numpy as np
+
+import CONFIG
+from data.prepare import prepare
+from tests.image_files import dicom, encode, picture, save
+
+CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
+
+
+def raw(folder: Path) -> Path:
+    """Six different pictures of each class."""
+    for seed, label in enumerate(("normal", "abnormal")):
+        (folder / label).mkdir(parents=True)
+        for number in range(6):
+            save(folder / label / f"{number}.png", encode(".png", picture(100 * seed + number)))
+    return folder
+
+
+def test_a_picture_under_two_labels_is_said(tmp_path: Path) -> None:
+    folder = raw(tmp_path / "raw")
+    content = (folder / "normal" / "0.png").read_bytes()
+    save(folder / "abnormal" / "same.png", content)
+    notes = "\n".join(prepare(folder, tmp_path / "PF", CONFIGURATION).info["notes"])
+    said = "1 pictures stand under more than one label, such as abnormal/same.png (abnormal)"
+    assert f"{said} and normal/0.png (normal)" in notes
+
+
+def test_copies_under_one_label_are_no_contradiction(tmp_path: Path) -> None:
+    folder = raw(tmp_path / "raw")
+    save(folder / "normal" / "same.png", (folder / "normal" / "0.png").read_bytes())
+    notes = "\n".join(prepare(folder, tmp_path / "PF", CONFIGURATION).info["notes"])
+    assert "13 images hold 12 different pictures" in notes and "more than one label" not in notes
+
+
+def test_dicom_patients_whose_ids_were_typed_otherwise_are_one(tmp_path: Path) -> None:
+    for seed, label in enumerate(("normal", "abnormal")):
+        for number in range(8):
+            patient = f"{'P' if number % 2 else 'p'}{number // 2:0{1 + number % 2}}{label}"
+            values = np.round(picture(100 * seed + number) * 200).astype(np.uint8)
+            path = tmp_path / "raw" / label / f"{number}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(path, dicom(values, PatientID=patient))
+    made = prepare(tmp_path / "raw", tmp_path / "PF", CONFIGURATION)
+    assert len({sample.group for sample in made.samples}) == 8
+
+
+def test_images_of_one_name_in_many_folders_are_all_kept(tmp_path: Path) -> None:
+    folder = raw(tmp_path / "raw")
+    for number, name in enumerate(("a/1", "a__b/1", "a/b/1", "A/1")):
+        path = folder / "normal" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(path, encode(".png", picture(50 + number)))
+    made = prepare(folder, tmp_path / "PF", CONFIGURATION)
+    assert len({sample.path.casefold() for sample in made.samples}) == len(made.samples) == 16
