@@ -78,10 +78,10 @@ def read_here(path: Path) -> Iterator[None]:
         with suppress(OSError):  # of another user, who is named then
             _sign(lock)
         yield
+    finally:
         with suppress(OSError):  # others may still read
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove_lock(lock)
-    finally:
         fcntl.flock(number, fcntl.LOCK_UN)  # loader workers may have it open too
         os.close(number)
 

@@ -49,8 +49,8 @@ def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:
     largest = np.flatnonzero(pictures == numbers[sizes.argmax()])
     first, second = (images[i].sample.path for i in largest[:2])
     return (
-        f"{note}: copies, or views that look nearly the same, stay on one side; the most of one "
-        f"picture are {len(largest)}, such as {first} and {second}"
+        f"{note}: copies, or views that look nearly the same, stay on one side; the largest set of "
+        f"them has {len(largest)} images, such as {first} and {second}"
     )
 
 

@@ -18,9 +18,13 @@ TAILS = ("", "id", "ids", "identifier", "uid", "key", "code", "number", "num", "
 
 
 def _named(*stems: str) -> tuple[str, ...]:
-    """Every usual name of a column for somebody, the likeliest first: patient, pat_id, id_pat."""
-    forward = [stem + tail for tail in TAILS for stem in stems]
-    return (*forward, *(f"id{stem}" for stem in stems))
+    """Usual names of a column for somebody, the likeliest first: patient, patient_id, pat_id.
+
+    Only the first stem is a name by itself: a column anon may well hold yes and no.
+    """
+    forward = [stem + tail for stem in stems for tail in TAILS]
+    bare = stems[1:]
+    return (*(name for name in forward if name not in bare), *(f"id{stem}" for stem in stems))
 
 
 # from the widest level to the narrowest, each by its names without blanks and hyphens
@@ -42,7 +46,8 @@ NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized",
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
 FEW = 4  # images of a class that may well be all of one patient
-MANY = 20  # images of one name, on average, from which it is no study's but a whole trial's
+STUDY = 10  # images of one study, on average; of more, the name is that of a trial or a protocol
+SEVERAL = 4  # studies, of which a set has at least as many
 WITHIN = ("vessel", "frame")  # what each patient has
 STUDIES = ("study", "accession", "frame of reference")
 
@@ -121,7 +126,7 @@ def groups_of(
 
 def canonical(value: str) -> str:
     """A name without what differs where it was typed or stored again: case, blanks, zeros."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(value.casefold().split()))
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", " ".join(value.casefold().split()))
 
 
 def _one_spelling(given: Sequence[str], column: str, notes: list[str]) -> list[str]:
@@ -145,7 +150,8 @@ def _study_of_several(cases: Sequence[str], values: Values) -> str:
         return ""
     for level in STUDIES:
         names = [value for value in values.get(level, ()) if value]
-        if len(set(names)) < len(names) <= MANY * len(set(names)) and len(set(names)) > 1:
+        different = len(set(names))
+        if SEVERAL <= different < len(names) <= STUDY * different:
             return level
     return ""
 
@@ -196,18 +202,19 @@ def _used(column: str, filled: int, count: int) -> str:
 def _fill(groups: list[str], values: Sequence[str], level: str) -> int:
     """Give each image that has no group yet its value; says how many got one.
 
-    Where images of the same value have a group already, all the same one, it gets theirs: not of
-    vessels and frames, whose names many patients share.
+    Where images of the same value have a group already, it gets theirs. Not so of vessels and
+    frames, whose names many patients share, nor if the images of any value have several groups.
     """
     wider = defaultdict(set)
     for value, group in zip(values, groups, strict=True):
         if value and group and level not in WITHIN:
             wider[value].add(group)
+    is_unique = all(len(theirs) == 1 for theirs in wider.values())
     filled = 0
     for number, value in enumerate(values):
         if value and not groups[number]:
-            theirs = wider[value]
-            groups[number] = next(iter(theirs)) if len(theirs) == 1 else f"{level} {value}"
+            theirs = wider[value] if is_unique else set()
+            groups[number] = next(iter(theirs), f"{level} {value}")
             filled += 1
     return filled
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from data.mask_levels import is_picture
+from data.mask_levels import picture_size
 from data.masks import pair
 
 LABELS = re.compile(r"labels?|annotations?", re.IGNORECASE)
@@ -30,7 +30,7 @@ def classes_in_labels(
     found, rest = pair(list(plain))
     are_classes = len(classes - {""}) > 1 and len(plain) == len(lone)
     some = sorted(found)[:: max(1, len(found) // SOME)]
-    if not are_classes or not any(is_picture(root / plain[name]) for name in some):
+    if not are_classes or all(picture_size(root / plain[name]) is None for name in some):
         return masks, lone
     found_masks = {plain[name]: plain.get(mask, "") for name, mask in found.items()}
     return masks | found_masks, [plain[name] for name in rest]

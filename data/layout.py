@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from data.nested import Folders, fault_of, first, folds_among, holders, inside, splits_among
+from data.nested import (
+    Folders,
+    are_alike,
+    fault_of,
+    first,
+    folds_among,
+    held_by,
+    holders,
+    splits_among,
+    within,
+)
 from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
 
@@ -69,7 +79,7 @@ class Layout:
             self._classes(folders, "")
             self._splits_inside_classes(folders)
             return
-        parts = {child: inside(folders, child) for child in splits}
+        parts = {child: inner for child, inner in within(folders).items() if child in splits}
         rest = {
             name: parts for name, parts in folders.items() if not parts or parts[0] not in splits
         }
@@ -98,7 +108,8 @@ class Layout:
         holding = self._holders(folders)
         if not holding:
             return first(folders)
-        return set().union(*(first(inside(folders, child)) for child in holding))
+        held = held_by(folders)
+        return set().union(*(held[child] for child in holding))
 
     def _holders(self, folders: Folders) -> set[str]:
         return set() if self._direct else holders(folders, self._means_class)
@@ -142,6 +153,12 @@ class Layout:
         if holding:
             self._held(inner, holding, split)
             return
+        if not self._direct and not are_classes and are_alike(held := held_by(inner)):
+            inside = " and ".join(f"{name}/" for name in sorted(next(iter(held.values())))[:3])
+            self.notes.append(
+                f"the classes are {' and '.join(sorted(held)[:4])}, and not the folders in each of "
+                f"them, such as {inside}"
+            )
         for name, parts in inner.items():
             self.places[name] = Place(split, parts[0])
 
@@ -173,10 +190,10 @@ class Layout:
     def _splits_inside_classes(self, folders: Folders) -> None:
         """normal/train, normal/test: the split is that of the folders inside the classes."""
         deep = {name: name.split("/")[:-1] for name in self.places}
-        within = {
+        deeper = {
             name: parts[parts.index(self.places[name].label) + 1 :] for name, parts in deep.items()
         }
-        named = {part for parts in within.values() for part in parts}
+        named = {part for parts in deeper.values() for part in parts}
         if not self._direct and len(folds := folds_among(named)) > 1:
             self._note_folds(folds)
         splits = splits_of(named)
@@ -184,7 +201,7 @@ class Layout:
             return
         found = {
             name: next((splits[part] for part in parts if part in splits), "")
-            for name, parts in within.items()
+            for name, parts in deeper.items()
         }
         if not any(found.values()):
             return

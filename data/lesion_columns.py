@@ -56,7 +56,10 @@ def with_known_names(rows: Sequence[Row], folder: Path, notes: list[str]) -> lis
         notes.append(f"column {one_line(name)} is read as {as_what}")
         for row in found:
             cell = row.pop(name, "")
-            row[kind] = _from_widths(cell) if turned else cell
+            row[kind] = _from_widths(_without_brackets(cell)) if turned else cell
+    for row in found:
+        if BOXES in row:
+            row[BOXES] = _without_brackets(row[BOXES])
     return found
 
 
@@ -94,6 +97,11 @@ def _is_file(cell: str, folder: Path) -> bool:
         return (folder / cell.strip().replace("\\", "/")).is_file()
     except (OSError, ValueError):  # a name that no file has
         return False
+
+
+def _without_brackets(text: str) -> str:
+    """[[1, 2, 3, 4], [5, 6, 7, 8]], as JSON writes boxes, with a semicolon between them."""
+    return re.sub(r"[\])]\s*[,;]\s*[\[(]", ";", text).strip(" []()")
 
 
 def _from_widths(text: str) -> str:

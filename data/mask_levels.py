@@ -54,29 +54,31 @@ def marked(pixels: NDArray, path: Path) -> NDArray:
     return lesion.astype(np.uint8)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file holds a picture, as a photograph with a drawing on it is, and no mask.
+def picture_size(path: Path) -> tuple[int, ...] | None:
+    """Height and width of a picture, as a photograph with a drawing on it is; None: it is a mask.
 
-    One that cannot be read is none, so that reading it tells why.
+    A file that cannot be read is no picture, so that reading it tells why; nothing is known of the
+    size of a DICOM file.
     """
     try:
         if kind_of(path) == "DICOM":
-            return True
+            return ()
         pixels = read_pixels(path)
         if pixels.ndim not in (2, 3) or pixels.dtype.kind not in "buif":
-            return False
+            return None
         step = max(1, min(pixels.shape[:2]) // THINNED)
         thin = _shown(pixels[::step, ::step], path).max(axis=2)
         if len(np.unique(thin)) <= FEW_LEVELS:
-            return False
+            return None
         values = _shown(pixels, path).max(axis=2)
     except DataError:
-        return False
+        return None
     kinds = np.unique(values)
     if len(kinds) <= LABELS and kinds[-1] <= LABELS:
-        return False
+        return None
     bright, between = _bright_and_between(values, kinds)
-    return bool(between.mean() > SHADES) or _has_shades(values, kinds, int(bright.sum()))
+    has_shades = between.mean() > SHADES or _has_shades(values, kinds, int(bright.sum()))
+    return pixels.shape[:2] if has_shades else None
 
 
 def _shown(pixels: NDArray, path: Path) -> NDArray:

@@ -21,17 +21,18 @@ _WORD = re.compile(
 )
 _MASK = re.compile(rf"{DRAWN}|{NAMED}", re.IGNORECASE)
 _BEHIND = re.compile(
-    rf"{_GAP}*(?:(?:{_ANY}){_GAP}*)*(?:{DRAWN}|{NAMED})"
-    rf"(?:{_GAP}*(?:{FILLERS}|\d+))*(?:{_GAP}+[^\W_]+)?{_GAP}*",
+    rf"{_GAP}*+(?:(?:{_ANY}){_GAP}*+)*?(?:{DRAWN}|{NAMED})"
+    rf"(?:{_GAP}*(?:{FILLERS}|\d++))*+(?:{_GAP}+[^\W_]+)?{_GAP}*",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
     rf"{_GAP}*(?:(?:(?:{_ANY}){_GAP}*)*(?:{DRAWN}|{NAMED})\d*{_GAP}+|(?:{SURE}|gt))", re.IGNORECASE
 )
 _ALONE = re.compile(
-    rf".+{_GAP}(?:{NAMED}){_GAP}*|{_GAP}*(?:{NAMED}){_GAP}.+|.+{_GAP}(?:{SURE}){_GAP}*\d+{_GAP}*",
+    rf".+{_GAP}(?:{NAMED}){_GAP}*|{_GAP}*(?:{NAMED}){_GAP}.+",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(rf".+{_GAP}(?:{SURE}){_GAP}*\d+{_GAP}*", re.IGNORECASE)
 
 
 def is_mask_folder(name: str) -> bool:
@@ -48,6 +49,11 @@ def may_be_mask_folder(name: str) -> bool:
 def is_mask_alone(stem: str) -> bool:
     """Whether a file of that name, without its suffix, is a mask even if its image is not there."""
     return bool(_ALONE.fullmatch(stem))
+
+
+def is_numbered_mask(stem: str) -> bool:
+    """Whether a file is a mask by its name, if its content is one: with_mask_1 may be a face."""
+    return bool(_NUMBERED.fullmatch(stem))
 
 
 def without_mask_words(stem: str) -> Iterator[tuple[str, str]]:

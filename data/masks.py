@@ -15,33 +15,35 @@ OF_OTHERS = "which are masks of something else than lesions"
 COPIES = "which are annotated copies: named as a mask of another image, but pictures"
 SOME = 5  # files of a folder, or a few more, that tell whether it holds masks
 
+Size = tuple[int, ...] | None
 Parts = tuple[str, ...]  # the folders that a file lies in, from the outside in
 Marks = Mapping[Parts, tuple[str, str]]  # of folders of masks: name without their words, and these
 
 
 def tell_apart(
-    images: list[str], is_picture: Callable[[str], bool]
+    images: list[str], picture_size: Callable[[str], Size]
 ) -> tuple[dict[str, str], LeftOut]:
     """Tell masks from images.
 
     Args:
         images: relative paths with forward slashes.
-        is_picture: whether one of them holds a picture, and no mask; asked where names say mask.
+        picture_size: height and width of one of them if it is a picture; None: it is a mask. It is
+            asked where names say mask.
 
     Returns:
         for each image its mask, or empty; and the masks and copies that are of no use.
     """
-    is_picture = cache(is_picture)
+    size_of = cache(picture_size)
     names = _Names(images)
-    drawn = {folder: ("", folder[-1]) for folder in names.drawn(is_picture)}
+    drawn = {folder: ("", folder[-1]) for folder in names.drawn(size_of)}
     if drawn:
         names = _Names(images, drawn)
-    return names.paired(is_picture)
+    return names.paired(size_of)
 
 
 def pair(images: list[str]) -> tuple[dict[str, str], list[str]]:
     """As ``tell_apart``, by names that mean masks alone; all that is of no use in one list."""
-    masks, left_out = _Names(images).paired(lambda name: False)
+    masks, left_out = _Names(images).paired(lambda name: None)
     return masks, [name for names in left_out.files.values() for name in names]
 
 
@@ -55,14 +57,17 @@ class _Names:
         self.owners: dict[str, list[str]] = {}  # of masks by name: the images it may belong to
         self.words: dict[str, str] = {}  # of masks by name
         self._by_place: dict[tuple[Parts, str], list[str]] = defaultdict(list)
-        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._below: dict[tuple[Parts, str], list[str]] = defaultdict(list)  # at any depth
+        self._beside: dict[Parts, set[str]] = defaultdict(set)  # the folders in a folder
+        for folder in folders:
+            self._beside[folder[:-1]].add(folder[-1])
         inside = [name for name in images if _mark_around(name, self.marks)]
         for name in sorted(set(images) - set(inside), key=lambda name: (len(_stem(name)), name)):
             self._take_plain(name)
         for name in inside:
             self.owners[name] = self._owners(name, self.marks)
 
-    def drawn(self, is_picture: Callable[[str], bool]) -> Iterator[Parts]:
+    def drawn(self, size_of: Callable[[str], Size]) -> Iterator[Parts]:
         """Folders whose name may mean masks or images, and that hold masks or copies of images."""
         files = defaultdict(list)
         for name in self.images:
@@ -75,20 +80,29 @@ class _Names:
             marks = {**self.marks, folder: ("", folder[-1])}
             owned = [name for name in names if self._owners(name, marks)]
             beside = [name for name in owned if self._owners(name, marks, around=False)]
+            if self._is_class(folder):
+                continue
             are_copies = len(beside) == len(names) and not meaning_of(folder[-1])
             some = owned[:: max(1, len(owned) // SOME)]
-            are_masks = 2 * len(owned) >= len(names) and 2 * sum(map(is_picture, some)) < len(some)
+            are_masks = 2 * len(owned) >= len(names) and 2 * sum(
+                size_of(name) is not None for name in some
+            ) < len(some)
             if are_copies or are_masks:
                 yield folder
 
-    def paired(self, is_picture: Callable[[str], bool]) -> tuple[dict[str, str], LeftOut]:
+    def paired(self, size_of: Callable[[str], Size]) -> tuple[dict[str, str], LeftOut]:
         """What ``tell_apart`` returns."""
         masks: dict[str, list[str]] = defaultdict(list)
         left_out = LeftOut()
         for name, owners in self.owners.items():
-            if len(owners) != 1:
+            size = size_of(name) if len(owners) < 2 else None
+            if not owners and size is not None and mask_names.is_numbered_mask(_stem(name)):
+                self.images.append(name)
+            elif len(owners) != 1:
                 left_out.add(LONE, [name])
-            elif is_picture(name):
+            elif size is not None and size_of(owners[0]) not in (None, size):
+                self.images.append(name)  # a piece of the other one, and no copy
+            elif size is not None:
                 left_out.add(COPIES, [name])
             elif mask_names.means_others(self.words[name]):
                 left_out.add(OF_OTHERS, [name])
@@ -107,12 +121,14 @@ class _Names:
             if owners := self._by_place.get((place, other)):
                 self.owners[name], self.words[name] = _exact(name, owners), words
                 return
-        if mask_names.is_mask_alone(stem):
+        if mask_names.is_mask_alone(stem) or mask_names.is_numbered_mask(stem):
             self.owners[name] = []
             return
         self.images.append(name)
         self._by_place[place, bare(stem)].append(name)
-        self._by_stem[bare(stem)].append(name)
+        parts = _parts(name)
+        for end in range(len(parts) + 1):
+            self._below[parts[:end], bare(stem)].append(name)
 
     def _owners(self, name: str, marks: Marks, around: bool = True) -> list[str]:
         """The images of a mask in a folder of masks: in its place, else around that folder."""
@@ -125,14 +141,19 @@ class _Names:
         folder = _mark_around(name, marks)
         for other, words in others if around else []:
             self.words[name] = f"{of_folders} {words}"
-            if owners := [
-                image
-                for image in self._by_stem.get(other, [])
-                if image.startswith("".join(f"{part}/" for part in folder[:-1]))
-                and not image.startswith("".join(f"{part}/" for part in folder))
-            ]:
+            around_it = self._below.get((folder[:-1], other), [])
+            if owners := [image for image in around_it if _parts(image)[: len(folder)] != folder]:
                 return _exact(name, owners)
         return []
+
+    def _is_class(self, folder: Parts) -> bool:
+        """Whether a folder that may hold masks is a class by its name, beside another class."""
+        others = self._beside[folder[:-1]] - {folder[-1]}
+        names = {name for name, _ in mask_names.without_mask_words(folder[-1])}
+        # abnormal_lesions beside abnormal, or lesions/abnormal
+        if names & set(map(bare, others)) or self._beside[folder] & others:
+            return False
+        return bool(meaning_of(folder[-1])) and any(map(meaning_of, others))
 
 
 def _marks_by_name(folders: set[Parts]) -> Marks:

@@ -1,8 +1,8 @@
 """Folders within folders: which of them only hold the class folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from data.split_words import fold_of, is_unsure_split, may_be_class, splits_of
+from data.split_words import fold_of, is_place, is_unsure_split, may_be_class, splits_of
 
 Parts = tuple[str, ...]  # the folders that an image lies in, from the outside in
 Folders = dict[str, Parts]  # of each image
@@ -13,9 +13,18 @@ def first(folders: Folders) -> set[str]:
     return {parts[0] for parts in folders.values() if parts}
 
 
-def inside(folders: Folders, child: str) -> Folders:
-    """The images in an outermost folder, as seen from it."""
-    return {name: parts[1:] for name, parts in folders.items() if parts and parts[0] == child}
+def within(folders: Folders) -> dict[str, Folders]:
+    """For each outermost folder its images, as seen from it."""
+    found: dict[str, Folders] = {}
+    for name, parts in folders.items():
+        if parts:
+            found.setdefault(parts[0], {})[name] = parts[1:]
+    return found
+
+
+def held_by(folders: Folders) -> dict[str, set[str]]:
+    """For each outermost folder the folders in it."""
+    return {child: first(inner) for child, inner in within(folders).items()}
 
 
 def splits_among(folders: Folders) -> dict[str, str]:
@@ -32,7 +41,7 @@ def splits_among(folders: Folders) -> dict[str, str]:
         return {}
     (child,) = splits
     around = children - {child}
-    held = first(inside(folders, child))
+    held = held_by(folders)[child]
     return splits if held and (held <= around if around else len(held) > 1) else {}
 
 
@@ -40,21 +49,30 @@ def holders(folders: Folders, means_class: Callable[[str], bool]) -> set[str]:
     """The outermost folders, where they are no classes but hold them; empty where they are.
 
     These are folds; folders that hold nothing but known classes, such as those of patients; and
-    folders that all hold the same ones, such as those of hospitals.
+    folders of hospitals and the like, by their names, that all hold the same ones.
     """
     children = first(folders)
     if any(map(means_class, children)):
         return set()
     if len(folds := folds_among(children)) > 1:
         return folds
-    held = [first(inside(folders, child)) for child in children]
-    every = set().union(*held)
+    held = held_by(folders)
+    every = set().union(*held.values())
     if len(every) < 2:
         return set()
     if all(map(means_class, every)) and all(len(parts) > 1 for parts in folders.values() if parts):
         return children
-    are_alike = len(children) > 1 and all(each == every for each in held)
-    return children if are_alike and all(map(may_be_class, every)) else set()
+    are_places = len(children) > 1 and all(map(is_place, children)) and are_alike(held)
+    return children if are_places and all(map(may_be_class, every)) else set()
+
+
+def are_alike(held: Mapping[str, set[str]]) -> bool:
+    """Whether several folders hold the same, two or more; ``held`` as ``held_by`` gives it."""
+    return (
+        len(held) > 1
+        and len(min(held.values(), key=len)) > 1
+        and len({frozenset(names) for names in held.values()}) == 1
+    )
 
 
 def folds_among(names: set[str]) -> set[str]:
@@ -66,8 +84,7 @@ def fault_of(folders: Folders, means_class: Callable[[str], bool]) -> str:
     """Why it is not sure what the outermost folders are, as one line; else empty."""
     children = first(folders)
     folds = folds_among(children)
-    for child in sorted(children):
-        held = first(inside(folders, child))
+    for child, held in sorted(held_by(folders).items()):
         told = " and ".join(f"{name}/" for name in sorted(held))
         if len(folds) > 1 and child in folds and splits_of(held):
             return (

@@ -1,5 +1,7 @@
 """Folders of patients within the folders of classes, as in normal/P001/view1.png."""
 
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -7,12 +9,14 @@ from data.group_columns import canonical
 from data.layout import MANY
 from data.split_words import PATIENT, split_of
 
+YEAR = re.compile(r"(19|20)\d\d")
+
 
 def patients_within(labels: Mapping[str, str], notes: list[str]) -> dict[str, str]:
     """For each image that lies in a patient's folder within its class folder, that folder's name.
 
-    Of folders one in another those count that look like names of patients, else the outermost
-    that are many.
+    Of folders one in another those count that look like names of patients, else the outermost of
+    which each class has many of its own.
 
     Args:
         labels: for each image, as a path within the data set, its class.
@@ -24,8 +28,8 @@ def patients_within(labels: Mapping[str, str], notes: list[str]) -> dict[str, st
         {name: parts[depth] for name, parts in inner.items() if len(parts) > depth}
         for depth in range(deepest)
     ]
-    named = [level for level in levels if all(map(PATIENT.fullmatch, level.values()))]
-    many = [level for level in levels if len({canonical(part) for part in level.values()}) > MANY]
+    named = [level for level in levels if _are_named(level)]
+    many = [level for level in levels if _are_many(level, labels)]
     chosen = next(iter([*named, *many]), None)
     if chosen is None:
         _note_others(levels, notes)
@@ -36,6 +40,22 @@ def patients_within(labels: Mapping[str, str], notes: list[str]) -> dict[str, st
         "each: their images stay on one side of the split"
     )
     return {name: canonical(part) for name, part in chosen.items()}
+
+
+def _are_named(level: Mapping[str, str]) -> bool:
+    """Whether all folders have names of patients, and not just the numbers of years."""
+    names = set(level.values())
+    return all(map(PATIENT.fullmatch, names)) and not all(map(YEAR.fullmatch, names))
+
+
+def _are_many(level: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether each class has many folders, most of them of its own: what all have are views."""
+    classes = defaultdict(set)
+    for name, part in level.items():
+        classes[canonical(part)].add(labels[name])
+    held = Counter(label for found in classes.values() for label in found)
+    shared = sum(len(found) > 1 for found in classes.values())
+    return min(held.values()) > MANY and 2 * shared < len(classes)
 
 
 def _within(name: str, label: str) -> list[str]:

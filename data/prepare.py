@@ -237,7 +237,7 @@ def summary(result: processed.Processed) -> str:
             lines.append(f"{split:<8}{name:<16}{len(samples):>8}{len(groups):>8}")
     sizes = Counter(Counter(sample.group for sample in result.samples).values())
     counts = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items()))
-    lines.append(f"group sizes: {counts}")
+    lines.append(f"groups: {counts}")
     return "\n".join(lines + [f"note: {note}" for note in result.info["notes"]])
 
 

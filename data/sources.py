@@ -9,6 +9,7 @@ from typing import TypeVar
 from data import group_columns, manifest, tree
 from data.layout import Layout
 from data.patient_folders import patients_within
+from data.patient_names import note_of_names
 from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
 from data.split_words import PATIENT
@@ -18,6 +19,7 @@ from data.workers import on_all_cores
 
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
+SAME = 3  # folders that mean normal: they are no classes
 MANY_CLASSES = 10  # folders of which none has a known name for a class
 LABEL_THEM = (
     "put the files into a folder for each class, or name the class of each in a manifest.csv "
@@ -64,7 +66,9 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     samples = _tied_by_headers(samples, table.parent, notes)
     if not listed and group is None:
         samples = _tied_by_folders(samples, notes)
-    if group is not None:
+    if group is None:
+        notes += note_of_names(sample.path for sample in samples if not sample.group)
+    else:
         samples = _grouped_by_pattern(samples, group, notes)
     plain = not listed and not any(sample.split for sample in samples)
     return table.parent, sorted(samples, key=lambda sample: sample.path), plain
@@ -129,7 +133,8 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
 def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
     """Raise DataError where the folders are those of patients, and would become classes."""
     labels = layout.labels
-    if any(map(meaning_of, labels)):
+    are_normal = [label for label in labels if meaning_of(label) == "normal"]
+    if len(are_normal) < SAME and any(map(meaning_of, labels)):
         return
     names = (name for files in found.left_out.files.values() for name in files)
     is_export = any(name.upper().endswith("DICOMDIR") for name in names)
@@ -138,7 +143,7 @@ def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
         letters(place.label) == letters(patients.get(name, "")) != ""
         for name, place in layout.places.items()
     )
-    if is_export or len(labels) > MANY_CLASSES or are_patients:
+    if is_export or len(labels) > MANY_CLASSES or are_patients or len(are_normal) >= SAME:
         raise DataError(
             f"{root}: wanted a folder for each class, such as normal/ and abnormal/; got "
             f"{_dicom_told(patients)}{len(labels)} folders such as {min(labels)}, which look like "

@@ -15,7 +15,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
     """What the rows tell of the split: of each row a cell, empty where no column tells it.
 
     The column ``split`` goes before all others. Another one counts if each of its cells is a word
-    for train, val or test.
+    for train, val or test, and one is train: TR may be a country.
 
     Args:
         rows: of the table.
@@ -33,7 +33,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
         for name in rows[0]
         if letters(name) in NAMES
     }
-    read = {name: _meant(cells) for name, cells in columns.items() if all(map(split_of, cells))}
+    read = {name: cells for name in columns if (cells := _sure(columns[name]))}
     for name in columns.keys() - read.keys():
         _note_unread(name, columns[name], notes)
     if not read:
@@ -57,14 +57,31 @@ def _meant(cells: list[str]) -> list[str]:
     return [splits.get(cell, cell) for cell in cells]
 
 
+def _sure(cells: list[str]) -> list[str]:
+    """The splits of a column that is called otherwise; none where it may be no split."""
+    meant = _meant(cells)
+    is_split = all(map(split_of, cells)) and "train" in meant and len(set(meant)) > 1
+    return meant if is_split else []
+
+
 def _note_unread(name: str, cells: list[str], notes: list[str]) -> None:
     other = [cell for cell in cells if not split_of(cell)]
-    if len(other) < len(cells):
+    if 0 < len(other) < len(cells):
         notes.append(
             f"the column {name} is not read as the split: {other[0]!r} in {other.count(other[0])} "
             f"of {len(cells)} rows is no word for train, val or test"
         )
-    elif letters(name) == "fold" and any(cells):
+    elif other:
+        _note_folds(name, cells, notes)
+    else:
+        notes.append(
+            f"the column {name} is not read as the split, for it does not have both train and "
+            "another one; if it is the split, call it split"
+        )
+
+
+def _note_folds(name: str, cells: list[str], notes: list[str]) -> None:
+    if letters(name) == "fold" and any(cells):
         are_folds = all(cell.isdigit() or fold_of(cell) for cell in cells if cell)
         what = f"the folds of the column {name} are" if are_folds else f"the column {name} is"
         notes.append(f"{what} not kept: data.prepare makes folds of its own")

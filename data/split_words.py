@@ -25,6 +25,7 @@ SPLIT_NAMES = {
     "evaluation": "test",
 }
 SHORT = ("tr", "trn", "tst", "dev", "eval")  # could be the initials of a patient
+DEVELOPMENT = ("dev", "development")  # what others call train, beside a validation
 EVALUATION = ("eval", "evaluation")  # validation, where no other split is
 TAIL = re.compile(r"(set|data|dataset|split|images|imgs|folder)$")  # as in trainingset
 # words beside a split word that change nothing, as in split_train, external_test, train_set_1
@@ -39,6 +40,10 @@ PATIENT = re.compile(
     r"|(patient|participant|subject)[-_ ][a-z]|\d{4,})([-_ ].*)?",
     re.IGNORECASE,
 )
+PLACE = re.compile(
+    r"(the )?(site|hospital|cent(er|re)|clinic|batch|part|vol|volume|disk|disc|archive|source"
+    r"|scanner|device|cohort|dataset|series)( [a-z]{1,3})?( \d+)?"
+)
 # vessels, sides, projections and times, which images of every class have
 VIEWS = {"lad", "lcx", "cx", "rca", "lm", "lmca", "left", "right", "proximal", "mid", "distal"}
 VIEWS |= {"rao", "lao", "ap", "pa", "lateral", "axial", "coronal", "sagittal", "systole"}
@@ -52,8 +57,15 @@ def split_of(name: str) -> str:
 
 
 def splits_of(names: Iterable[str]) -> dict[str, str]:
-    """Those of the names that mean a split, and which: eval is val where no other name is."""
+    """Those of the names that mean a split, and which.
+
+    eval is val where no other name is; development is train beside a validation without train.
+    """
     splits = {name: split for name in sorted(set(names)) if (split := split_of(name))}
+    developed = {name for name in splits if _split_word(name) in DEVELOPMENT}
+    others = {split for name, split in splits.items() if name not in developed}
+    if "val" in others and "train" not in others:
+        splits |= dict.fromkeys(developed, "train")
     if "val" not in splits.values():
         for name in splits:
             if _split_word(name) in EVALUATION:
@@ -68,9 +80,17 @@ def is_unsure_split(name: str) -> bool:
 
 def fold_of(name: str) -> str:
     """The number of the fold that the name of a folder means, such as fold_1 or cv1; else empty."""
-    number = re.search(r"\d+", name)
-    is_fold = FOLD.fullmatch("".join(_words(name)))
-    return number[0] if number and is_fold else ""
+    found = re.search(r"\d+", name)
+    word = "".join(_words(name))
+    if not found or not FOLD.fullmatch(word):
+        return ""
+    is_code = word in ("cv", "split") and found[0].startswith("0") and found[0] != "0"  # CV01
+    return "" if is_code else found[0]
+
+
+def is_place(name: str) -> bool:
+    """Whether a folder is called after where, or in which part, images were collected."""
+    return bool(PLACE.fullmatch(" ".join(re.findall(r"[^\W\d_]+|\d+", _apart(name)))))
 
 
 def may_be_class(name: str) -> bool:
@@ -81,6 +101,11 @@ def may_be_class(name: str) -> bool:
     if any(map(str.isdigit, name)):
         return name in ("0", "1") or bool(words & NUMBERED)
     return bool(words) and not words <= VIEWS | AROUND
+
+
+def _apart(name: str) -> str:
+    """Its words in small letters: siteA is two."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().strip()
 
 
 def _words(name: str) -> list[str]:

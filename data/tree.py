@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.label_folders import classes_in_labels
-from data.mask_levels import is_picture
+from data.mask_levels import picture_size
 from data.mask_names import is_mask_folder
 from data.masks import LONE, tell_apart
 from data.readers import SUFFIXES, DataError, kind_of
@@ -79,7 +79,7 @@ def look(root: Path) -> Tree:
         first, *others = sorted(names, key=lambda name: (name.count("/"), name != real, name))
         images.append(first)
         tree.left_out.add(TWICE, others)
-    tree.masks, no_images = tell_apart(images, lambda name: is_picture(root / name))
+    tree.masks, no_images = tell_apart(images, lambda name: picture_size(root / name))
     tree.masks, lone = classes_in_labels(root, tree.masks, no_images.files.pop(LONE, []))
     for reason, left_out in [(LONE, lone), *no_images.files.items()]:
         tree.left_out.add(reason, left_out)

@@ -10,11 +10,13 @@ from errors import one_line
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
-NORMAL_WORDS |= {"neg", "absent", "unremarkable", "no", "false"}
+NORMAL_WORDS |= {"neg", "unremarkable"}
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
-POSITIVE_WORDS |= {"pos", "present", "yes", "true"}
+POSITIVE_WORDS |= {"pos"}
+ANSWERS = {"no": "normal", "false": "normal", "absent": "normal"}  # by themselves alone
+ANSWERS |= {"yes": "abnormal", "true": "abnormal", "present": "abnormal"}
 # words beside them that say nothing of the class, such as in normal_cases
 FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
 FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
@@ -38,10 +40,8 @@ def meaning_of(name: str) -> str:
     CAD+ and CAD- are known by their sign, normal_cases and 0_normal by the word within.
     """
     if signed := SIGN.match(name):
-        rest, sign = signed.groups()
-        known = not rest or _of_word(letters(rest)) == "abnormal"
-        return ("abnormal" if sign == "+" else "normal") if known else ""
-    if known_whole := _of_word(letters(name)):
+        return _of_sign(*signed.groups())
+    if known_whole := ANSWERS.get(letters(name)) or _of_word(letters(name)):
         return known_whole
     words = [word for word in re.split(r"[\W_]+", _apart(name)) if word not in FILLING]
     if len(words) > 1 and words[0].isdigit():
@@ -50,6 +50,16 @@ def meaning_of(name: str) -> str:
         words = [words[0] + words[1], *words[2:]]
     meanings = {_of_word(word) for word in words}
     return meanings.pop() if len(meanings) == 1 else ""
+
+
+def _of_sign(rest: str, sign: str) -> str:
+    """What a sign behind ``rest`` means: CAD+ and CAD-; but CAD+/- is both, and group- is none."""
+    before = _of_word(letters(rest))
+    if re.search(r"[+/\u00b1]", rest):
+        return ""
+    if sign == "+":
+        return "abnormal" if before == "abnormal" or not rest else ""
+    return "normal" if before or not rest else ""
 
 
 def _apart(name: str) -> str:

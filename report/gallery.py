@@ -21,7 +21,7 @@ from data.preprocessing import Preprocessing
 from vit.explain import DEFAULT, explain, explain_at_once
 from vit.heatmap import COVER, shared_scale
 from vit.model import VisionTransformer
-from vit.predictions import Prediction, Predictions
+from vit.predictions import Prediction, Predictions, written
 from vit.predictor import Predictor
 
 # maps of all blocks and heads together
@@ -162,7 +162,7 @@ def _image(prediction: Prediction, grey: NDArray, preprocessing: Preprocessing, 
         "name": Path(item.name).relative_to(root).as_posix(),
         "truth": item.truth,
         "predicted": prediction.label,
-        "p": [round(share, 6) for share in prediction.probabilities.values()],
+        "p": [float(written(share)) for share in prediction.probabilities.values()],
         "set": prediction.prediction_set,
         "unlike": prediction.distance,
         "training": prediction.in_training,

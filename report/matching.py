@@ -92,7 +92,7 @@ def rows_of(paths: Sequence[str], table: Path, *columns: Names) -> list[int | No
         count = f"{len(pairs)} images are" if len(pairs) > 1 else "1 image is"
         errors.note(
             f"{count} found in {table} by the end of the path alone, such as {path} as {name}; "
-            "see that these are the same images"
+            "check that these are the same images"
         )
     return numbers
 

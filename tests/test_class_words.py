@@ -62,7 +62,9 @@ def test_a_file_that_is_listed_twice_is_refused(tmp_path: Path, other: str) -> N
     png(tmp_path / "1.png")
     table = f"path,label\n0.png,normal\n1.png,abnormal\n{other},abnormal\n"
     (tmp_path / "manifest.csv").write_text(table)
-    with pytest.raises(DataError, match=r"0.png is listed more than once, also as"):
+    with pytest.raises(
+        DataError, match=r"0.png is listed more than once, as normal and as abnormal, also as"
+    ):
         sources.find(tmp_path, None, [])
 
 

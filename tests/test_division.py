@@ -50,9 +50,24 @@ def test_dicom_patients_whose_ids_were_typed_otherwise_are_one(tmp_path: Path) -
 
 def test_images_of_one_name_in_many_folders_are_all_kept(tmp_path: Path) -> None:
     folder = raw(tmp_path / "raw")
-    for number, name in enumerate(("a/1", "a__b/1", "a/b/1", "A/1")):
+    names = ("a/1", "a__b/1", "a/b/1", "A/1", "B/1", "b/1", "C/1", "c/1", "D/1", "d/1")
+    for number, name in enumerate(names):
         path = folder / "normal" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save(path, encode(".png", picture(50 + number)))
     made = prepare(folder, tmp_path / "PF", CONFIGURATION)
-    assert len({sample.path.casefold() for sample in made.samples}) == len(made.samples) == 16
+    assert len({sample.path.casefold() for sample in made.samples}) == len(made.samples) == 22
+
+
+def test_one_patient_by_two_spellings_ties_what_the_manifest_keeps_apart(tmp_path: Path) -> None:
+    rows = ["path,label,group"]
+    for number in range(12):
+        label = ("normal", "abnormal")[number // 6]
+        patient = ("P7", "p07")[number % 2] if number < 2 else f"Q{number}"
+        values = np.round(picture(number) * 200).astype(np.uint8)
+        save(tmp_path / f"{number}", dicom(values, PatientID=patient))
+        rows.append(f"{number},{label},g{number}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    made = prepare(tmp_path, tmp_path.parent / "PF", CONFIGURATION)
+    groups = {sample.source: sample.group for sample in made.samples}
+    assert groups["0"] == groups["1"] and len(set(groups.values())) == 11

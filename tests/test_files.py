@@ -287,6 +287,12 @@ def test_a_disk_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
 
+def test_a_reader_that_fails_leaves_no_lock(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such folder"), read_here(tmp_path / "PF"):
+        raise ValueError("no such folder")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_beside_nothing_is_read(tmp_path: Path) -> None:
     with read_here(tmp_path / "none" / "PF"):  # its loader says what is missing
         assert not list(tmp_path.iterdir())

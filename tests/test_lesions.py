@@ -12,7 +12,7 @@ from PIL import Image
 from data import boxes
 from data.boxes import check_inside, check_units, notes_of
 from data.geometry import Placement, parse_boxes, rasterise, read_mask
-from data.mask_levels import is_picture, marked
+from data.mask_levels import marked, picture_size
 from data.prepare import prepare
 from data.readers import DataError
 from data.samples import Sample
@@ -239,11 +239,11 @@ def drawing() -> NDArray:
 )
 def test_a_picture_is_told_from_a_mask(tmp_path: Path, pixels: NDArray, expected: bool) -> None:
     np.save(tmp_path / "m.npy", pixels)
-    assert is_picture(tmp_path / "m.npy") == expected
+    assert (picture_size(tmp_path / "m.npy") is not None) == expected
 
 
 def test_a_mask_with_noise_of_jpeg_is_no_picture(tmp_path: Path) -> None:
     Image.fromarray(levels(0, 255)).save(tmp_path / "m.jpg", quality=50)
-    assert not is_picture(tmp_path / "m.jpg")
+    assert picture_size(tmp_path / "m.jpg") is None
     (tmp_path / "m.jpg").write_bytes(b"damaged")
-    assert not is_picture(tmp_path / "m.jpg")
+    assert picture_size(tmp_path / "m.jpg") is None

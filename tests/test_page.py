@@ -238,6 +238,7 @@ def test_cross_validation_leaves_a_report_of_each_image_by_the_model_that_did_no
     trained: Callable[..., Path],
 ) -> None:
     page = trained("--folds", "5")
+    assert len([*page.parent.glob("runs/*/fold_*/curves.png")]) == 5
     joined = table(page.parent / "out_of_fold.csv")
     said = {image["name"]: image for image in inside(page)["images"]}
     assert {Path(row["path"]).name for row in joined} == {Path(name).name for name in said}

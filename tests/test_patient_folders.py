@@ -57,9 +57,9 @@ def raw(folder: Path, *names: str) -> Path:
     return folder
 
 
-def groups_in(folder: Path, group: str | None = None) -> list[str]:
+def groups_in(folder: Path) -> list[str]:
     """Of the images of a raw folder, by path."""
-    return [sample.group for sample in sources.find(folder, group, [])[1]]
+    return [sample.group for sample in sources.find(folder, None, [])[1]]
 
 
 def test_patients_within_class_folders_are_groups(tmp_path: Path) -> None:
@@ -69,7 +69,10 @@ def test_patients_within_class_folders_are_groups(tmp_path: Path) -> None:
 
 def test_a_group_that_the_user_names_goes_before_folders(tmp_path: Path) -> None:
     names = [f"{label}/P{p}/{view}.png" for label in LABELS for p in (1, 2) for view in "ab"]
-    assert groups_in(raw(tmp_path, *names), "([ab]).png") == ["a", "b"] * 4
+    notes: list[str] = []
+    samples = sources.find(raw(tmp_path, *names), "([ab]).png", notes)[1]
+    assert [sample.group for sample in samples] == ["a", "b"] * 4
+    assert "a patient" not in "".join(notes)
 
 
 def test_few_patients_around_class_folders_are_groups_by_their_names(tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ from data.tables import write_table
 from vit.hooks import OUTLIER
 
 
+def written(probability: float) -> str:
+    """All digits that a float32 has, so that a table orders images as the model does."""
+    return f"{probability:.9g}"
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What a model says of one image.
@@ -60,7 +65,7 @@ class Prediction:
     def row(self) -> dict[str, str]:
         """Its row of predictions.csv."""
         shares = {
-            f"probability_{name}": f"{share:.6f}" for name, share in self.probabilities.items()
+            f"probability_{name}": written(share) for name, share in self.probabilities.items()
         }
         classes = self.prediction_set
         return {
