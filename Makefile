@@ -8,11 +8,11 @@ DEMO := demo
 
 $(VENV)/.installed: requirements.txt requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet -r requirements.txt -c requirements.lock
+	$(VENV)/bin/pip install --quiet --no-compile -r requirements.txt -c requirements.lock
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(VENV)/bin/pip install --quiet -r requirements-dev.txt -c requirements.lock
+	$(VENV)/bin/pip install --quiet --no-compile -r requirements-dev.txt -c requirements.lock
 	touch $@
 
 test: $(VENV)/.installed-dev lint

@@ -28,6 +28,13 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "datasets"
 
 
 @pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of training that is not about curves and report.html."""
+    monkeypatch.setattr("report.plots.curves", None)
+    monkeypatch.setattr("train.write_report", lambda *_: None)
+
+
+@pytest.fixture
 def pictures(tmp_path: Path) -> Callable[..., Path]:
     """Makes raw/normal and raw/abnormal; an abnormal picture holds a bright square."""
 

@@ -17,6 +17,8 @@ from phantoms import kept, stream
 from tests.test_train import SMALL
 from vit import checkpoint
 
+pytestmark = pytest.mark.usefixtures("unreported")
+
 
 @pytest.fixture(autouse=True)
 def few_to_validate(monkeypatch: pytest.MonkeyPatch) -> None:
