@@ -17,6 +17,7 @@ import argparse
 import itertools
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from statistics import geometric_mean, median
@@ -90,9 +91,8 @@ def torchvision(image_size: int, patch_size: int) -> nn.Module:
 
 def transformers(image_size: int, patch_size: int) -> nn.Module:
     """Hugging Face's."""
-    from transformers import ViTConfig, ViTForImageClassification  # optional
-
-    shape = ViTConfig(  # type: ignore[call-arg]  # num_labels is of its parent class
+    theirs = import_module("transformers")  # optional
+    shape = theirs.ViTConfig(
         image_size=image_size,
         patch_size=patch_size,
         num_channels=CHANNELS,
@@ -102,7 +102,8 @@ def transformers(image_size: int, patch_size: int) -> nn.Module:
         intermediate_size=MLP_WIDTH,
         num_labels=CLASSES,
     )
-    return ViTForImageClassification(shape)
+    model: nn.Module = theirs.ViTForImageClassification(shape)
+    return model
 
 
 BUILDERS = (ours, half, timm, torchvision, transformers)
