@@ -2,10 +2,10 @@
 
 python -m benchmarks.copies --Path ../shared/datasets
 
-Each original gets one changed copy, and all are searched together. Three sets: windows of 300
-different ARCADE frames, the whole ARCADE frames and 300 CT phantoms, each at 256 px. The strengths
-below were written down before the first measurement; the thresholds of data/copies.py were chosen
-with --half choice, on other windows, frames and phantoms.
+Each original gets one changed copy, and all are searched together. Four sets: windows of 300
+different ARCADE frames, the whole ARCADE frames, 300 CT phantoms and reformations of 150 made-up
+patients, each at 256 px. The strengths below were written down before the first measurement; the
+thresholds of data/copies.py were chosen with --half choice, on other windows, frames and phantoms.
 """
 
 import argparse
@@ -23,10 +23,12 @@ from benchmarks.near_duplicates import compressed
 from data.copies import same_pictures
 from data.readers import DataError, read_grey
 from data.sketch import Sketch, sketch
+from phantoms import mpr
 from phantoms.ct import phantom
 
 EDGE = 256  # pixels of an image as it is compared
 COUNT = 300  # windows, and phantoms, of a set
+REFORMATIONS = 150
 # frames that are near duplicates of others
 REPEATED = ("617", "75")
 
@@ -187,6 +189,12 @@ def phantoms_of(half: str) -> list[NDArray]:
     return [phantom(seed, index, EDGE, 1).image for index in range(COUNT)]
 
 
+def reformations_of(half: str) -> list[NDArray]:
+    """One picture of each of REFORMATIONS patients."""
+    seed = 71 if half == "choice" else 1234
+    return [mpr.phantom(seed, index, EDGE, 1, 1).image for index in range(REFORMATIONS)]
+
+
 def measure(name: str, images: list[NDArray], changes: list[Change], seed: int) -> None:
     """Print recall and precision for each kind of change."""
     count = len(images)
@@ -225,7 +233,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--Path", type=Path, required=True, help="the folder shared/datasets")
     parser.add_argument("--half", choices=("choice", "test"), default="test")
     parser.add_argument("--seed", type=int, default=1, help="of the changes")
-    parser.add_argument("--sets", nargs="*", default=["windows", "frames", "phantoms"])
+    parser.add_argument(
+        "--sets", nargs="*", default=["windows", "frames", "phantoms", "reformations"]
+    )
     parser.add_argument("--kinds", nargs="*", help="names of changes (default: all)")
     given = parser.parse_args(argv)
     changes = [
@@ -241,8 +251,12 @@ def main(argv: list[str]) -> None:
                 images = frames_of(given.Path / "arcade_sample", given.half)
             elif name == "phantoms":
                 images = phantoms_of(given.half)
+            elif name == "reformations":
+                images = reformations_of(given.half)
             else:
-                raise DataError(f"sets: got {name}, wanted windows, frames or phantoms")
+                raise DataError(
+                    f"sets: got {name}, wanted windows, frames, phantoms or reformations"
+                )
             measure(name, images, changes, given.seed)
 
 

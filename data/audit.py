@@ -21,6 +21,7 @@ from data import contact_sheet, processed, sources
 from data.copies import same_pictures
 from data.faults import ORDER, Balance, odd, repeated, uneven
 from data.findings import KINDS, NOTICES, Finding
+from data.group_columns import patient_in
 from data.looks import Look, look_at
 from data.readers import DataError, read_stored
 from data.samples import Sample
@@ -111,7 +112,8 @@ def audit(
         raise DataError(
             f"{root}: none of {len(found)} images can be read; the first: {findings[0].detail}"
         )
-    pairs = same_pictures([look.sketch for look in looks])
+    named = [patient_in(look.sample.group) for look in looks]
+    pairs = same_pictures([look.sketch for look in looks], named)
     groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
     balance = _balance(found, names)
     probes, shortcuts = find_shortcuts(looks, groups, names, notes)

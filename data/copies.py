@@ -6,6 +6,7 @@ on (data/overlay.py). They are copies if many keypoints agree, and the detail as
 """
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -35,27 +36,41 @@ KEYPOINTS = 14
 SCORE_SHARE = 0.98
 BEYOND = 0.55
 SCORE = (1.3, 1.65)
+STRANGERS = 2.2  # asked of a copy that stands under another patient's name
 
 
-def same_pictures(sketches: list[Sketch]) -> NDArray:
+def same_pictures(sketches: list[Sketch], patients: Sequence[str] = ()) -> NDArray:
     """Pairs of images that show the same picture.
 
     Of many copies of one picture not each pair is named, yet the pairs chain them. Two views of one
-    vessel that differ in content are no copies.
+    vessel that differ in content are no copies. The same organ of two patients looks much alike. So
+    more has to agree where two names tell that they are two.
 
     Args:
         sketches: n of them, made by ``data.sketch.sketch``.
+        patients: the name of each image's patient, empty where nothing names him; none: of no one.
 
     Returns:
         (pairs, 2) indices i < j.
     """
     if len(sketches) < 2:
         return np.zeros((0, 2), int)
-    near = near_duplicates(np.stack([sketch.detail for sketch in sketches]))
+    people = np.unique(list(patients) or [""] * len(sketches), return_inverse=True)[1]
+    is_named = np.array([bool(name) for name in patients] or [False] * len(sketches))
+
+    def strangers(pairs: NDArray) -> NDArray:
+        """(pairs,) whether the images of each are of two named patients."""
+        different = people[pairs[:, 0]] != people[pairs[:, 1]]
+        named: NDArray = is_named[pairs].all(axis=1)
+        return different & named
+
+    near = near_duplicates(np.stack([sketch.detail for sketch in sketches]), strangers)
     # in an order of their own, so that the order of the files does not matter
     order = np.array(sorted(range(len(sketches)), key=lambda i: sketches[i].detail.tobytes()))
     sets = _sets(near, len(sketches))[order]
-    changed = _changed_copies([sketches[i] for i in order], sets)
+    changed = _changed_copies(
+        [sketches[i] for i in order], sets, lambda pairs: strangers(order[pairs])
+    )
     pairs = np.concatenate([near, np.sort(order[changed], axis=1)])
     return np.unique(pairs, axis=0)
 
@@ -66,7 +81,9 @@ def _sets(pairs: NDArray, count: int) -> NDArray:
     return csgraph.connected_components(links, directed=False)[1]
 
 
-def _changed_copies(sketches: list[Sketch], sets: NDArray) -> NDArray:
+def _changed_copies(
+    sketches: list[Sketch], sets: NDArray, strangers: Callable[[NDArray], NDArray]
+) -> NDArray:
     """(pairs, 2) of copies, by keypoints; none of two images of one of the ``sets`` (n,)."""
     points = Points.of(sketches)
     pictures = np.stack([sketch.picture for sketch in sketches])
@@ -93,7 +110,7 @@ def _changed_copies(sketches: list[Sketch], sets: NDArray) -> NDArray:
     for mirrored, likely in zip((False, True), candidates(points), strict=True):
         pairs = likely[sets[likely[:, 0]] != sets[likely[:, 1]]]
         scores = _score(compared(pairs, mirrored, (votes, agreeing)))
-        found.append(pairs[scores >= least])
+        found.append(pairs[scores >= np.where(strangers(pairs), STRANGERS, least)])
     return np.concatenate(found)
 
 

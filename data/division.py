@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 import CONFIG
 from data import splits
 from data.copies import same_pictures
-from data.group_columns import canonical, without_common
+from data.group_columns import canonical, patient_in, without_common
 from data.preparation import Prepared
 from data.readers import DataError
 from data.splits import Division
@@ -15,7 +15,8 @@ from metrics.groups import join
 
 def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
     """Group the images that belong together, and give each a side."""
-    pairs = same_pictures([image.sketch for image in images])
+    named = [patient_in(image.sample.group) for image in images]
+    pairs = same_pictures([image.sketch for image in images], named)
     labels = np.array([image.sample.label for image in images])
     names = [canonical(image.patient) for image in images]
     patients = without_common(names, labels.tolist())

@@ -44,7 +44,9 @@ BATCH = 64  # pairs at once, few enough for the cache
 ROWS = 512  # images whose products with all others are held at once
 
 
-def near_duplicates(descriptors: NDArray) -> NDArray:
+def near_duplicates(
+    descriptors: NDArray, strangers: Callable[[NDArray], NDArray] | None = None
+) -> NDArray:
     """Pairs of images that show the same picture.
 
     One may be copied, re-compressed, re-windowed, shifted or turned a little; ``data.copies`` finds
@@ -53,6 +55,8 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
 
     Args:
         descriptors: (n, 2, T, T) made by ``data.descriptors.describe``.
+        strangers: of (pairs, 2) indices, whether the images of each pair are of two patients, of
+            which weaker detail is not enough.
 
     Returns:
         (pairs, 2) indices i < j.
@@ -78,7 +82,10 @@ def near_duplicates(descriptors: NDArray) -> NDArray:
     usual, high = np.percentile(random, [50, 90])
     count = len(pictures) * (len(pictures) - 1) // 2
     found = detail >= np.clip(usual + SPREAD * np.sqrt(np.log(count)) * (high - usual), LEAST, MOST)
-    near = np.flatnonzero(~found & (_similarities(whole, candidates).max(axis=0) >= ROUGHLY))
+    may_be_faint = _similarities(whole, candidates).max(axis=0) >= ROUGHLY
+    if strangers:
+        may_be_faint &= ~strangers(order[candidates])
+    near = np.flatnonzero(~found & may_be_faint)
     fits = _in_batches(partial(correlation, brightness), candidates[near])
     near = near[fits[:, 0] >= ALIKE]
     fits = fits[fits[:, 0] >= ALIKE]

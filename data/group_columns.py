@@ -82,6 +82,11 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
     return ["" if value in common or _is_nobody(value) else value for value in values]
 
 
+def patient_in(group: str) -> str:
+    """The name of the patient whose images a group of ``groups_of`` holds; empty: no such name."""
+    return group.removeprefix("patient ") if group.startswith("patient ") else ""
+
+
 def _form(value: str) -> str:
     return re.sub(r"\d+", "0", value)
 

@@ -1,5 +1,7 @@
 """data.copies: pictures that were mirrored, turned, cut or changed otherwise before the split."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,8 +17,9 @@ from phantoms.ct import phantom
 from tests.test_duplicates import scenes
 
 
-def pairs(images: list[NDArray]) -> set[tuple[int, int]]:
-    return {(int(i), int(j)) for i, j in same_pictures([sketch(image) for image in images])}
+def pairs(images: list[NDArray], patients: Sequence[str] = ()) -> set[tuple[int, int]]:
+    sketches = [sketch(image) for image in images]
+    return {(int(i), int(j)) for i, j in same_pictures(sketches, patients)}
 
 
 def groups(images: list[NDArray]) -> int:
@@ -42,6 +45,24 @@ def test_many_copies_of_two_photographs_are_two_pictures() -> None:
     for i in range(40):
         images.append(TEN[i % len(TEN)](images[i % 2], rng))
     assert groups(images) == 2
+
+
+def test_more_has_to_agree_where_two_patients_are_named() -> None:
+    images = scenes(24)
+    rng = np.random.default_rng(3)
+    both = images + [three_at_once(image, rng) for image in images]
+    numbers = [str(number) for number in range(48)]
+    unnamed = pairs(both)
+    assert pairs(both, numbers[:24] * 2) == unnamed
+    assert pairs(both, [*numbers[:24], *[""] * 24]) == unnamed
+    assert pairs(both, numbers) < unnamed
+
+
+def test_a_copy_under_the_name_of_another_patient_is_found() -> None:
+    images = scenes(24)
+    both = images + [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    ties = pairs(both, [str(number) for number in range(48)])
+    assert ties == {(number, number + 24) for number in range(24)}
 
 
 def test_copies_of_a_mirrored_and_turned_copy_are_found_without_the_original() -> None:

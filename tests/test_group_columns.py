@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.group_columns import columns_among, groups_of
+from data.group_columns import columns_among, groups_of, patient_in
 
 LABELS = ["x", "y"] * 4
 
@@ -82,3 +82,9 @@ def test_one_study_under_two_patients_is_one_group() -> None:
 def test_visits_that_every_patient_has_tie_nobody() -> None:
     patients = ["p1", "p1", "p2", "p2", "p3", "p3", "p4", "p4"]
     assert len(set(tied(patient=patients, study=["1", "2"] * 4))) == 4
+
+
+@pytest.mark.parametrize(("level", "name"), [("patient", "7"), ("vessel", ""), ("study", "")])
+def test_a_group_tells_the_name_of_a_patient_alone(level: str, name: str) -> None:
+    groups = tied(**{level: ["7", "7", "8", "8", "9", "9", "10", "10"]})
+    assert patient_in(groups[0]) == name
