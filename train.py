@@ -49,7 +49,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--OUTPUT", "--output", "-o", type=Path, default=Path(), help="for ViT.ckpt and runs/"
     )
-    parser.add_argument("--init", type=Path, help="ViT.ckpt to fine-tune from, as after phantoms")
+    parser.add_argument(
+        "--init", type=Path, help="weights to fine-tune from: one of weights/, or a ViT.ckpt"
+    )
     parser.add_argument(
         "--folds",
         dest="cross_validate",
@@ -163,11 +165,12 @@ def main(argv: list[str]) -> None:
     """Train as the command line says; a user's mistake ends in one line."""
     arguments = parse(argv)
     with errors.ending_in_one_line():
+        from training.boxed import is_boxed
         from vit.archive import screened
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
         refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))
-        if arguments.init:
+        if arguments.init and not is_boxed(arguments.init):
             screened(arguments.init)  # before torch, for which it may have been made, is there
     from training.launch import forget_other_launchers, is_single_process
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from training import boxed
 from vit import checkpoint
 from vit.archive import CheckpointError
 from vit.checkpoint_gate import Plain
@@ -30,19 +31,19 @@ POSITIONS = "embeddings.position_embedding"
 
 
 class InitialWeights:
-    """The first model of a ViT.ckpt, read once.
+    """The first model of a ViT.ckpt, or weights in the box, read once.
 
     Args:
-        path: the ViT.ckpt.
+        path: the file.
 
     Raises:
-        CheckpointError: as ``vit.checkpoint.load`` does.
+        CheckpointError: as ``vit.checkpoint.load`` and ``training.boxed.read`` do.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        self.checkpoint = checkpoint.load(path)
+        self.checkpoint = boxed.read(path) if boxed.is_boxed(path) else checkpoint.load(path)
 
     def known_among(self, digests: Iterable[str]) -> set[str]:
         """Which of these images, by sha256, the weights learned from."""
