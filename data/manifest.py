@@ -7,6 +7,7 @@ from pathlib import Path
 from data import group_columns
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
+from data.listed_files import ListedFiles
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults, listed_twice
 from data.split_columns import splits_told
@@ -59,10 +60,12 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     rows = [{**row, "split": cell} for row, cell in zip(rows, told, strict=True)]
     samples = []
     faults = []
+    files = ListedFiles(manifest.parent)
     for line, row in enumerate(rows, start=2):
-        sample, fault = _sample(row, manifest.parent)
+        sample, fault = _sample(row, manifest.parent, files)
         samples.append(sample)
         faults += [f"{manifest}, line {line}: {each}" for each in fault]
+    faults += _advice(manifest, samples, files) if faults else []
     if len({bool(sample.split) for sample in samples}) > 1:
         faults.append(
             f"{manifest}: some rows have a split and others have none; fill in all or none"
@@ -102,13 +105,20 @@ def _check_columns(manifest: Path, row: Row) -> None:
     )
 
 
-def _sample(row: Row, root: Path) -> tuple[Sample, list[str]]:
+def _advice(manifest: Path, samples: list[Sample], files: ListedFiles) -> list[str]:
+    """A line about the first image that is not where its path says, if it lies elsewhere."""
+    missing = (each.path for each in samples if not (manifest.parent / each.path).exists())
+    advice = files.advice(next(missing, ""))
+    return [f"{manifest}: {advice}"] if advice else []
+
+
+def _sample(row: Row, root: Path, files: ListedFiles) -> tuple[Sample, list[str]]:
     """A row's image, and what is wrong with the row."""
     given = row.get("split", "").strip()
     sample = replace(
         Sample.from_row(row),
-        path=_file(row["path"], root),
-        mask=_file(row.get("mask", ""), root),
+        path=files.named(row["path"]),
+        mask=files.named(row.get("mask", "")),
         label=row["label"].strip(),
         split=split_of(given),
         pixel_spacing_mm=with_points(row.get("pixel_spacing_mm", ""), 1),
@@ -127,18 +137,6 @@ def _sample(row: Row, root: Path) -> tuple[Sample, list[str]]:
     elif is_no_class(sample.label):
         faults.append(f"got label {sample.label!r}, {NO_CLASS}")
     return sample, faults
-
-
-def _file(name: str, root: Path) -> str:
-    """The name of a file as the folder has it, where a table has blanks or backslashes in it."""
-    others = (name, name.strip(), name.strip().replace("\\", "/"))
-    for other in others:
-        try:
-            if (root / other).is_file():
-                return other
-        except (OSError, ValueError):  # a name that no file has
-            break
-    return name
 
 
 def _ties(rows: list[Row], samples: list[Sample], group: str | None, notes: list[str]) -> list[str]:

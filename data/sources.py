@@ -16,9 +16,11 @@ from data.split_words import PATIENT
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
+from errors import one_line
 
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
+TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
 SAME = 3  # folders that mean normal: they are no classes
 MANY_CLASSES = 10  # folders of which none has a known name for a class
 LABEL_THEM = (
@@ -177,7 +179,19 @@ def _too_few_classes(root: Path, found: tree.Tree, layout: Layout) -> str:
     )
     return (
         f"{root}: wanted a folder with images for each class, such as normal/ and abnormal/; "
-        f"got {dicom}{got}; {advice}{told}"
+        f"got {dicom}{got}; {advice}{told}{_tables_told(found)}"
+    )
+
+
+def _tables_told(found: tree.Tree) -> str:
+    """What to do with a table that is no manifest.csv and lies at the top of the data set."""
+    names = sorted(name for files in found.left_out.files.values() for name in files)
+    tables = [name for name in names if Path(name).suffix.lower() in TABLES and "/" not in name]
+    if not tables:
+        return ""
+    return (
+        f"; if {one_line(tables[0])} holds the labels, save it as manifest.csv with the columns "
+        "path and label"
     )
 
 

@@ -11,10 +11,17 @@ NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
 NORMAL_WORDS |= {"neg", "unremarkable"}
+# Spanish, French, German, Italian, Portuguese, Chinese
+NORMAL_WORDS |= {"sano", "sana", "sanos", "sanas", "saludable", "sain", "sains", "saine", "saines"}
+NORMAL_WORDS |= {"normale", "normales", "normaux", "normali", "normais", "gesund", "gesunde"}
+NORMAL_WORDS |= {"unauffällig", "sani", "saudavel", "saudável", "正常", "健康", "阴性", "陰性"}
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
 POSITIVE_WORDS |= {"pos"}
+POSITIVE_WORDS |= {"enfermo", "enferma", "enfermos", "anormal", "anormales", "anormale", "anormaux"}
+POSITIVE_WORDS |= {"malade", "malades", "krank", "kranke", "auffällig", "malato", "malati"}
+POSITIVE_WORDS |= {"anormali", "doente", "doentes", "异常", "異常", "患病", "病变", "阳性", "陽性"}
 ANSWERS = {"no": "normal", "false": "normal", "absent": "normal"}  # by themselves alone
 ANSWERS |= {"yes": "abnormal", "true": "abnormal", "present": "abnormal"}
 # words beside them that say nothing of the class, such as in normal_cases

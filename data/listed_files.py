@@ -1,0 +1,69 @@
+"""The files that a table means where it writes their names otherwise than the folder does."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+
+class ListedFiles:
+    """The files below a folder; they are looked up once a name of the table is not there.
+
+    Args:
+        root: the folder of the table.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def named(self, name: str) -> str:
+        """The name as the folder has it, where the table has blanks or backslashes in it.
+
+        A letter and its accent are one sign or two (NFC, NFD), by the system that wrote the name.
+        """
+        for other in (name, name.strip(), name.strip().replace("\\", "/")):
+            try:
+                if not other.strip() or (self._root / other).is_file():
+                    return other
+            except (OSError, ValueError):  # a name that no file has
+                return name
+        same = self._by_form.get(_form(name), [])
+        return same[0] if len(same) == 1 else name
+
+    def advice(self, name: str) -> str:
+        """How to write a name that is not there, if a file of the same name lies elsewhere."""
+        wanted = PurePosixPath(_form(name))
+        near = self._by_stem.get(wanted.name, []) or self._by_stem.get(wanted.stem, [])
+        if not near:
+            return ""
+        return f"write each path as it lies below {self._root}, such as {near[0]} for {name}"
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """Paths of all files relative to the folder, with forward slashes."""
+        found = []
+        for folder, _, files in os.walk(self._root):
+            found += [Path(folder, file).relative_to(self._root).as_posix() for file in files]
+        return sorted(found)
+
+    @cached_property
+    def _by_form(self) -> dict[str, list[str]]:
+        forms = defaultdict(list)
+        for name in self._names:
+            forms[_form(name)].append(name)
+        return forms
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        """For each last part of a path, with its suffix and without, the paths."""
+        stems = defaultdict(list)
+        for name in self._names:
+            last = PurePosixPath(_form(name))
+            for part in {last.name, last.stem}:
+                stems[part].append(name)
+        return stems
+
+
+def _form(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/"))

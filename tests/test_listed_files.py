@@ -1,0 +1,64 @@
+"""Files whose names a table writes otherwise than the folder does; tables of other names."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from data import sources
+from data.listed_files import ListedFiles
+from data.readers import DataError
+from tests.test_class_words import png
+
+ACCENTED = "Gef\u00e4\u00df \u00e9.png"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.png"):
+        png(tmp_path / "images" / name)
+    return tmp_path
+
+
+def listed(root: Path, *names: str) -> list[str]:
+    """The paths of the images that a manifest of these names lists."""
+    rows = [f"{name},{label}" for name, label in zip(names, ("normal", "abnormal"), strict=True)]
+    (root / "manifest.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    return [sample.path for sample in sources.find(root, None, [])[1]]
+
+
+@pytest.mark.parametrize(("table", "disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_that_another_system_wrote_are_the_same(
+    root: Path, table: "unicodedata._NormalizationForm", disk: "unicodedata._NormalizationForm"
+) -> None:
+    stored = f"images/{unicodedata.normalize(disk, ACCENTED)}"
+    png(root / stored)
+    written = f"images/{unicodedata.normalize(table, ACCENTED)}"
+    assert listed(root, "images/a.png", written) == sorted(["images/a.png", stored])
+
+
+def test_of_two_spellings_on_the_disk_the_one_that_is_written_is_taken(root: Path) -> None:
+    both = [f"images/{unicodedata.normalize(form, ACCENTED)}" for form in ("NFC", "NFD")]
+    for name in both:
+        png(root / name)
+    assert listed(root, *both) == sorted(both)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a", "other/a.png"])
+def test_a_name_that_lies_elsewhere_is_refused_with_the_path_to_write(
+    root: Path, name: str
+) -> None:
+    with pytest.raises(DataError, match=rf"such as images/a.png for {name}$"):
+        listed(root, name, "images/b.png")
+
+
+def test_a_name_that_is_nowhere_gets_no_advice(root: Path) -> None:
+    assert ListedFiles(root).advice("images/c.png") == ""
+    with pytest.raises(DataError, match=r"line 2: no such file \S+c.png$"):
+        listed(root, "images/c.png", "images/b.png")
+
+
+def test_a_table_of_another_name_is_pointed_out(root: Path) -> None:
+    (root / "labels.csv").write_text("file,label\na.png,normal\n")
+    with pytest.raises(DataError, match=r"if labels.csv holds the labels, save it as manifest.csv"):
+        sources.find(root, None, [])
