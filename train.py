@@ -165,8 +165,7 @@ def main(argv: list[str]) -> None:
     """Train as the command line says; a user's mistake ends in one line."""
     arguments = parse(argv)
     with errors.ending_in_one_line():
-        from training.boxed import is_boxed
-        from vit.archive import screened
+        from vit.archive import is_boxed, screened
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
         refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))

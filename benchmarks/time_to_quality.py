@@ -64,7 +64,7 @@ def train(cell: Cell, folder: Processed, config: Config, given: argparse.Namespa
     net = network(cell.name, config)
     own = dataclasses.replace(config, seed=cell.seed)
     if cell.after and isinstance(net, VisionTransformer):
-        InitialWeights(given.init).give_to(net)
+        InitialWeights(given.init).give_to(net, config)
     elif cell.after:
         net.load_state_dict(after_phantoms(cell.name, given))
     rate = PEERS.get(cell.name, (config.lr, config.weight_decay))

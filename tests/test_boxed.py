@@ -21,7 +21,7 @@ from tests.test_train import command
 from training import boxed
 from training.initial_weights import InitialWeights
 from vit import checkpoint
-from vit.archive import CheckpointError
+from vit.archive import CheckpointError, is_boxed, screened
 from vit.model import VisionTransformer
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
@@ -118,7 +118,12 @@ def test_a_header_of_any_length_takes_no_memory(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.safetensors")
-    assert not boxed.is_boxed(tmp_path / "x.safetensors")
+    assert not is_boxed(tmp_path / "x.safetensors")
+
+
+def test_prediction_from_a_box_is_refused_in_one_line(box: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no trained model; give them to train.py --init"):
+        screened(box)
 
 
 def test_training_begins_with_the_box(
@@ -146,6 +151,6 @@ def test_each_box_is_the_one_of_its_card_and_fits_its_preset(path: Path) -> None
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert path.stat().st_size <= 5_000_000
-    model = VisionTransformer(CONFIG.Config(**PRESETS[FITTING[path.stem]]))
-    InitialWeights(path).give_to(model)
+    config = CONFIG.Config(**PRESETS[FITTING[path.stem]])
+    InitialWeights(path).give_to(VisionTransformer(config), config)
     assert boxed.read(path).config.phantoms != "none"

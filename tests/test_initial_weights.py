@@ -1,6 +1,6 @@
 """training.initial_weights: weights that another training begins with."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,7 @@ def saved(path: Path, source: VisionTransformer, **changes: int | str) -> Path:
 def test_the_same_architecture_begins_with_the_same_weights(tmp_path: Path) -> None:
     source = model()
     target = model()
-    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target, PUBLISHED)
     images = torch.rand(3, 1, 32, 32)
     assert torch.equal(source.eval()(images), target.eval()(images))
 
@@ -57,7 +57,7 @@ def test_another_image_size_resamples_the_positions(tmp_path: Path) -> None:
     target = model(image_size=48)
     waves = torch.linspace(0, 1, 4)[:, None] + torch.linspace(0, 2, 4)  # (h, w), a plane
     source.embeddings.position_embedding.data[0, 1:, 3] = waves.flatten()
-    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target, PUBLISHED)
     assert torch.equal(
         target.embeddings.position_embedding[:, 0], source.embeddings.position_embedding[:, 0]
     )
@@ -72,17 +72,26 @@ def test_a_head_of_other_classes_is_left_as_it_is(tmp_path: Path) -> None:
     source = model()
     target = model(num_classes=3)
     before = target.head[-1].weight.clone()
-    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target)
+    InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target, PUBLISHED)
     assert torch.equal(target.head[-1].weight, before)
     assert torch.equal(target.norm.weight, source.norm.weight)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"num_hidden_layers": 3}, {"embedding_size": 32}, {"stem": "convolution"}]
+    ("changes", "wanted"),
+    [
+        ({"num_hidden_layers": 3}, r"num_hidden_layers to 2 \(got 3\)"),
+        (
+            {"embedding_size": 32, "num_heads": 4},
+            r"embedding_size to 16 \(got 32\), num_heads to 2 \(",
+        ),
+        ({"stem": "convolution"}, r"stem to patch \(got convolution\)"),
+    ],
 )
-def test_another_architecture_is_refused(tmp_path: Path, changes: dict[str, int | str]) -> None:
+def test_another_architecture_is_refused_with_what_to_set(
+    tmp_path: Path, changes: dict[str, int | str], wanted: str
+) -> None:
     path = saved(tmp_path / "a.ckpt", model())
-    with pytest.raises(
-        CheckpointError, match=r"of another architecture; .* got patch_size 8, .* stem patch"
-    ):
-        InitialWeights(path).give_to(model(**changes))
+    config = replace(PUBLISHED, **SIZES | changes)  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError, match=rf"is of another architecture; set {wanted}"):
+        InitialWeights(path).give_to(model(**changes), config)

@@ -26,18 +26,6 @@ MOST_HEADER = 2**20  # bytes of its header
 KEPT = ("format_version", "config", "class_names", "preprocessing", "run", "versions")
 
 
-def is_boxed(path: Path) -> bool:
-    """Whether a file begins as safetensors do: the length of the header, and its bracket."""
-    if not path.is_file():  # a pipe would make it wait
-        return False
-    try:
-        with open(path, "rb") as file:
-            start = file.read(9)
-    except OSError:
-        return False
-    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < MOST
-
-
 def write(source: Path, target: Path) -> None:
     """Write the weights of a ViT.ckpt in half precision; a former file is kept.
 

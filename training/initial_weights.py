@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from CONFIG import ModelConfig
 from training import boxed
 from vit import checkpoint
-from vit.archive import CheckpointError
+from vit.archive import CheckpointError, is_boxed
 from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
 
@@ -43,7 +44,7 @@ class InitialWeights:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        self.checkpoint = boxed.read(path) if boxed.is_boxed(path) else checkpoint.load(path)
+        self.checkpoint = boxed.read(path) if is_boxed(path) else checkpoint.load(path)
 
     def known_among(self, digests: Iterable[str]) -> set[str]:
         """Which of these images, by sha256, the weights learned from."""
@@ -57,8 +58,8 @@ class InitialWeights:
             "split_sha256": self.checkpoint.provenance.split_sha256,
         }
 
-    def give_to(self, model: VisionTransformer) -> None:
-        """Give a model these weights.
+    def give_to(self, model: VisionTransformer, config: ModelConfig) -> None:
+        """Give a model of that configuration these weights.
 
         Position embeddings of another grid are resampled (Dosovitskiy et al. 2021, section 3.2). A
         head of other classes is left as it is.
@@ -77,13 +78,16 @@ class InitialWeights:
         same_names = own.keys() == state.keys()
         fits = same_names and all(own[name].shape == state[name].shape for name in own)
         if not fits or source.num_heads != model.num_heads:
-            config = self.checkpoint.config
-            had = ", ".join(f"{key} {getattr(config, key)}" for key in SHAPING)
             raise CheckpointError(
-                f"{self.path}: is of another architecture; wanted weights for this configuration, "
-                f"got {had}"
+                f"{self.path}: is of another architecture; set {self._wanted_of(config)}"
             )
         model.load_state_dict(state)
+
+    def _wanted_of(self, config: ModelConfig) -> str:
+        """The keys that a configuration must have for these weights, and those that it has."""
+        own = self.checkpoint.config
+        pairs = [(key, getattr(own, key), getattr(config, key)) for key in SHAPING]
+        return ", ".join(f"{key} to {need} (got {got})" for key, need, got in pairs if need != got)
 
 
 def _resampled(positions: Tensor, source: tuple[int, int], grid: tuple[int, int]) -> Tensor:

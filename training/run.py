@@ -161,7 +161,7 @@ class Run:
         pl.seed_everything(self.config.seed, verbose=False)
         model = VisionTransformer(self.config)
         if self.init:
-            self.init.give_to(model)
+            self.init.give_to(model, self.config)
             self._refuse_known_validation_images(self.init)
         weights = self.data.class_weights() if self.config.class_weights else None
         has_targets = self.data.train.patch_size > 0

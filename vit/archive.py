@@ -12,9 +12,27 @@ from errors import UserError
 from files import other_kind
 from vit.pickle_plan import follow
 
+LARGEST_HEADER = 2**26  # bytes, beyond which they are no length of a header
+
 
 class CheckpointError(UserError):
     """A checkpoint that cannot be used, with the reason in one line."""
+
+
+def is_boxed(path: Path) -> bool:
+    """Whether a file begins as those of weights/ do: length of its header, and a bracket."""
+    if not path.is_file():  # a pipe would make it wait
+        return False
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError:
+        return False
+    return (
+        len(start) == 9
+        and start[8:] == b"{"
+        and int.from_bytes(start[:8], "little") < LARGEST_HEADER
+    )
 
 
 def screened(path: Path) -> io.BytesIO:
@@ -31,6 +49,11 @@ def screened(path: Path) -> io.BytesIO:
     if not path.is_file():
         makes_one = "python train.py --Config config.yml makes one"
         raise CheckpointError(f"{path}: no such file; {makes_one}")
+    if is_boxed(path):
+        raise CheckpointError(
+            f"{path}: holds weights to begin a training with, and no trained model; give them to "
+            "train.py --init"
+        )
     try:
         return _checked_copy(path)
     except PermissionError:
