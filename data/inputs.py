@@ -18,6 +18,8 @@ from data import tree
 from data.boxes import check_inside
 from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
+from data.mask_levels import picture_size
+from data.masks import tell_apart
 from data.picture import Picture as PlainPicture
 from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
@@ -145,17 +147,24 @@ def find(path: str) -> list[Path]:
                 errors.note(line)
     else:
         root = folder_given(path)
-        images = [
-            Path(file)
-            for file in sorted(glob.glob(path, recursive=True))
-            if is_image(Path(file), root)
-        ]
+        found_files = map(Path, sorted(glob.glob(path, recursive=True)))
+        images = _without_masks([file for file in found_files if is_image(file, root)], root)
     if faults := [fault for file in images if (fault := fault_of(file, root))]:
         raise DataError("\n".join(faults))
     if not images:
         wanted = f"wanted a folder, a file, or a glob in quotes, of {', '.join(SUFFIXES)}"
         raise DataError(f"{path}: no image there; {wanted}")
     return images
+
+
+def _without_masks(files: list[Path], root: Path) -> list[Path]:
+    """Those of the files below ``root`` that are no masks; what is left out is said on stderr."""
+    names = {file.relative_to(root).as_posix(): file for file in files}
+    masks, left_out = tell_apart(list(names), lambda name: picture_size(root / name))
+    left_out.add("which are masks of other images", filter(None, masks.values()))
+    for line in left_out.lines():
+        errors.note(line)
+    return [file for name, file in names.items() if name in masks]
 
 
 def folder_given(path: str) -> Path:

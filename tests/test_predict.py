@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import predict
-from data.inputs import Input
+from data.inputs import Input, find
 from report.prediction_pictures import spread
 from tests.conftest import contents, table
 from vit import checkpoint
@@ -139,6 +139,22 @@ def test_a_folder_gets_a_picture_for_each_image(tmp_path: Path, folder: Path, ck
     count = len(list((folder / "val").rglob("*.npy")))
     assert len(list((tmp_path / "each").glob("*.png"))) == count
     assert len(table(tmp_path / "each" / "predictions.csv")) == count
+
+
+def test_masks_that_a_glob_matches_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        grey = cv2.GaussianBlur(rng.normal(110, 70, (48, 48)), (0, 0), 1.2)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.clip(grey, 0, 255).astype(np.uint8))
+    mask = np.zeros((48, 48), np.uint8)
+    mask[10:20, 10:20] = 255
+    cv2.imwrite(str(tmp_path / "a_mask.png"), mask)
+    found = find(str(tmp_path / "*.png"))
+    assert [path.name for path in found] == ["a.png", "b.png"]
+    said = capsys.readouterr().err
+    assert "left out: 1 files, which are masks of other images; such as a_mask.png" in said
 
 
 def test_raw_pictures_and_globs_work(
