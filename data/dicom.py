@@ -10,6 +10,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom import uid
 from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_windowing
 from pydicom.pixels.utils import pixel_array
 
@@ -195,7 +196,17 @@ def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | Non
             low, high = map(float, apply_windowing(np.array([-1e30, 1e30]), data))
     else:
         return _without_window(values, stored, data)
-    return Stored(_between(values, low, high, inverse), None)
+    named = None if window is not None else _named_window(data)
+    return Stored(_between(values, low, high, inverse), None, None, named)
+
+
+def _named_window(data: pydicom.Dataset) -> tuple[float, float] | None:
+    """The values that are black and white by the first window that the file names."""
+    given = [data.get("WindowCenter"), data.get("WindowWidth")]
+    if None in given:
+        return None
+    centre, width = (float(each[0] if isinstance(each, MultiValue) else each) for each in given)
+    return centre - width / 2, centre + width / 2
 
 
 def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> Stored:
@@ -223,7 +234,7 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     own = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
     low, high = _ends(CT_WINDOW) if is_ct else own
     grey = np.where(padding, np.float32(0), _between(values, low, high, inverse))
-    return Stored(grey, None, None if is_ct else own)
+    return Stored(grey, None, None if is_ct else own, (low, high) if is_ct else None)
 
 
 def _ends(window: Sequence[float]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.words import letters
+from data.words import composed, letters
 from metrics.groups import join
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
@@ -131,7 +131,9 @@ def groups_of(
 
 def canonical(value: str) -> str:
     """A name without what differs where it was typed or stored again: case, blanks, zeros."""
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", " ".join(value.casefold().split()))
+    same = " ".join(composed(value).casefold().split())
+    whole = re.sub(r"^(\d+)\.0$", r"\1", same)  # as a spreadsheet writes numbers
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", whole)
 
 
 def _one_spelling(given: Sequence[str], column: str, notes: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from data.group_columns import canonical
 from data.nested import (
     Folders,
     are_alike,
@@ -61,6 +62,7 @@ class Layout:
         self.left_out = LeftOut()
         self.notes: list[str] = []
         self.fault = ""
+        self._patients: dict[str, str] = {}  # their folders, by what is the same in all spellings
         self._known = set(known)
         self._direct = direct
         folders = {name: tuple(name.split("/")[:-1]) for name in images}
@@ -171,7 +173,8 @@ class Layout:
         self.left_out.add(BESIDE_FOLDS, beside)
         for name, parts in folders.items():
             if name not in beside:
-                self.places[name] = Place(split, parts[1], parts[0] if are_patients else "")
+                patient = self._patients.setdefault(canonical(parts[0]), parts[0])
+                self.places[name] = Place(split, parts[1], patient if are_patients else "")
         if folds:
             self._note_folds(folds)
             return

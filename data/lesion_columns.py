@@ -23,6 +23,7 @@ BOX_NAME = re.compile(
 MASK_NAME = re.compile(
     r"(?:lesions?)?(?:masks?|segmentations?(?:masks?)?)(?:paths?|files?|filenames?|names?)?"
 )
+EDGES = ("xmin", "ymin", "xmax", "ymax")
 OPEN = (
     "its name does not say what its numbers are; call it lesion_boxes_xyxy (x0,y0,x1,y1) or "
     "lesion_boxes_xywh (x,y,width,height), in pixels of the file"
@@ -57,10 +58,24 @@ def with_known_names(rows: Sequence[Row], folder: Path, notes: list[str]) -> lis
         for row in found:
             cell = row.pop(name, "")
             row[kind] = _from_widths(_without_brackets(cell)) if turned else cell
+    if BOXES not in read:
+        _join_edges(found, notes)
     for row in found:
         if BOXES in row:
             row[BOXES] = _without_brackets(row[BOXES])
     return found
+
+
+def _join_edges(rows: list[Row], notes: list[str]) -> None:
+    """Put the four edges of a box, each in a column of its own, into one."""
+    named = {letters(name): name for name in rows[0]}
+    columns = [named[edge] for edge in EDGES if edge in named]
+    if len(columns) < len(EDGES):
+        return
+    notes.append(f"columns {', '.join(map(one_line, columns))} are read as {BOXES}")
+    for row in rows:
+        cells = [row.get(column, "").strip() for column in columns]
+        row[BOXES] = ",".join(cells) if any(cells) else ""
 
 
 def with_points(text: str, numbers: int) -> str:
@@ -72,6 +87,8 @@ def with_points(text: str, numbers: int) -> str:
     fits = len(parts) % numbers == 0 and all(DECIMAL.fullmatch(part) for part in parts)
     if not (fits and any("," in part for part in parts)):
         return text
+    if numbers > 1 and all("," in part for part in parts):
+        return text  # they may be points, x,y each
     points = [part.replace(",", ".") for part in parts]
     if numbers == 1:
         return " ".join(points)

@@ -23,13 +23,17 @@ class ListedFiles:
         A letter and its accent are one sign or two (NFC, NFD), by the system that wrote the name.
         """
         for other in (name, name.strip(), name.strip().replace("\\", "/")):
-            try:
-                if not other.strip() or (self._root / other).is_file():
-                    return other
-            except (OSError, ValueError):  # a name that no file has
-                return name
+            if not other.strip() or self.holds(other):
+                return other
         same = self._by_form.get(_form(name), [])
         return same[0] if len(same) == 1 else name
+
+    def holds(self, name: str) -> bool:
+        """Whether a file has that very name."""
+        try:
+            return (self._root / name).is_file()
+        except (OSError, ValueError):  # a name that no file can have
+            return False
 
     def advice(self, name: str) -> str:
         """How to write a name that is not there, if a file of the same name lies elsewhere."""

@@ -107,7 +107,7 @@ def _check_columns(manifest: Path, row: Row) -> None:
 
 def _advice(manifest: Path, samples: list[Sample], files: ListedFiles) -> list[str]:
     """A line about the first image that is not where its path says, if it lies elsewhere."""
-    missing = (each.path for each in samples if not (manifest.parent / each.path).exists())
+    missing = (each.path for each in samples if not files.holds(each.path))
     advice = files.advice(next(missing, ""))
     return [f"{manifest}: {advice}"] if advice else []
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-SURE = r"masks?|msks?|segmentations?|label[-_. ]?maps?|ground[-_. ]?truths?|annotations?"
+SURE = r"masken|maske|masques?|m[aá]scaras?|mascher[ae]|掩[码膜碼]"
+SURE += r"|masks?|msks?|segmentations?|label[-_. ]?maps?|ground[-_. ]?truths?|annotations?"
 NAMED = rf"{SURE}|segs?|labels?|gts?"  # numbered classes and pieces of a vessel are called so too
 # what pictures and classes are called too: counts beside an image of that name, by the content
 DRAWN = r"lesions?|rois?|contours?|outlines?|overlays?|overlaid|contoured|outlined|annotated"

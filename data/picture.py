@@ -36,11 +36,13 @@ class Stored:
             2**bits - 1; None where it does not say, and for float32.
         ends: the values that became 0 and 1 where these are the least and the greatest of this
             image alone; None: what they are does not depend on it.
+        window: the values that became 0 and 1 where the file names them; None: it names none.
     """
 
     pixels: NDArray
     bits: int | None
     ends: tuple[float, float] | None = None
+    window: tuple[float, float] | None = None
 
 
 def upright(pixels: NDArray, orientation: int) -> NDArray:

@@ -34,6 +34,7 @@ class Prepared:
         given_boxes: as the table has them.
         depth: of whole numbers with more than 8 bits, else None.
         ends: of its values, where they alone decide what is black and white; else None.
+        window: values that became black and white, where the file names them; else None.
     """
 
     sample: Sample
@@ -45,6 +46,7 @@ class Prepared:
     given_boxes: str
     depth: Depth | None
     ends: tuple[float, float] | None
+    window: tuple[float, float] | None
 
 
 def prepare_one(
@@ -91,6 +93,7 @@ def prepare_one(
         given_boxes,
         depth_of(seen),
         seen.ends,
+        seen.window,
     )
 
 

@@ -20,7 +20,7 @@ from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
-from data.scale import check_one_scale, note_of, white_of
+from data.scale import check_one_scale, note_of, note_of_windows, white_of
 from data.splits import Division
 from data.words import is_normal, is_positive
 from files import folder_to_make, folder_written_whole, free_dated_name
@@ -165,6 +165,9 @@ def _one_scale(
     depths = [image.depth for image in images if image.depth]
     white = white_of(depths)
     notes += note_of(depths, len(images))
+    notes += note_of_windows(
+        {image.sample.path: image.window for image in images if image.window or image.depth}
+    )
     sources_of = {sample.path: sample for sample in found}
     others = [
         sources_of[image.sample.path]

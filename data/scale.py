@@ -122,3 +122,23 @@ def _differing(depths: Sequence[Depth], white: int) -> list[str]:
         f"declared depths differ: {each}; the same stored value is the same grey in all of them, "
         f"and {white} is white for all"
     ]
+
+
+def note_of_windows(windows: Mapping[str, tuple[float, float] | None]) -> list[str]:
+    """What is said where files of a set name different grey windows, or some none.
+
+    ``windows``: for each image, by its path, the values that are black and white; None: no window.
+    """
+    different = sorted({window for window in windows.values() if window})
+    without = sum(window is None for window in windows.values())
+    if len(different) + bool(without) < 2 or not different:
+        return []
+    low, high = different[0]
+    first = min(path for path, window in windows.items() if window == different[0])
+    count = "a grey window" if len(different) == 1 else f"{len(different)} different grey windows"
+    rest = f", and {without} images have none" if without else ""
+    return [
+        f"the files name {count}, such as {low:g} to {high:g} in {first}{rest}, so that the same "
+        "stored value is not the same grey in all of them; --window_centre and --window_width "
+        "show all DICOM images through one"
+    ]

@@ -1,7 +1,7 @@
 """Finding the images of a data set as people keep them, with label, split, group and lesions."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +12,9 @@ from data.patient_folders import patients_within
 from data.patient_names import note_of_names
 from data.readers import SUFFIXES, DataError, kind_of
 from data.samples import Sample
-from data.split_words import PATIENT
+from data.split_words import PATIENT, split_of
 from data.tree import is_image as is_image
-from data.words import NO_CLASS, LeftOut, is_no_class, letters, meaning_of, one_spelling
+from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, letters, meaning_of, one_spelling
 from data.workers import on_all_cores
 from errors import one_line
 
@@ -72,6 +72,7 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
         notes += note_of_names(sample.path for sample in samples if not sample.group)
     else:
         samples = _grouped_by_pattern(samples, group, notes)
+    notes += _note_healthy_lesions(samples)
     plain = not listed and not any(sample.split for sample in samples)
     return table.parent, sorted(samples, key=lambda sample: sample.path), plain
 
@@ -135,6 +136,7 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
 def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
     """Raise DataError where the folders are those of patients, and would become classes."""
     labels = layout.labels
+    _refuse_joined(root, labels)
     are_normal = [label for label in labels if meaning_of(label) == "normal"]
     if len(are_normal) < SAME and any(map(meaning_of, labels)):
         return
@@ -165,6 +167,34 @@ def _dicom_told(patients: dict[str, str]) -> str:
         return ""
     count = len(set(patients.values()) - {""})
     return f"{len(patients)} DICOM images of {count or 'unknown'} patients, no classes: "
+
+
+def _refuse_joined(root: Path, labels: Iterable[str]) -> None:
+    """Raise DataError where folders such as train_normal tell a split and a class at once."""
+    joined = []
+    for label in sorted(labels):
+        words = re.split(r"[\W_]+", label)
+        splits = [word for word in words if split_of(word)]
+        rest = "_".join(word for word in words if word not in splits)
+        if splits and rest and meaning_of(rest):
+            joined.append((label, f"{splits[0]}/{rest}"))
+    if len(joined) > 1:
+        label, wanted = joined[0]
+        raise DataError(
+            f"{root}: got {len(joined)} folders such as {label}, which name a split and a class at "
+            f"once; wanted one folder in the other, such as {wanted}"
+        )
+
+
+def _note_healthy_lesions(samples: list[Sample]) -> list[str]:
+    """What is said where all lesions that are known lie in normal images."""
+    boxed = [sample for sample in samples if sample.lesion_boxes_xyxy.strip()]
+    if not boxed or not all(is_normal(sample.label) for sample in boxed):
+        return []
+    return [
+        f"all {len(boxed)} images with lesion boxes are {boxed[0].label}, such as "
+        f"{one_line(boxed[0].path)}: are labels or boxes exchanged?"
+    ]
 
 
 def _too_few_classes(root: Path, found: tree.Tree, layout: Layout) -> str:

@@ -1,6 +1,7 @@
 """The columns of a table that tell train, val and test, whatever they are called."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from data.readers import DataError
@@ -9,6 +10,7 @@ from data.tables import Row
 from data.words import letters
 
 NAMES = ("subset", "set", "partition", "phase", "dataset", "datasplit", "usage", "fold")
+FEW = 6  # different cells of a column that tells a split
 
 
 def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
@@ -31,7 +33,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
     columns = {
         name: [row.get(name, "").strip() for row in rows]
         for name in rows[0]
-        if letters(name) in NAMES
+        if letters(name) in NAMES or _tells(row.get(name, "").strip() for row in rows)
     }
     read = {name: cells for name in columns if (cells := _sure(columns[name]))}
     for name in columns.keys() - read.keys():
@@ -55,6 +57,12 @@ def _meant(cells: list[str]) -> list[str]:
     """train, val or test for each cell; a cell that means none stays as it is."""
     splits = splits_of(cells)
     return [splits.get(cell, cell) for cell in cells]
+
+
+def _tells(cells: Iterable[str]) -> bool:
+    """Whether a column of any name has words for splits alone."""
+    different = set(cells)
+    return len(different) <= FEW and bool(_sure(sorted(different)))
 
 
 def _sure(cells: list[str]) -> list[str]:

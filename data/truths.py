@@ -11,7 +11,7 @@ from data.readers import DataError
 from data.samples import listed_twice
 from data.split_words import split_of
 from data.tables import read_table
-from data.words import meaning_of
+from data.words import in_one_spelling, meaning_of
 
 
 def truths_by_folder(
@@ -38,8 +38,11 @@ def class_of(label: str, class_names: list[str]) -> str:
     It is the name of a class, whatever its case; or of two classes another word for normal or
     diseased.
     """
-    words = {" ".join(name.casefold().split()): name for name in class_names}
-    word = " ".join(label.casefold().split())
+    words = {in_one_spelling(name): name for name in class_names}
+    word = in_one_spelling(label)
+    are_numbers = all(name.strip().isdigit() for name in class_names)
+    if are_numbers and word in ("0", "1") and set(words) != {"0", "1"}:
+        return ""  # 1 of the classes 1 and 2 may be the diseased one of 0 and 1
     if label in class_names or word in words:
         return label if label in class_names else words[word]
     if len(class_names) == 2 and word in ("0", "1"):

@@ -1,6 +1,7 @@
 """What the words of labels and the names of class folders mean: a normal or a diseased class."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ NORMAL_WORDS |= {"neg", "unremarkable"}
 NORMAL_WORDS |= {"sano", "sana", "sanos", "sanas", "saludable", "sain", "sains", "saine", "saines"}
 NORMAL_WORDS |= {"normale", "normales", "normaux", "normali", "normais", "gesund", "gesunde"}
 NORMAL_WORDS |= {"unauffällig", "sani", "saudavel", "saudável", "正常", "健康", "阴性", "陰性"}
+NORMAL_WORDS |= {"zdrowy", "zdrowe", "zdrowa"}  # Polish
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
@@ -22,8 +24,11 @@ POSITIVE_WORDS |= {"pos"}
 POSITIVE_WORDS |= {"enfermo", "enferma", "enfermos", "anormal", "anormales", "anormale", "anormaux"}
 POSITIVE_WORDS |= {"malade", "malades", "krank", "kranke", "auffällig", "malato", "malati"}
 POSITIVE_WORDS |= {"anormali", "doente", "doentes", "异常", "異常", "患病", "病变", "阳性", "陽性"}
+POSITIVE_WORDS |= {"chory", "chore", "chora"}
 ANSWERS = {"no": "normal", "false": "normal", "absent": "normal"}  # by themselves alone
 ANSWERS |= {"yes": "abnormal", "true": "abnormal", "present": "abnormal"}
+ANSWERS |= {"nein": "normal", "ja": "abnormal", "non": "normal", "oui": "abnormal"}
+ANSWERS |= {"否": "normal", "是": "abnormal"}
 # words beside them that say nothing of the class, such as in normal_cases
 FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
 FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
@@ -37,8 +42,13 @@ NO_CLASS = "which says that the class is not known; leave such images out, or gi
 
 
 def letters(name: str) -> str:
-    """A name without case, blanks, hyphens, underscores and dots."""
-    return re.sub(r"[\W_]+", "", name.casefold())
+    """A name without case, blanks, hyphens, underscores and dots; an accent is one sign."""
+    return re.sub(r"[\W_]+", "", composed(name).casefold())
+
+
+def composed(name: str) -> str:
+    """With a letter and its accent as one sign (NFC), without signs that nobody sees."""
+    return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
 
 
 def meaning_of(name: str) -> str:
@@ -46,6 +56,7 @@ def meaning_of(name: str) -> str:
 
     CAD+ and CAD- are known by their sign, normal_cases and 0_normal by the word within.
     """
+    name = composed(name)
     if signed := SIGN.match(name):
         return _of_sign(*signed.groups())
     if known_whole := ANSWERS.get(letters(name)) or _of_word(letters(name)):
@@ -71,7 +82,7 @@ def _of_sign(rest: str, sign: str) -> str:
 
 def _apart(name: str) -> str:
     """Its words in small letters: NormalCases is two."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold().strip()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", composed(name)).casefold().strip()
 
 
 def _of_word(word: str) -> str:
@@ -87,7 +98,8 @@ def _of_word(word: str) -> str:
 
 def is_no_class(label: str) -> bool:
     """Whether a label says that the class is not known."""
-    return (letters(label) or label.strip()) in NOT_KNOWN
+    words = {word for word in re.split(r"[\W_]+", _apart(label)) if word and word not in FILLING}
+    return (letters(label) or label.strip()) in NOT_KNOWN or (bool(words) and words <= NOT_KNOWN)
 
 
 def is_normal(label: str) -> bool:
@@ -100,14 +112,19 @@ def is_positive(label: str) -> bool:
     return meaning_of(label) == "abnormal"
 
 
+def in_one_spelling(label: str) -> str:
+    """Without case, and with one blank for blanks, underscores and hyphens between its words."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+
+
 def one_spelling(labels: list[str], notes: list[str]) -> dict[str, str]:
-    """For each label that of its class, where labels differ only in case and blanks.
+    """For each label that of its class, where labels differ only in case, blanks and hyphens.
 
     The most frequent spelling is taken, of equals the one in lower case; ``notes`` says so.
     """
     spellings: dict[str, Counter[str]] = {}
     for label in labels:
-        word = " ".join(label.casefold().split())
+        word = in_one_spelling(label)
         spellings.setdefault(word, Counter())[label] += 1
     chosen: dict[str, str] = {}
     for counts in spellings.values():

@@ -155,3 +155,38 @@ def test_an_inverted_picture_whose_white_is_not_known_needs_a_window(tmp_path: P
         prepare(tmp_path, tmp_path.parent / "PF", CONFIGURATION)
     seen = read_stored(tmp_path / "normal" / "a.dcm").pixels
     assert seen.min() == 0 and seen.max() == 1
+
+
+def windowed_set(folder: Path, windows: dict[str, int]) -> Path:
+    """DICOM of 12 bits; of each class the width of its window, 0 for none."""
+    for label, width in windows.items():
+        (folder / label).mkdir(parents=True)
+        elements = {"WindowCenter": 1000, "WindowWidth": width} if width else {}
+        for number in range(4):
+            values = np.round(picture(number) * 2000).astype("u2")
+            save(
+                folder / label / f"{number}.dcm",
+                dicom(values, BitsStored=12, HighBit=11, **elements),
+            )
+    return folder
+
+
+@pytest.mark.parametrize("width", [0, 4000])
+def test_windows_that_differ_in_a_set_are_said(tmp_path: Path, width: int) -> None:
+    raw = windowed_set(tmp_path / "raw", {"normal": width, "abnormal": 600})
+    made = prepare(raw, tmp_path / "PF", CONFIGURATION)
+    assert any(
+        "so that the same stored value is not the same grey" in n for n in made.info["notes"]
+    )
+    config = replace(CONFIGURATION, window_centre=1000, window_width=2000)
+    made = prepare(raw, tmp_path / "one", config)
+    assert not any("stored value is not" in note for note in made.info["notes"])
+
+
+def test_one_window_for_all_is_not_worth_a_word(tmp_path: Path) -> None:
+    made = prepare(
+        windowed_set(tmp_path / "raw", {"normal": 600, "abnormal": 600}),
+        tmp_path / "PF",
+        CONFIGURATION,
+    )
+    assert not any("grey window" in note for note in made.info["notes"])
