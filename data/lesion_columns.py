@@ -87,7 +87,8 @@ def with_points(text: str, numbers: int) -> str:
     fits = len(parts) % numbers == 0 and all(DECIMAL.fullmatch(part) for part in parts)
     if not (fits and any("," in part for part in parts)):
         return text
-    if numbers > 1 and all("," in part for part in parts):
+    fractions = [part.partition(",")[2] for part in parts]
+    if numbers > 1 and all(fractions) and max(map(len, fractions)) > 1:
         return text  # they may be points, x,y each
     points = [part.replace(",", ".") for part in parts]
     if numbers == 1:
