@@ -38,7 +38,7 @@ demo: $(VENV)/.installed $(DEMO)/ProcessedFolder/manifest.csv config.yml
 	$(RUN) -m report.evaluate --predictions predictions.csv --manifest $(DEMO)/ProcessedFolder/manifest.csv --column lesion_type
 
 $(DEMO)/phantoms/manifest.csv: $(VENV)/.installed
-	$(RUN) -m phantoms.ct --OUTPUT $(DEMO)/phantoms --patients 2500 --views 2 --image_size 128
+	$(RUN) -m phantoms.ct --OUTPUT $(DEMO)/phantoms --patients 2200 --views 2 --image_size 128
 
 $(DEMO)/ProcessedFolder/manifest.csv: $(DEMO)/phantoms/manifest.csv
 	$(RUN) -m data.prepare --Path $(DEMO)/phantoms --OUTPUT $(DEMO)/ProcessedFolder --image_size 128 --val_share 0.1

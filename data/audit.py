@@ -25,7 +25,7 @@ from data.group_columns import patient_in
 from data.looks import Look, look_at
 from data.readers import DataError, read_stored
 from data.samples import Sample
-from data.scale import check_one_scale, grey_of, white_of
+from data.scale import check_one_scale, grey_of, note_of_windows, white_of
 from data.shortcuts import FOLDS, LIMIT, Probe, find_shortcuts
 from files import written_whole
 from metrics.groups import join
@@ -107,6 +107,7 @@ def audit(
     looks = [look for look, _ in results if look]
     white = white_of([look.scale for look in looks if look.scale])
     looks = _in_one_scale(partial(work, white=white), looks, white, notes)
+    notes += note_of_windows({look.sample.path: look.window for look in looks})
     findings = [finding for _, findings in results for finding in findings]
     if not looks:
         raise DataError(

@@ -48,7 +48,7 @@ def same_pictures(sketches: list[Sketch], patients: Sequence[str] = ()) -> NDArr
 
     Args:
         sketches: n of them, made by ``data.sketch.sketch``.
-        patients: the name of each image's patient, empty where nothing names him; none: of no one.
+        patients: the name of each image's patient, empty where it is not known; (): none is known.
 
     Returns:
         (pairs, 2) indices i < j.

@@ -184,6 +184,7 @@ def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | Non
     """Stored values (H, W) to what a viewer shows. DICOM PS3.3 C.11.1 and C.11.2."""
     values = rescaled(stored, data)
     inverse = data.PhotometricInterpretation == "MONOCHROME1"
+    named = None
     if window is not None:
         low, high = _ends(window)
     elif data.get("VOILUTSequence"):
@@ -191,20 +192,18 @@ def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | Non
         low = 0.0
         high = 2 ** bits_of(data.VOILUTSequence[0]) - 1
     elif None not in (data.get("WindowCenter"), data.get("WindowWidth")):
+        named = _named_window(data)
         values = apply_windowing(values, data)
         with np.errstate(over="ignore"):  # the ends of the range that pydicom maps a window to
             low, high = map(float, apply_windowing(np.array([-1e30, 1e30]), data))
     else:
         return _without_window(values, stored, data)
-    named = None if window is not None else _named_window(data)
-    return Stored(_between(values, low, high, inverse), None, None, named)
+    return Stored(_between(values, low, high, inverse), None, window=named)
 
 
-def _named_window(data: pydicom.Dataset) -> tuple[float, float] | None:
+def _named_window(data: pydicom.Dataset) -> tuple[float, float]:
     """The values that are black and white by the first window that the file names."""
-    given = [data.get("WindowCenter"), data.get("WindowWidth")]
-    if None in given:
-        return None
+    given = (data.WindowCenter, data.WindowWidth)
     centre, width = (float(each[0] if isinstance(each, MultiValue) else each) for each in given)
     return centre - width / 2, centre + width / 2
 
@@ -234,7 +233,9 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     own = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
     low, high = _ends(CT_WINDOW) if is_ct else own
     grey = np.where(padding, np.float32(0), _between(values, low, high, inverse))
-    return Stored(grey, None, None if is_ct else own, (low, high) if is_ct else None)
+    if is_ct:
+        return Stored(grey, None, window=(low, high))
+    return Stored(grey, None, ends=own)
 
 
 def _ends(window: Sequence[float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The files that a table means where it writes their names otherwise than the folder does."""
+"""Files of a folder whose names a table writes in another way."""
 
 import os
 import unicodedata
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 
 class ListedFiles:
-    """The files below a folder; they are looked up once a name of the table is not there.
+    """The files below a folder. They are listed when a name of the table is not found.
 
     Args:
         root: the folder of the table.
@@ -20,7 +20,7 @@ class ListedFiles:
     def named(self, name: str) -> str:
         """The name as the folder has it, where the table has blanks or backslashes in it.
 
-        A letter and its accent are one sign or two (NFC, NFD), by the system that wrote the name.
+        An accented letter is one character (NFC) or two (NFD). Both are the same name.
         """
         for other in (name, name.strip(), name.strip().replace("\\", "/")):
             if not other.strip() or self.holds(other):

@@ -33,6 +33,7 @@ class Look(NamedTuple):
     sketch: Sketch  # for data.copies
     scale: Depth | None  # of whole numbers with more than 8 bits
     ends: tuple[float, float] | None  # as in data.picture.Stored
+    window: tuple[float, float] | None  # likewise
     views: dict[str, NDArray]  # for each probe what it sees, (features,)
 
 
@@ -74,6 +75,7 @@ def look_at(
         sketch=sketch(place.image(image)),
         scale=depth_of(seen),
         ends=seen.ends,
+        window=seen.window,
         views=_views(image, len(content)),
     )
     return look, findings

@@ -1,5 +1,6 @@
 """The manifest.csv of a raw data set: which images it lists, and what is wrong with it."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from data.lesion_columns import with_known_names, with_points
 from data.listed_files import ListedFiles
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults, listed_twice
-from data.split_columns import splits_told
+from data.split_columns import splits_told, tells_split
 from data.split_words import split_of
 from data.tables import Row, read_table
 from data.words import NO_CLASS, is_no_class, one_spelling
@@ -53,7 +54,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     Raises:
         DataError: every fault, a line each.
     """
-    rows = [_known_names(row) for row in read_table(manifest, manifest.parent)]
+    rows = [known_names(row) for row in read_table(manifest, manifest.parent)]
     _check_columns(manifest, rows[0])
     rows = with_known_names(rows, manifest.parent, notes)
     told = splits_told(rows, manifest, notes)
@@ -84,7 +85,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
     return tied, is_column
 
 
-def _known_names(row: Row) -> Row:
+def known_names(row: Row) -> Row:
     """The row with our names of columns, however they are written."""
     return {name.lower() if name.lower() in COLUMNS else name: cell for name, cell in row.items()}
 
@@ -131,6 +132,8 @@ def _sample(row: Row, root: Path, files: ListedFiles) -> tuple[Sample, list[str]
         faults.append(str(error))
     if given and not sample.split:
         faults.append(f"got split {given!r}, wanted train, val or test")
+    if fault := _fault_of_spacing(sample.pixel_spacing_mm):
+        faults.append(fault)
     faults += file_faults(sample, root)
     if not LABEL.fullmatch(sample.label):
         faults.append(f"got label {sample.label!r}, wanted a name that a folder can have")
@@ -139,9 +142,20 @@ def _sample(row: Row, root: Path, files: ListedFiles) -> tuple[Sample, list[str]
     return sample, faults
 
 
+def _fault_of_spacing(text: str) -> str:
+    """What is wrong with a pixel spacing; empty where it is none or right."""
+    numbers = re.split(r"[\s;\\]+", text.strip()) if text.strip() else []
+    try:
+        are_right = len(numbers) < 3 and all(0 < float(number) < math.inf for number in numbers)
+    except ValueError:
+        are_right = False
+    return "" if are_right else f"got the pixel spacing {text!r}, wanted one or two numbers in mm"
+
+
 def _ties(rows: list[Row], samples: list[Sample], group: str | None, notes: list[str]) -> list[str]:
     labels = [sample.label for sample in samples]
-    columns = {"group": group} if group else group_columns.columns_among(list(rows[0]))
+    names = [name for name in rows[0] if not tells_split(row.get(name, "") for row in rows)]
+    columns = {"group": group} if group else group_columns.columns_among(names)
     values = {
         level: [row.get(column, "").strip() for row in rows] for level, column in columns.items()
     }

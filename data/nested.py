@@ -84,6 +84,7 @@ def fault_of(folders: Folders, means_class: Callable[[str], bool]) -> str:
     """Why it is not sure what the outermost folders are, as one line; else empty."""
     children = first(folders)
     folds = folds_among(children)
+    inner = within(folders)
     for child, held in sorted(held_by(folders).items()):
         told = " and ".join(f"{name}/" for name in sorted(held))
         if len(folds) > 1 and child in folds and splits_of(held):
@@ -92,12 +93,25 @@ def fault_of(folders: Folders, means_class: Callable[[str], bool]) -> str:
                 "as --Path"
             )
         is_sure = len(held) > 1 or (all(map(means_class, held)) and not means_class(child))
+        classes = set().union(*held_by(inner[child]).values())
+        around_classes = bool(classes) and all(map(means_class, classes))
+        if around_classes and not means_class(child) and _is_whole_split(held):
+            return (
+                f"{_whole(folders, child)}/ has a split of its own, {told}; wanted the split "
+                "folders outermost, or one of the others as --Path"
+            )
         if held and held <= children - {child} and is_sure:
             return (
                 f"{_whole(folders, child)}/ holds {told}, and so does the folder around it; call "
                 "it train, val or test if it is a split, or move it away"
             )
     return ""
+
+
+def _is_whole_split(names: set[str]) -> bool:
+    """Whether folders are train and another split, and nothing else."""
+    splits = splits_of(names)
+    return set(splits) == names and "train" in splits.values() and len(set(splits.values())) > 1
 
 
 def _whole(folders: Folders, child: str) -> str:

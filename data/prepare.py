@@ -165,9 +165,7 @@ def _one_scale(
     depths = [image.depth for image in images if image.depth]
     white = white_of(depths)
     notes += note_of(depths, len(images))
-    notes += note_of_windows(
-        {image.sample.path: image.window for image in images if image.window or image.depth}
-    )
+    notes += note_of_windows({image.sample.path: image.window for image in images})
     sources_of = {sample.path: sample for sample in found}
     others = [
         sources_of[image.sample.path]

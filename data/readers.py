@@ -95,6 +95,14 @@ def read_pixels(path: Path) -> NDArray:
     return _read_picture(path).pixels
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM by its content; one that cannot be read is none."""
+    try:
+        return kind_of(path) == "DICOM"
+    except DataError:
+        return False  # reading it tells why
+
+
 def fault_of(file: Path, folder: Path) -> str:
     """Why a file that a folder or its table names is not read; empty if it can be.
 

@@ -233,7 +233,8 @@ def listed_twice(table: Path, rows: Iterable[tuple[str, str]]) -> list[str]:
             others = "".join(f", also as {name}" for name in names[1:])
             classes = f", as {' and as '.join(labels)}" if len(labels) > 1 else ""
             faults.append(
-                f"{table}: {names[0]} is listed more than once{classes}{others}; keep one row of it"
+                f"{table}: {names[0]} is listed more than once{classes}{others}; keep one row of "
+                "it, which may hold several boxes with semicolons between them"
             )
     return faults
 

@@ -125,20 +125,20 @@ def _differing(depths: Sequence[Depth], white: int) -> list[str]:
 
 
 def note_of_windows(windows: Mapping[str, tuple[float, float] | None]) -> list[str]:
-    """What is said where files of a set name different grey windows, or some none.
+    """What is said where DICOM files of a set are shown through different grey windows.
 
     ``windows``: for each image, by its path, the values that are black and white; None: no window.
     """
     different = sorted({window for window in windows.values() if window})
     without = sum(window is None for window in windows.values())
-    if len(different) + bool(without) < 2 or not different:
+    if not different or len(different) + bool(without) < 2:
         return []
     low, high = different[0]
     first = min(path for path, window in windows.items() if window == different[0])
     count = "a grey window" if len(different) == 1 else f"{len(different)} different grey windows"
     rest = f", and {without} images have none" if without else ""
     return [
-        f"the files name {count}, such as {low:g} to {high:g} in {first}{rest}, so that the same "
-        "stored value is not the same grey in all of them; --window_centre and --window_width "
-        "show all DICOM images through one"
+        f"DICOM files are shown through {count}, such as {low:g} to {high:g} in {first}{rest}; so "
+        "the same stored value is not the same grey in all images. --window_centre and "
+        "--window_width show all DICOM files through one window"
     ]

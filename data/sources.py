@@ -1,7 +1,7 @@
 """Finding the images of a data set as people keep them, with label, split, group and lesions."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -10,23 +10,16 @@ from data import group_columns, manifest, tree
 from data.layout import Layout
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
-from data.readers import SUFFIXES, DataError, kind_of
+from data.readers import DataError, is_dicom
+from data.refusals import refuse_joined, refuse_patients, too_few_classes
 from data.samples import Sample
-from data.split_words import PATIENT, split_of
 from data.tree import is_image as is_image
-from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, letters, meaning_of, one_spelling
+from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, one_spelling
 from data.workers import on_all_cores
 from errors import one_line
 
 FEW = 300  # images for which starting processes takes longer than the work
 MASKS_OF_LOST = "which are masks of images that are left out"
-TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods")
-SAME = 3  # folders that mean normal: they are no classes
-MANY_CLASSES = 10  # folders of which none has a known name for a class
-LABEL_THEM = (
-    "put the files into a folder for each class, or name the class of each in a manifest.csv "
-    "with the columns path and label"
-)
 UNLISTED = "which the manifest does not list"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DICOM_NAMES = {
@@ -117,8 +110,9 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     for label in filter(is_no_class, spelt.values()):
         raise DataError(f"{root}: got a class folder {label}/, {NO_CLASS}")
     if len(set(spelt.values())) < 2:
-        raise DataError(_too_few_classes(root, found, layout))
-    _refuse_patients(root, found, layout)
+        raise DataError(too_few_classes(root, found, layout))
+    refuse_joined(root, layout.labels)
+    refuse_patients(root, found, layout)
     samples = [
         Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
         for name, place in layout.places.items()
@@ -133,59 +127,6 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
     return samples
 
 
-def _refuse_patients(root: Path, found: tree.Tree, layout: Layout) -> None:
-    """Raise DataError where the folders are those of patients, and would become classes."""
-    labels = layout.labels
-    _refuse_joined(root, labels)
-    are_normal = [label for label in labels if meaning_of(label) == "normal"]
-    if len(are_normal) < SAME and any(map(meaning_of, labels)):
-        return
-    names = (name for files in found.left_out.files.values() for name in files)
-    is_export = any(name.upper().endswith("DICOMDIR") for name in names)
-    patients = _patients_of(root, found.images)
-    are_patients = all(map(PATIENT.fullmatch, labels)) or all(
-        letters(place.label) == letters(patients.get(name, "")) != ""
-        for name, place in layout.places.items()
-    )
-    if is_export or len(labels) > MANY_CLASSES or are_patients or len(are_normal) >= SAME:
-        raise DataError(
-            f"{root}: wanted a folder for each class, such as normal/ and abnormal/; got "
-            f"{_dicom_told(patients)}{len(labels)} folders such as {min(labels)}, which look like "
-            f"patients; {LABEL_THEM}"
-        )
-
-
-def _patients_of(root: Path, images: list[str]) -> dict[str, str]:
-    """The patient of each image, where all are DICOM files."""
-    if not all(_is_dicom(root / name) for name in images):
-        return {}
-    return {name: group_columns.header_of(root / name).patient for name in images}
-
-
-def _dicom_told(patients: dict[str, str]) -> str:
-    if not patients:
-        return ""
-    count = len(set(patients.values()) - {""})
-    return f"{len(patients)} DICOM images of {count or 'unknown'} patients, no classes: "
-
-
-def _refuse_joined(root: Path, labels: Iterable[str]) -> None:
-    """Raise DataError where folders such as train_normal tell a split and a class at once."""
-    joined = []
-    for label in sorted(labels):
-        words = re.split(r"[\W_]+", label)
-        splits = [word for word in words if split_of(word)]
-        rest = "_".join(word for word in words if word not in splits)
-        if splits and rest and meaning_of(rest):
-            joined.append((label, f"{splits[0]}/{rest}"))
-    if len(joined) > 1:
-        label, wanted = joined[0]
-        raise DataError(
-            f"{root}: got {len(joined)} folders such as {label}, which name a split and a class at "
-            f"once; wanted one folder in the other, such as {wanted}"
-        )
-
-
 def _note_healthy_lesions(samples: list[Sample]) -> list[str]:
     """What is said where all lesions that are known lie in normal images."""
     boxed = [sample for sample in samples if sample.lesion_boxes_xyxy.strip()]
@@ -195,34 +136,6 @@ def _note_healthy_lesions(samples: list[Sample]) -> list[str]:
         f"all {len(boxed)} images with lesion boxes are {boxed[0].label}, such as "
         f"{one_line(boxed[0].path)}: are labels or boxes exchanged?"
     ]
-
-
-def _too_few_classes(root: Path, found: tree.Tree, layout: Layout) -> str:
-    labels = sorted(layout.labels)
-    got = f"only {labels[0]}/" if labels else "none"
-    told = "".join(f"; {line}" for line in [*layout.left_out.lines(), *found.left_out.lines()])
-    dicom = _dicom_told(_patients_of(root, found.images))
-    advice = (
-        LABEL_THEM
-        if dicom
-        else f"image files are {', '.join(SUFFIXES)}, DICOM files also without a suffix"
-    )
-    return (
-        f"{root}: wanted a folder with images for each class, such as normal/ and abnormal/; "
-        f"got {dicom}{got}; {advice}{told}{_tables_told(found)}"
-    )
-
-
-def _tables_told(found: tree.Tree) -> str:
-    """What to do with a table that is no manifest.csv and lies at the top of the data set."""
-    names = sorted(name for files in found.left_out.files.values() for name in files)
-    tables = [name for name in names if Path(name).suffix.lower() in TABLES and "/" not in name]
-    if not tables:
-        return ""
-    return (
-        f"; if {one_line(tables[0])} holds the labels, save it as manifest.csv with the columns "
-        "path and label"
-    )
 
 
 def _note_unlisted(table: Path, samples: list[Sample], notes: list[str]) -> None:
@@ -242,7 +155,7 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
     numbers = [
         number
         for number, sample in enumerate(samples)
-        if not sample.group and _is_dicom(folder / sample.path)
+        if not sample.group and is_dicom(folder / sample.path)
     ]
     if not numbers:
         return samples
@@ -270,13 +183,6 @@ def _tied_by_folders(samples: list[Sample], notes: list[str]) -> list[Sample]:
     """Images that nothing ties yet, tied by the patients' folders within those of classes."""
     ties = patients_within({each.path: each.label for each in samples if not each.group}, notes)
     return [replace(each, group=each.group or ties.get(each.path, "")) for each in samples]
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        return kind_of(path) == "DICOM"
-    except DataError:
-        return False  # reading it tells why
 
 
 def _grouped_by_pattern(samples: list[Sample], pattern: str, notes: list[str]) -> list[Sample]:

@@ -33,7 +33,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
     columns = {
         name: [row.get(name, "").strip() for row in rows]
         for name in rows[0]
-        if letters(name) in NAMES or _tells(row.get(name, "").strip() for row in rows)
+        if letters(name) in NAMES or tells_split(row.get(name, "").strip() for row in rows)
     }
     read = {name: cells for name in columns if (cells := _sure(columns[name]))}
     for name in columns.keys() - read.keys():
@@ -59,8 +59,8 @@ def _meant(cells: list[str]) -> list[str]:
     return [splits.get(cell, cell) for cell in cells]
 
 
-def _tells(cells: Iterable[str]) -> bool:
-    """Whether a column of any name has words for splits alone."""
+def tells_split(cells: Iterable[str]) -> bool:
+    """Whether the cells of a column, whatever its name, are words for splits alone."""
     different = set(cells)
     return len(different) <= FEW and bool(_sure(sorted(different)))
 

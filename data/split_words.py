@@ -24,6 +24,13 @@ SPLIT_NAMES = {
     "eval": "test",
     "evaluation": "test",
 }
+# Spanish, French, German, Italian, Portuguese, Chinese
+OTHER_TRAIN = "entrenamiento entrainement entraînement trainieren addestramento treino treinamento"
+OTHER_VAL = "validacion validación validierung validazione validacao validação 验证 验证集"
+OTHER_TEST = "prueba pruebas teste testen 测试 测试集"
+SPLIT_NAMES |= dict.fromkeys(f"{OTHER_TRAIN} 训练 训练集".split(), "train")
+SPLIT_NAMES |= dict.fromkeys(OTHER_VAL.split(), "val")
+SPLIT_NAMES |= dict.fromkeys(OTHER_TEST.split(), "test")
 SHORT = ("tr", "trn", "tst", "dev", "eval")  # could be the initials of a patient
 DEVELOPMENT = ("dev", "development")  # what others call train, beside a validation
 EVALUATION = ("eval", "evaluation")  # validation, where no other split is

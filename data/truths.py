@@ -6,7 +6,8 @@ from pathlib import Path
 import errors
 from data.layout import Layout
 from data.lesion_columns import with_known_names
-from data.manifest import manifest_in
+from data.listed_files import ListedFiles
+from data.manifest import known_names, manifest_in
 from data.readers import DataError
 from data.samples import listed_twice
 from data.split_words import split_of
@@ -64,9 +65,10 @@ def rows_above(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
     """
     known = {}
     for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
+        files = ListedFiles(folder)
         for row in _rows_of(manifest_in(folder)):
             with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
-                known[(folder / row["path"]).resolve()] = (folder, row)
+                known[(folder / files.named(row["path"])).resolve()] = (folder, row)
     return known
 
 
@@ -75,7 +77,7 @@ def _rows_of(manifest: Path) -> list[dict[str, str]]:
     if not (manifest.exists() or manifest.is_symlink()):
         return []
     try:
-        rows = read_table(manifest, manifest.parent)
+        rows = [known_names(row) for row in read_table(manifest, manifest.parent)]
     except DataError as error:
         if (manifest.parent / "dataset.json").exists():
             raise

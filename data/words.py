@@ -15,7 +15,8 @@ NORMAL_WORDS |= {"neg", "unremarkable"}
 # Spanish, French, German, Italian, Portuguese, Chinese
 NORMAL_WORDS |= {"sano", "sana", "sanos", "sanas", "saludable", "sain", "sains", "saine", "saines"}
 NORMAL_WORDS |= {"normale", "normales", "normaux", "normali", "normais", "gesund", "gesunde"}
-NORMAL_WORDS |= {"unauffällig", "sani", "saudavel", "saudável", "正常", "健康", "阴性", "陰性"}
+NORMAL_WORDS |= {"unauffällig", "sani", "saudavel", "saudável"}
+NORMAL_WORDS |= {"正常", "健康", "阴性", "陰性"}
 NORMAL_WORDS |= {"zdrowy", "zdrowe", "zdrowa"}  # Polish
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
@@ -23,7 +24,8 @@ POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstruct
 POSITIVE_WORDS |= {"pos"}
 POSITIVE_WORDS |= {"enfermo", "enferma", "enfermos", "anormal", "anormales", "anormale", "anormaux"}
 POSITIVE_WORDS |= {"malade", "malades", "krank", "kranke", "auffällig", "malato", "malati"}
-POSITIVE_WORDS |= {"anormali", "doente", "doentes", "异常", "異常", "患病", "病变", "阳性", "陽性"}
+POSITIVE_WORDS |= {"anormali", "doente", "doentes"}
+POSITIVE_WORDS |= {"异常", "異常", "患病", "病变", "阳性", "陽性"}
 POSITIVE_WORDS |= {"chory", "chore", "chora"}
 ANSWERS = {"no": "normal", "false": "normal", "absent": "normal"}  # by themselves alone
 ANSWERS |= {"yes": "abnormal", "true": "abnormal", "present": "abnormal"}
@@ -47,7 +49,7 @@ def letters(name: str) -> str:
 
 
 def composed(name: str) -> str:
-    """With a letter and its accent as one sign (NFC), without signs that nobody sees."""
+    """The name with each letter and its accent as one sign (NFC), without invisible signs."""
     return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
 
 
@@ -135,7 +137,9 @@ def one_spelling(labels: list[str], notes: list[str]) -> dict[str, str]:
         chosen |= dict.fromkeys(counts, name)
         if len(counts) > 1:
             seen = ", ".join(f"{label!r} ({count})" for label, count in sorted(counts.items()))
-            notes.append(f"labels that differ only in case or blanks are one class, {name}: {seen}")
+            notes.append(
+                f"labels that differ only in case, blanks or hyphens are one class, {name}: {seen}"
+            )
     return chosen
 
 

@@ -65,9 +65,24 @@ def test_the_box_is_half_as_large(box: Path) -> None:
 
 def test_weights_that_learned_from_patients_stay_out_of_the_box(tmp_path: Path) -> None:
     checkpoint.save(contents(), tmp_path / "ViT.ckpt")
-    with pytest.raises(UserError, match=r"that learned from data_folder, wanted weights that"):
+    with pytest.raises(UserError, match=r"that learned from images in data_folder, wanted weights"):
         boxed.write(tmp_path / "ViT.ckpt", tmp_path / "box.safetensors")
     assert not (tmp_path / "box.safetensors").exists()
+
+
+def test_nor_does_what_learned_from_patients_before_phantoms(tmp_path: Path) -> None:
+    before = {"run": "b", "config": asdict(CONFIGURATION), "split_sha256": ""}
+    checkpoint.save(contents(config=LEARNED, init=before), tmp_path / "ViT.ckpt")
+    with pytest.raises(UserError, match=r"that learned from images in data_folder"):
+        boxed.write(tmp_path / "ViT.ckpt", tmp_path / "box.safetensors")
+
+
+def test_weights_too_large_for_half_precision_stay_out_of_the_box(tmp_path: Path) -> None:
+    plain = contents(config=LEARNED)
+    plain["state_dict"]["model.norm.weight"][0] = 1e6
+    checkpoint.save(plain, tmp_path / "ViT.ckpt")
+    with pytest.raises(UserError, match=r"has weights that half precision cannot hold"):
+        boxed.write(tmp_path / "ViT.ckpt", tmp_path / "box.safetensors")
 
 
 def test_weights_of_folds_stay_out_of_the_box(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from data import sources
 from data.preparation import _free_name
 from data.readers import DataError
-from data.words import meaning_of
+from data.words import is_no_class, meaning_of
 from tests.image_files import encode, picture, save
 
 NORMAL = "CAD-,lesion (-),-,normal_cases,Healthy_controls,no_finding,0_normal,NormalCases"
@@ -20,7 +20,7 @@ ABNORMAL += ",malade,Krank,malato,anormal,异常,enfermos"
 
 def png(path: Path) -> None:
     """A picture at ``path``."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     save(path, encode(".png", picture(len(str(path)))))
 
 
@@ -77,3 +77,8 @@ def test_every_image_has_a_name_of_its_own() -> None:
         assert path.casefold() not in taken
         taken.add(path.casefold())
     assert len(taken) == 5 and np.all([path.startswith("train/n/") for path in taken])
+
+
+@pytest.mark.parametrize("label", ["unlabeled_data", "unknown images", "not labeled"])
+def test_words_around_no_class_change_nothing(label: str) -> None:
+    assert is_no_class(label)

@@ -15,7 +15,7 @@ from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.processed import Processed
 from data.readers import DataError, read_stored
-from data.scale import depth_of
+from data.scale import depth_of, note_of_windows
 from tests.image_files import dicom, picture, save
 
 CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
@@ -175,10 +175,9 @@ def windowed_set(folder: Path, windows: dict[str, int]) -> Path:
 def test_windows_that_differ_in_a_set_are_said(tmp_path: Path, width: int) -> None:
     raw = windowed_set(tmp_path / "raw", {"normal": width, "abnormal": 600})
     made = prepare(raw, tmp_path / "PF", CONFIGURATION)
-    assert any(
-        "so that the same stored value is not the same grey" in n for n in made.info["notes"]
-    )
+    assert any("stored value is not the same grey" in note for note in made.info["notes"])
     config = replace(CONFIGURATION, window_centre=1000, window_width=2000)
+    assert any("stored value is not the same grey" in note for note in audit(raw).notes)
     made = prepare(raw, tmp_path / "one", config)
     assert not any("stored value is not" in note for note in made.info["notes"])
 
@@ -190,3 +189,12 @@ def test_one_window_for_all_is_not_worth_a_word(tmp_path: Path) -> None:
         CONFIGURATION,
     )
     assert not any("grey window" in note for note in made.info["notes"])
+
+
+def test_different_windows_are_said() -> None:
+    assert note_of_windows({"a": (0.0, 100.0), "b": (0.0, 100.0)}) == []
+    assert note_of_windows({"a": None, "b": None}) == []
+    (said,) = note_of_windows({"a": (0.0, 100.0), "b": (5.0, 90.0), "c": None})
+    assert "shown through 2 different grey windows, such as 0 to 100 in a, and 1 images" in said
+    (said,) = note_of_windows({"a": (0.0, 100.0), "c": None})
+    assert "shown through a grey window, such as 0 to 100 in a, and 1 images have none" in said

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data import sources
+from data.lesion_columns import with_known_names, with_points
 from data.readers import DataError
 from data.samples import Sample
 
@@ -104,3 +105,17 @@ def test_columns_of_something_else_are_kept_without_a_word(raw: Path, name: str)
 
 def test_an_empty_column_is_not_spoken_of(raw: Path) -> None:
     assert "column" not in listed(raw, "bbox,mask_path", ",", ",")[1]
+
+
+def test_four_points_are_no_box() -> None:
+    assert with_points("10,10 10,30 40,30 40,10", 4) == "10,10 10,30 40,30 40,10"
+    assert with_points("10,5 10 30 40", 4) == "10.5,10,30,40"
+
+
+def test_edges_in_four_columns_are_a_box() -> None:
+    notes: list[str] = []
+    rows = [{"xmin": "1", "ymin": "2", "xmax": "3", "ymax": "4"}]
+    rows.append(dict.fromkeys(rows[0], ""))
+    read = with_known_names(rows, Path(), notes)
+    assert [row["lesion_boxes_xyxy"] for row in read] == ["1,2,3,4", ""]
+    assert notes == ["columns xmin, ymin, xmax, ymax are read as lesion_boxes_xyxy"]

@@ -1,4 +1,4 @@
-"""Files whose names a table writes otherwise than the folder does; tables of other names."""
+"""Files whose names a table writes otherwise than the folder does."""
 
 import unicodedata
 from pathlib import Path
@@ -56,9 +56,3 @@ def test_a_name_that_is_nowhere_gets_no_advice(root: Path) -> None:
     assert ListedFiles(root).advice("images/c.png") == ""
     with pytest.raises(DataError, match=r"line 2: no such file \S+c.png$"):
         listed(root, "images/c.png", "images/b.png")
-
-
-def test_a_table_of_another_name_is_pointed_out(root: Path) -> None:
-    (root / "labels.csv").write_text("file,label\na.png,normal\n")
-    with pytest.raises(DataError, match=r"if labels.csv holds the labels, save it as manifest.csv"):
-        sources.find(root, None, [])

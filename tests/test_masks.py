@@ -189,3 +189,9 @@ def test_of_names_that_differ_in_case_the_one_that_is_written_is_meant() -> None
 def test_a_damaged_mask_is_not_left_out_but_kept_for_reading_to_refuse(raw: Path) -> None:
     (raw / "abnormal" / "p0_mask.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
     assert tree.look(raw).masks["abnormal/p0.png"] == "abnormal/p0_mask.png"
+
+
+@pytest.mark.parametrize("name", ["x0_Maske.png", "x0_掩码.png", "Masken/x0.png"])
+def test_masks_in_other_languages_are_masks(name: str) -> None:
+    masks, _ = tell_apart(["x0.png", name], lambda _: None)
+    assert masks == {"x0.png": name}

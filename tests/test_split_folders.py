@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 import CONFIG
+from data import sources
 from data.layout import Layout
 from data.prepare import prepare
 from data.readers import DataError
+from data.split_columns import splits_told
 from data.split_words import fold_of, split_of, splits_of
+from tests.image_files import encode, picture
 from tests.raw_folders import CLASSES, UNKNOWN, counts, found, holding, pictures_in, table
 
 PAIRS = [
@@ -201,3 +204,27 @@ def test_a_column_of_folds_is_said_to_be_unused(tmp_path: Path, values: list[str
     samples, notes = found(table(tmp_path, fold=values))
     assert {each.split for each in samples} == {""}
     assert "the folds of the column fold are not kept" in notes
+
+
+@pytest.mark.parametrize("name", ["train_test_split", "type", "Data Split Type"])
+def test_a_column_of_any_name_with_words_for_splits_alone_is_read(name: str) -> None:
+    rows = [{name: cell} for cell in ("train", "train", "test", "val")]
+    assert splits_told(rows, Path("t.csv"), []) == ["train", "train", "test", "val"]
+
+
+def test_a_column_called_group_that_tells_the_split_ties_nobody(tmp_path: Path) -> None:
+    rows = ["path,label,group"]
+    for number in range(8):
+        (tmp_path / f"{number}.png").write_bytes(encode(".png", picture(number)))
+        rows.append(f"{number}.png,{CLASSES[number % 2]},{'test' if number > 5 else 'train'}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    samples = sources.find(tmp_path, None, [])[1]
+    assert [sample.split for sample in samples] == ["train"] * 6 + ["test"] * 2
+    assert not any(sample.group for sample in samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("Entrenamiento", "train"), ("测试集", "test"), ("Validierung", "val")]
+)
+def test_split_words_of_other_languages(name: str, split: str) -> None:
+    assert split_of(name) == split

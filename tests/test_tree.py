@@ -173,7 +173,7 @@ def test_classes_that_differ_in_case_and_blanks_are_one(
     pictures_in(tmp_path, *names, "abnormal")
     found, notes = told(tmp_path)
     assert len({label for _, label in found.values()}) == 2
-    assert "differ only in case or blanks" in notes
+    assert "differ only in case, blanks or hyphens" in notes
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,16 @@ def write(source: Path, target: Path) -> None:
     loaded = checkpoint.load(source)
     if len(loaded.models) > 1:
         raise UserError(f"{source}: got {len(loaded.models)} models of folds, wanted one model")
-    if loaded.config.phantoms == "none":
+    before = loaded.provenance.init.get("config", {})
+    if "none" in (loaded.config.phantoms, before.get("phantoms", loaded.config.phantoms)):
         raise UserError(
-            f"{source}: got weights that learned from data_folder, wanted weights that learned "
-            "from phantoms alone, which may be given to anybody"
+            f"{source}: got weights that learned from images in data_folder, wanted weights that "
+            "learned from phantoms alone, which may be given to anybody"
         )
     state = loaded.models[0].state_dict()
     halves = {name: value.to(torch.float16).contiguous() for name, value in state.items()}
+    if not all(value.isfinite().all() for value in halves.values()):
+        raise UserError(f"{source}: has weights that half precision cannot hold")
     told = {name: value for name, value in loaded.plain().items() if name in KEPT}
     with written_whole(target, keep_former=True) as beside:
         save_file(halves, beside, {META: json.dumps(told, sort_keys=True)})
