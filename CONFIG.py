@@ -18,7 +18,7 @@ import yaml
 import errors
 from files import written_whole
 from presets import PRESETS
-from settings import ConfigError, Keys, Values, allowed, key, out_of_range, read_yaml
+from settings import AUTO, ConfigError, Keys, Values, allowed, key, out_of_range, read_yaml
 
 __all__ = [
     "FIELDS",
@@ -88,10 +88,10 @@ class AugmentationConfig:
         "mirror at random; turns: quarter turns too",
         choices=("none", "horizontal", "both", "turns"),
     )
-    rotate: float = key(0.0, "largest rotation in either direction [degrees]", 0, 180)
+    rotate: float = key(10.0, "largest rotation in either direction [degrees]", 0, 180)
     shift: float = key(0.06, "largest shift in either direction [share of the edge]", 0, 0.5)
-    zoom: float = key(0.0, "largest change of scale, up or down [share]", 0, 0.9)
-    contrast: float = key(0.1, "largest change of gain, gamma and brightness [share]", 0, 0.9)
+    zoom: float = key(0.1, "largest change of scale, up or down [share]", 0, 0.9)
+    contrast: float = key(0.2, "largest change of gain, gamma and brightness [share]", 0, 0.9)
     noise: float = key(0.0, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
 
 
@@ -99,7 +99,14 @@ class AugmentationConfig:
 class ModelConfig:
     """The shape of the Vision Transformer."""
 
-    image_size: int = key(256, "edge of the square image that the model sees [px]", 8, 4096)
+    image_size: int = key(
+        AUTO,
+        "edge of the square image that the model sees [px]; auto: that of the weights that it "
+        "begins with, else 256, in which data.prepare stores images",
+        8,
+        4096,
+        auto=True,
+    )
     patch_size: int = key(16, "edge of a square patch [px]; divides image_size", 1, 1024)
     stem: str = key(
         "patch",
@@ -138,9 +145,28 @@ class ModelConfig:
 class TrainingConfig:
     """How the model learns."""
 
-    epochs: int = key(60, "passes over the training images", 1, 1000000)
+    init: str = key(
+        "auto",
+        "weights to begin with; auto: those of weights/ or random ones, whichever tell the "
+        "training images apart best; none: random ones; else the file, a ViT.ckpt or one of "
+        "weights/",
+    )
+    epochs: int = key(
+        AUTO,
+        "passes over the training images; auto: 60 from random weights, else 25, and more where "
+        "images are few",
+        1,
+        1000000,
+        auto=True,
+    )
     batch_size: int = key(16, "images of one step, all devices together", 1, 1000000)
-    lr: float = key(1e-3, "highest learning rate", 1e-9, 10)
+    lr: float = key(
+        AUTO,
+        "highest learning rate; auto: 1e-3 from random weights, else 5e-4",
+        1e-9,
+        10,
+        auto=True,
+    )
     warmup_share: float = key(
         0.1, "share of all steps in which the learning rate rises; then it falls", 0, 0.9
     )
@@ -180,7 +206,10 @@ class TrainingConfig:
     seed: int = key(0, "start of all randomness", 0, 2**32 - 1)
 
 
-HARMLESS = ("num_workers", "data_folder", "folds", "keep_seconds")  # change no result of a run
+# change no result of a run; the name of a run tells its first weights by themselves
+HARMLESS = ("num_workers", "data_folder", "folds", "keep_seconds", "init")
+OWN_BEGINNINGS = ("auto", "none")  # values of init that name no file
+USUAL_SIZE = 256  # [px], where nothing says another image size
 
 
 @dataclass(frozen=True)
@@ -208,6 +237,18 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
             faults.append(f"val_share + test_share: got {shares}, {wanted}")
         return faults
 
+    def open_keys(self) -> list[str]:
+        """The keys that are still to be chosen."""
+        return [
+            field.name
+            for field in fields(self)
+            if field.metadata["auto"] and getattr(self, field.name) == AUTO
+        ]
+
+    def sized(self, edge: int = USUAL_SIZE) -> "Config":
+        """The same with this image size where it is to be chosen."""
+        return self if self.image_size else dataclasses.replace(self, image_size=edge)
+
     @property
     def window(self) -> tuple[float, float] | None:
         """Centre and width of the grey window for DICOM, None for the file's own."""
@@ -226,6 +267,16 @@ FORMER_NAMES = {
     "attention_droput": "attention_dropout",
     "Epoch": "epochs",
     "Data_Process": "data_folder",
+}
+# what keys meant that are missing in a configuration of before version 2.1, which has no init
+FORMER_VALUES: Values = {
+    "init": "none",
+    "image_size": 256,
+    "epochs": 60,
+    "lr": 1e-3,
+    "rotate": 0.0,
+    "zoom": 0.0,
+    "contrast": 0.1,
 }
 FIELDS = {field.name: field for field in fields(Config)}
 KEYS = Keys(FIELDS, FORMER_NAMES)
@@ -249,6 +300,10 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     faults: list[str] = []
     given = {} if path is None else read_yaml(path)
     values = KEYS.typed(given, str(path), faults)
+    if values and "init" not in values:
+        values = FORMER_VALUES | values
+        if not overrides or "init" not in overrides:
+            errors.note(f"{path}: has no init, so training begins with random weights, as formerly")
     values.update(KEYS.typed(overrides or {}, "command line", faults))
     try:
         config = Config(**values)
@@ -276,9 +331,11 @@ def _as_yaml(config: Config) -> str:
     for title, section in SECTIONS.items():
         lines += ["", f"# --- {title}"]
         for field in fields(section):
-            value = yaml.safe_dump({field.name: getattr(config, field.name)}).strip()
+            value = getattr(config, field.name)
+            is_auto = field.metadata["auto"] and value == AUTO
+            line = yaml.safe_dump({field.name: "auto" if is_auto else value}).strip()
             meaning = f"# {field.metadata['meaning']} {allowed(field)}".rstrip()
-            lines += ["", meaning, value]
+            lines += ["", meaning, line]
     return "\n".join(lines) + "\n"
 
 

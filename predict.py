@@ -20,7 +20,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--Path",
         "--path",
         "-p",
-        required=True,
         help="split folder, any folder, one file, or a glob in quotes",
     )
     parser.add_argument(
@@ -55,6 +54,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="share of the images of each class whose prediction set shall hold it "
         "(default %(default)s)",
     )
+    parser.add_argument(
+        "--recalibrate",
+        metavar="FOLDER",
+        help="labelled images of another place, 10 or more of each class: fit threshold, "
+        "temperature and prediction sets to them, and write a new file beside ViT.ckpt; "
+        "nothing is predicted",
+    )
     _add_map_options(parser)
     parser.add_argument(
         "--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps")
@@ -63,6 +69,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     for name in ("num_images", "batch_size"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name}: got {getattr(arguments, name)}, wanted 1 or more")
+    if (arguments.Path is None) == (arguments.recalibrate is None):
+        parser.error("give --Path, the images to predict, or --recalibrate, and not both")
     if not 0 < arguments.level < 1:
         parser.error(f"--level: got {arguments.level}, wanted more than 0 and less than 1")
     return arguments
@@ -137,7 +145,8 @@ def predict(arguments: argparse.Namespace) -> None:
     for note in predictions.notes():
         errors.note(note)
     size = source.preprocessing.image_size
-    if resized := sum(item.resized(size) for item in inputs):
+    usual = source.preprocessing.stored_size or size
+    if resized := sum(item.resized(usual) for item in inputs):
         errors.note(f"{resized} images are resized to the model's {size} px")
     predictions.write(table)
     name = arguments.Path_Checkpoint.name
@@ -151,6 +160,22 @@ def predict(arguments: argparse.Namespace) -> None:
         draw_each(predictor, predictions, request, pictures, name)
     print(counted(predictions))
     errors.say(f"wrote {table} and {output}")
+
+
+def recalibrate(arguments: argparse.Namespace) -> None:
+    """Write a model whose threshold and probabilities are fitted to another place's images."""
+    from data.inputs import find, folder_given, gather
+    from training import recalibrate
+    from vit import checkpoint
+    from vit.device import torch_device
+    from vit.predictor import Predictor
+
+    source = checkpoint.load(arguments.Path_Checkpoint)
+    device = torch_device(arguments.device)
+    predictor = Predictor(source, device, arguments.batch_size, arguments.level)
+    folder = arguments.recalibrate
+    inputs = gather(find(folder), predictor.class_names, folder_given(folder))
+    recalibrate.write(source, predictor.answer(inputs), arguments.Path_Checkpoint)
 
 
 def counted(predictions: "Predictions") -> str:
@@ -174,8 +199,11 @@ def main(argv: list[str]) -> None:
         screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
         from data.read_lock import reading
 
-        with reading(arguments.Path):
-            predict(arguments)
+        with reading(arguments.Path or arguments.recalibrate):
+            if arguments.recalibrate:
+                recalibrate(arguments)
+            else:
+                predict(arguments)
 
 
 if __name__ == "__main__":

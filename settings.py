@@ -19,6 +19,7 @@ from errors import UserError, note
 Values = dict[str, Any]  # of keys, by their names
 MOST_CHARACTERS = 100_000  # of a configuration file
 LARGEST = 2**64  # whole number in it
+AUTO = 0  # value of a key that the program is to choose, which is written as "auto"
 TYPES: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
@@ -46,6 +47,7 @@ def key(
     low: float = -math.inf,
     high: float = math.inf,
     choices: Iterable[str] = (),
+    auto: bool = False,
 ) -> Any:
     """A field of the configuration.
 
@@ -54,8 +56,10 @@ def key(
         meaning: what it is, its unit in brackets.
         low, high: range of a number.
         choices: the texts that are allowed; none: any.
+        auto: whether "auto" is allowed too, which is kept as AUTO.
     """
-    metadata = {"meaning": meaning, "low": low, "high": high, "choices": tuple(choices)}
+    limits = {"low": low, "high": high, "choices": tuple(choices), "auto": auto}
+    metadata = {"meaning": meaning, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -65,7 +69,8 @@ def allowed(field: "dataclasses.Field[Any]") -> str:
     if limits["choices"]:
         return f"({', '.join(limits['choices'])})"
     if math.isfinite(limits["high"]):
-        return f"({limits['low']:.10g} to {limits['high']:.10g})"
+        auto = "auto, " if limits["auto"] else ""
+        return f"({auto}{limits['low']:.10g} to {limits['high']:.10g})"
     return "(true or false)" if field.type is bool else ""
 
 
@@ -73,6 +78,8 @@ def out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
     """The fault of a value of the right type, as a line; None where it is allowed."""
     limits = field.metadata
     choices = limits["choices"]
+    if limits["auto"] and value == AUTO:
+        return None
     if choices:
         fits = value in choices
     else:
@@ -153,7 +160,7 @@ class Keys:
                 continue
             field = self.fields[name]
             try:
-                typed[name] = _cast(value, field.type)
+                typed[name] = _cast(value, field.type, field.metadata["auto"])
             except (TypeError, ValueError, OverflowError):
                 wanted = f"{TYPES[field.type]} {allowed(field)}"
                 faults.append(f"{source}: {given}: got {_shown(value)}, wanted {wanted}")
@@ -177,11 +184,13 @@ def _shown(value: Any) -> str:
     return "a huge number" if huge else reprlib.repr(value)
 
 
-def _cast(value: Any, kind: Any) -> Any:
+def _cast(value: Any, kind: Any, auto: bool) -> Any:
     """The value in the type of its field.
 
     config.yml and the command line give text, Python code and a checkpoint the type itself.
     """
+    if auto and value == "auto":
+        return AUTO
     if kind is bool and isinstance(value, str):
         value = TRUTH.get(value.lower())
     if not isinstance(value, FITTING[kind]) or (isinstance(value, bool) and kind is not bool):
@@ -189,4 +198,6 @@ def _cast(value: Any, kind: Any) -> Any:
     result = kind(value)
     if isinstance(result, int) and abs(result) > LARGEST:
         raise OverflowError
+    if auto and result == AUTO:  # nobody means it who writes 0
+        raise ValueError
     return result

@@ -15,7 +15,7 @@ from locks import held, held_beside, read_here
 
 if TYPE_CHECKING:
     from data.processed import Processed
-    from training.initial_weights import InitialWeights
+    from training.beginning import Beginning
     from training.publish import FinishedRun
     from training.run import Run
 
@@ -50,9 +50,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--OUTPUT", "--output", "-o", type=Path, default=Path(), help="for ViT.ckpt and runs/"
     )
     parser.add_argument(
-        "--init", type=Path, help="weights to fine-tune from: one of weights/, or a ViT.ckpt"
-    )
-    parser.add_argument(
         "--folds",
         dest="cross_validate",
         type=int,
@@ -66,7 +63,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack) -> None:
     """Train, or resume an unfinished run of the same configuration and data; leave ViT.ckpt."""
-    from training.initial_weights import InitialWeights
+    from training.beginning import begin
+    from training.data_module import check_images
     from training.publish import FinishedRun, publish
     from training.resume import is_first_process
     from training.run import run_folder
@@ -75,19 +73,20 @@ def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack)
 
     quieten()
     torch_device(arguments.device)  # one that is not there is said before any work
-    if is_first_process():
-        errors.say(f"configuration: {json.dumps(dataclasses.asdict(config))}")
-    init = InitialWeights(arguments.init) if arguments.init else None
     if config.phantoms == "none":
         lock.enter_context(read_here(Path(config.data_folder)))
     folder = images_of(config, arguments.cross_validate, arguments.OUTPUT)
-    base = run_folder(arguments.OUTPUT, config, folder, init, arguments.cross_validate)
+    check_images(config, folder, arguments.cross_validate)
+    begun = begin(config, folder, arguments.OUTPUT)
+    if is_first_process():
+        errors.say(f"configuration: {json.dumps(dataclasses.asdict(begun.config))}")
+    base = run_folder(arguments.OUTPUT, begun, folder, arguments.cross_validate)
     if is_first_process():
         lock.enter_context(held(base))
         for written in (arguments.OUTPUT, base, *base.glob("fold_*")):
             remove_leftovers(written)
     finished = []
-    for run in runs_of(config, arguments, folder, base, init):
+    for run in runs_of(begun, arguments, folder, base):
         run.finish()
         if is_first_process():
             finished.append(FinishedRun(run.folder, run.validation()))
@@ -128,11 +127,7 @@ def images_of(config: CONFIG.Config, folds: int, output: Path) -> "Processed":
 
 
 def runs_of(
-    config: CONFIG.Config,
-    arguments: argparse.Namespace,
-    folder: "Processed",
-    base: Path,
-    init: "InitialWeights | None",
+    begun: "Beginning", arguments: argparse.Namespace, folder: "Processed", base: Path
 ) -> Iterator["Run"]:
     """One run with its best weights, or one for each fold with its last weights."""
     from report.plots import curves
@@ -142,10 +137,11 @@ def runs_of(
 
     devices = Devices(arguments.device, arguments.devices, arguments.num_nodes, arguments.strategy)
     if not arguments.cross_validate:
-        yield Run(base, config, CoronaryData(config, folder), devices, init, "best", curves)
+        yield Run(base, CoronaryData(begun.config, folder), devices, begun, "best", curves)
     for number in range(arguments.cross_validate):
-        data = CoronaryData(config, folder.with_fold(number))  # one at a time, for they take memory
-        yield Run(base / f"fold_{number}", config, data, devices, init, "last", curves)
+        # one at a time, for they take memory
+        data = CoronaryData(begun.config, folder.with_fold(number))
+        yield Run(base / f"fold_{number}", data, devices, begun, "last", curves)
 
 
 def write_report(
@@ -169,8 +165,9 @@ def main(argv: list[str]) -> None:
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
         refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))
-        if arguments.init and not is_boxed(arguments.init):
-            screened(arguments.init)  # before torch, for which it may have been made, is there
+        named = Path(config.init)
+        if config.init not in CONFIG.OWN_BEGINNINGS and not is_boxed(named):
+            screened(named)  # before torch, for which it may have been made, is there
     from training.launch import forget_other_launchers, is_single_process
 
     is_single = is_single_process(arguments.device, arguments.devices, arguments.num_nodes)

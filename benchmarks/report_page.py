@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--count", type=int, default=2000, help="images")
     parser.add_argument("--opened", type=int, default=5, help="times that the page is opened")
     given = parser.parse_args(argv)
-    config = Config()
+    config = Config().sized()
     with errors.ending_in_one_line(), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ct.write(folder / "ct", given.count // 2, 2, config.image_size, 0)

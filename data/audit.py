@@ -96,7 +96,7 @@ def audit(
     Raises:
         DataError: no image can be read, or as ``data.sources.find``.
     """
-    config = config or CONFIG.Config()
+    config = (config or CONFIG.Config()).sized()
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)

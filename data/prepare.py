@@ -65,6 +65,7 @@ def prepare(
         DataError: every fault found, a line each; nothing is left at ``output`` then.
     """
     _refuse_foreign(output)
+    config = config.sized()
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)

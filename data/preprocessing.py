@@ -40,6 +40,8 @@ class Preprocessing:
         frame: of a DICOM file with many frames, from 0; -1: the middle one.
         full_scale: the value of white in a picture of more than 8 bits; None, or one that 8 bits
             hold: by the bits that it declares, else by its own greatest value.
+        stored_size: edge of the square that data.prepare stored the training images in [px]; a raw
+            picture is placed in the same one before it is resized to image_size; None: the same.
     """
 
     image_size: int
@@ -51,6 +53,7 @@ class Preprocessing:
     window: tuple[float, float] | None = None
     frame: int = -1
     full_scale: int | None = None
+    stored_size: int | None = None
 
     @classmethod
     def from_plain(cls, values: dict[str, Any], num_channels: int) -> "Preprocessing":
@@ -66,6 +69,7 @@ class Preprocessing:
             window=None if window is None else (window[0], window[1]),
             frame=values.get("frame", -1),
             full_scale=values.get("full_scale"),
+            stored_size=values.get("stored_size"),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -79,6 +83,7 @@ class Preprocessing:
             "window": self.window,
             "frame": self.frame,
             "full_scale": self.full_scale,
+            "stored_size": self.stored_size,
         }
 
     def read(self, path: Path) -> NDArray:
@@ -106,7 +111,9 @@ class Preprocessing:
     def place(self, grey: NDArray, prepared: bool = False) -> NDArray:
         """(H, W) uint8 from 0 to 255, or floating from 0 to 1, to (S, S) float32 from 0 to 1."""
         if not prepared:
-            grey = self.placement(grey.shape).image(grey)
+            size = self.stored_size or self.image_size
+            height, width = grey.shape
+            grey = Placement(height, width, size, self.border, self.stretch).image(grey)
         return as_float(grey, self.image_size)
 
     def tensor(self, grey: NDArray) -> Tensor:

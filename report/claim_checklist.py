@@ -129,7 +129,7 @@ def _of_training(checkpoint: Checkpoint) -> dict[int, str]:
         chosen = f"weights of epoch {epoch}, best AUROC on the validation images"
     known = {
         23: versions_in_words(provenance),
-        24: another if provenance.init else "random, truncated normal",
+        24: another if "run" in provenance.init else "random, truncated normal",
         25: f"AdamW, learning rate {config.lr:g}, at most {config.epochs} epochs in batches of "
         f"{config.batch_size}, seed {config.seed}; every key under Configuration",
         26: chosen,

@@ -22,7 +22,8 @@ from locks import held, read_here
 from report import plots
 from report.curve import Curve, Point, draw, verdict
 from report.shares import group_of, part
-from training.data_module import CoronaryData
+from training.beginning import Beginning, begin
+from training.data_module import CoronaryData, check_images
 from training.initial_weights import InitialWeights
 from training.resume import one_process_speaks
 from training.run import Run, run_folder
@@ -47,9 +48,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
         type=Path,
         default=Path("learning_curve"),
         help="folder for learning_curve.csv, learning_curve.png and runs/",
-    )
-    parser.add_argument(
-        "--init", type=Path, help="ViT.ckpt whose weights each training begins with"
     )
     parser.add_argument(
         "--shares",
@@ -117,12 +115,13 @@ class Plan:
             f"groups, each {self.times} times in an epoch, {self.config.epochs} epochs"
         )
 
-    def measure(self, output: Path, devices: Devices, init: InitialWeights | None) -> Point:
+    def measure(self, output: Path, devices: Devices, begun: Beginning) -> Point:
         """Train what is not trained yet, in a folder below ``output``."""
-        folder = run_folder(output, self.config, self.data, init)
+        begun = replace(begun, config=self.config)
+        folder = run_folder(output, begun, self.data)
         remove_leftovers(folder)
         data = CoronaryData(self.config, self.data)
-        run = Run(folder, self.config, data, devices, init, "last", plots.curves)
+        run = Run(folder, data, devices, begun, "last", plots.curves)
         run.finish()
         return Point(
             self.share,
@@ -148,18 +147,19 @@ def measure(arguments: argparse.Namespace, config: CONFIG.Config) -> Curve:
     _check(arguments, config)
     accelerator(arguments.device)  # a device that is not there is said before any work
     folder = load(Path(config.data_folder))
-    init = InitialWeights(arguments.init) if arguments.init else None
-    if init:
-        _refuse_known_images(init, folder)
+    check_images(config, folder)
+    begun = begin(config, folder, arguments.OUTPUT)
+    if begun.init:
+        _refuse_known_images(begun.init, folder)
     # all of them now, so that faults are said before any work
-    plans = [[Plan.of(folder, config, share, seed) for seed in seeds] for share in shares]
+    plans = [[Plan.of(folder, begun.config, share, seed) for seed in seeds] for share in shares]
     devices = Devices(arguments.device, devices="1")
     curve: Curve = []
     for of_share in plans:
         curve.append([])
         for plan in of_share:
             errors.say(str(plan))
-            point = plan.measure(arguments.OUTPUT, devices, init)
+            point = plan.measure(arguments.OUTPUT, devices, begun)
             curve[-1].append(point)
             errors.say(f"AUROC {point.auroc}")
     return curve

@@ -78,11 +78,17 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
     provenance = checkpoint.provenance
     config = dataclasses.asdict(checkpoint.config)
     # where it lies on this machine is nobody's business
-    config["data_folder"] = Path(config["data_folder"]).name
+    for key in ("data_folder", "init"):
+        config[key] = Path(config[key]).name
     count = len(provenance.training_images_sha256)
     run = provenance.init.get("run")
     learned = f"{count} images" if count else f"phantoms ({checkpoint.config.phantoms})"
+    file = provenance.init.get("file")
     begun = f"the weights of run {run}" if run else "random weights"
+    if file:
+        begun = f"{file}, {begun}"
+    probe = provenance.init.get("probe", {})
+    compared = ", ".join(f"{name} {value:.3f}" for name, value in probe.items())
     histories = [rows for rows in provenance.history if rows]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     notes = folder.info.get("notes", []) if folder else []
@@ -91,6 +97,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("run", provenance.run or UNKNOWN),
         ("learned from", learned),
         ("began with", begun),
+        ("AUROC of frozen tokens, by which that was chosen", compared or "not compared"),
         ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
         ("data folder is as in training", _likeness(checkpoint, folder)),
         ("classes", ", ".join(checkpoint.class_names)),

@@ -62,7 +62,14 @@ def pictures(tmp_path: Path) -> Callable[..., Path]:
 
 
 CONFIGURATION = CONFIG.Config(
-    image_size=32, patch_size=8, embedding_size=16, num_heads=2, num_hidden_layers=2
+    init="none",
+    epochs=1,
+    lr=1e-3,
+    image_size=32,
+    patch_size=8,
+    embedding_size=16,
+    num_heads=2,
+    num_hidden_layers=2,
 )
 
 

@@ -7,7 +7,7 @@ from CONFIG import ModelConfig
 from vit.embeddings import Embeddings, PatchEmbedding
 from vit.model import VisionTransformer
 
-PUBLISHED = ModelConfig(embedding_size=256, num_heads=8, mlp_ratio=4.0)
+PUBLISHED = ModelConfig(image_size=256, embedding_size=256, num_heads=8, mlp_ratio=4.0)
 
 
 def model_of(image_size: int | tuple[int, int] = 256, **shape: Any) -> VisionTransformer:

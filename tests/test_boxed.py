@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 import CONFIG
 import train
 from errors import UserError
-from presets import PRESETS
 from tests.conftest import CONFIGURATION, contents
 from tests.test_train import command
 from training import boxed
@@ -26,7 +25,6 @@ from vit.model import VisionTransformer
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 LEARNED = asdict(replace(CONFIGURATION, phantoms="xray"))
-FITTING = {"ct": "reformations", "xray": "windows"}  # preset of each file
 
 
 @pytest.fixture
@@ -162,10 +160,11 @@ def test_training_begins_with_the_box(
 
 
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("*.safetensors")), ids=lambda path: path.stem)
-def test_each_box_is_the_one_of_its_card_and_fits_its_preset(path: Path) -> None:
+def test_each_box_is_the_one_of_its_card_and_brings_its_shape(path: Path) -> None:
     card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
     assert hashlib.sha256(path.read_bytes()).hexdigest() in card
     assert path.stat().st_size <= 5_000_000
-    config = CONFIG.Config(**PRESETS[FITTING[path.stem]])
-    InitialWeights(path).give_to(VisionTransformer(config), config)
+    weights = InitialWeights(path)
+    config = weights.shaped(CONFIG.Config())
+    weights.give_to(VisionTransformer(config), config)
     assert boxed.read(path).config.phantoms != "none"

@@ -43,6 +43,7 @@ COMMANDS = (
 )
 # words of other programs
 FOREIGN = {
+    "ViT_recalibrated.ckpt",
     "CUBLAS_WORKSPACE_CONFIG=:4096:8",
     "kill",
     "kill -9",

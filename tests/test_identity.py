@@ -17,6 +17,7 @@ from data.preprocessing import Preprocessing
 from data.processed import Processed
 from data.readers import DataError
 from tests.test_prepare import CONFIGURATION
+from training.beginning import Beginning
 from training.data_module import CoronaryData
 from training.run import run_folder
 from vit import checkpoint
@@ -33,7 +34,7 @@ def folder(tmp_path: Path, pictures: Callable[..., Path]) -> Path:
 
 
 def run_of(folder: Path) -> Path:
-    return run_folder(OUT, CONFIGURATION, processed.load(folder))
+    return run_folder(OUT, Beginning(CONFIGURATION), processed.load(folder))
 
 
 def invert_one(folder: Path) -> None:
@@ -99,9 +100,9 @@ def test_an_unfinished_run_of_an_earlier_version_goes_on_over_the_same_preparati
 ) -> None:
     loaded = processed.load(folder)
     run = earlier_run(tmp_path / "out", loaded)
-    assert run_folder(tmp_path / "out", CONFIGURATION, loaded) == run
+    assert run_folder(tmp_path / "out", Beginning(CONFIGURATION), loaded) == run
     edit_info("mean", 0.123)(folder)
-    assert run_folder(tmp_path / "out", CONFIGURATION, processed.load(folder)) != run
+    assert run_folder(tmp_path / "out", Beginning(CONFIGURATION), processed.load(folder)) != run
 
 
 def test_changed_pixels_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,9 @@ from data import processed
 from data.prepare import prepare
 from data.readers import DataError, read_grey
 
-CONFIGURATION = CONFIG.Config(image_size=32, patch_size=8, border=0.1)
+CONFIGURATION = CONFIG.Config(
+    init="none", epochs=60, lr=1e-3, image_size=32, patch_size=8, border=0.1
+)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

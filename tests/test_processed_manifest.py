@@ -17,7 +17,7 @@ from data.samples import Sample
 from data.tables import Row, read_table, write_table
 from tests.conftest import CONFIGURATION
 from tests.test_dataset import first_form
-from training.run import run_folder
+from training.data_module import check_images
 
 NAMES = ["normal", "abnormal"]
 
@@ -278,7 +278,7 @@ def ties_two_folds(rows: list[Row]) -> None:
 
 
 def test_a_group_in_two_folds_is_said_before_any_fold_is_trained(
-    tmp_path: Path, folder: Path
+    folder: Path,
 ) -> None:
     loaded = processed.load(edited(folder, ties_two_folds))
     said = (
@@ -286,7 +286,7 @@ def test_a_group_in_two_folds_is_said_before_any_fold_is_trained(
         r"\S+\.npy \(fold [34]\); "
     )
     with pytest.raises(DataError, match=said) as error:
-        run_folder(tmp_path / "out", CONFIGURATION, loaded, folds=5)
+        check_images(CONFIGURATION, loaded, folds=5)
     assert "--drop_leaks" not in str(error.value)
-    run_folder(tmp_path / "out", replace(CONFIGURATION, allow_leaks=True), loaded, folds=5)
-    run_folder(tmp_path / "out", CONFIGURATION, loaded)
+    check_images(replace(CONFIGURATION, allow_leaks=True), loaded, folds=5)
+    check_images(CONFIGURATION, loaded)

@@ -40,7 +40,7 @@ KEEPS = {
     "report/pictures.py": 5,  # seven pictures of a model
     "vit/checkpoint.py": 3,  # ViT.ckpt; states of a run
 }
-ASKS = {"training/publish.py": 1}  # vit.checkpoint to keep ViT.ckpt
+ASKS = {"training/publish.py": 1, "training/recalibrate.py": 1}  # vit.checkpoint to keep ViT.ckpt
 NEW_FOLDERS = {  # in a folder of folder_written_whole, which takes its name when all is there
     "data/arcade.py": 1,
     "data/dataset_info.py": 1,  # dataset.json
@@ -52,6 +52,7 @@ OWN = {  # states and logs in a run's folder, and locks: no user's work
     "locks.py": 1,
     "phantoms/kept.py": 4,
     "train.py": 1,
+    "training/beginning.py": 1,
     "training/resume.py": 2,
     "training/run.py": 1,
 }

@@ -21,7 +21,43 @@ from vit.checkpoint_gate import Plain
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
 
 
-def check_folds(folder: processed.Processed) -> None:
+def check_images(config: CONFIG.Config, folder: processed.Processed, folds: int = 0) -> None:
+    """The cheap part of data.audit: what needs only the manifest.
+
+    Args:
+        folds: how many will be trained one after the other; 0: the images keep their sides.
+
+    Raises:
+        DataError: as many classes as ``num_classes`` are not there; related images on two sides.
+    """
+    names = folder.class_names
+    if len(names) != config.num_classes:
+        raise DataError(
+            f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
+            f"num_classes is {config.num_classes}; set it to {len(names)}"
+        )
+    if config.allow_leaks:
+        return
+    if folds:
+        _check_folds(folder)
+    else:
+        _check_leaks(config, folder)
+
+
+def _check_leaks(config: CONFIG.Config, folder: processed.Processed) -> None:
+    samples = folder.of("train") + folder.of("val")
+    tied = shared([(sample.group, sample.sha256) for sample in samples])
+    leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
+    if leaks:
+        files = ", ".join(samples[i].path for i in leaks[0][:4])
+        raise DataError(
+            f"{config.data_folder}: {len(leaks)} groups of images that belong together "
+            f"are in train and in val, as {files}; validation would look too good. "
+            "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
+        )
+
+
+def _check_folds(folder: processed.Processed) -> None:
     """Refuse folds that would be validated with images that belong with those of training.
 
     Raises:
@@ -57,16 +93,11 @@ class CoronaryData(pl.LightningDataModule):
         super().__init__()
         self.config = config
         self.processed = folder
-        names = self.processed.class_names
-        if len(names) != config.num_classes:
-            raise DataError(
-                f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
-                f"num_classes is {config.num_classes}; set it to {len(names)}"
-            )
-        self._check_leaks(folder)
+        check_images(config, folder)
+        self._note_doubtful(folder)
         self._note_changed(folder)
         folder.keep(("train", "val"))
-        self.preprocessing = self._preprocessing()
+        self.preprocessing = preprocessing_of(folder, config)
         augment = Augment.from_config(config)
         patch_size = config.patch_size if config.lesion_loss else 0
         self.train = CoronaryDataset(
@@ -76,22 +107,6 @@ class CoronaryData(pl.LightningDataModule):
         self._note_other_sizes()
         self.batch_size = min(config.batch_size, len(self.train))
         self.start = (0, 0)  # epoch and step that training begins with
-
-    def _preprocessing(self) -> Preprocessing:
-        """That of the folder; one that does not say has images that were cut and placed already."""
-        info = self.processed.info
-        mean, std = self._statistics()
-        return Preprocessing(
-            self.config.image_size,
-            mean,
-            std,
-            self.config.num_channels,
-            info.get("border", 0.0),
-            info.get("stretch", False),
-            info.get("window"),
-            info.get("frame", -1),
-            info.get("full_scale"),
-        )
 
     def _note_other_sizes(self) -> None:
         size = self.config.image_size
@@ -108,18 +123,9 @@ class CoronaryData(pl.LightningDataModule):
                 f"{changed[0]}; if that is not meant, prepare {folder.folder.name} again"
             )
 
-    def _check_leaks(self, folder: processed.Processed) -> None:
-        """The cheap part of data.audit: what needs only the manifest."""
+    def _note_doubtful(self, folder: processed.Processed) -> None:
+        """Say which images are there under more than one label."""
         samples = folder.of("train") + folder.of("val")
-        tied = shared([(sample.group, sample.sha256) for sample in samples])
-        leaks = [images for images in tied if len({samples[i].split for i in images}) > 1]
-        if leaks and not self.config.allow_leaks:
-            files = ", ".join(samples[i].path for i in leaks[0][:4])
-            raise DataError(
-                f"{self.config.data_folder}: {len(leaks)} groups of images that belong together "
-                f"are in train and in val, as {files}; validation would look too good. "
-                "Prepare with --drop_leaks or --resplit, or set allow_leaks: true"
-            )
         copies = shared([(sample.sha256,) for sample in samples])
         doubtful = [images for images in copies if len({samples[i].label for i in images}) > 1]
         if doubtful:
@@ -182,11 +188,33 @@ class CoronaryData(pl.LightningDataModule):
             generator=torch.Generator(),
         )
 
-    def _statistics(self) -> tuple[float, float] | tuple[None, None]:
-        if self.config.standardise == "image":
-            return None, None
-        info = self.processed.info
-        if "mean" in info and "std" in info:
-            return float(info["mean"]), float(info["std"])
-        images = [self.processed.image(sample) for sample in self.processed.of("train")]
-        return processed.statistics(images)
+
+def preprocessing_of(folder: processed.Processed, config: CONFIG.Config) -> Preprocessing:
+    """What is done to an image of a folder before a model of that configuration sees it.
+
+    A folder that does not say how it was prepared has images that were cut and placed already.
+    """
+    info = folder.info
+    mean, std = _statistics(folder, config)
+    return Preprocessing(
+        config.image_size,
+        mean,
+        std,
+        config.num_channels,
+        info.get("border", 0.0),
+        info.get("stretch", False),
+        info.get("window"),
+        info.get("frame", -1),
+        info.get("full_scale"),
+        info.get("image_size"),
+    )
+
+
+def _statistics(
+    folder: processed.Processed, config: CONFIG.Config
+) -> tuple[float, float] | tuple[None, None]:
+    if config.standardise == "image":
+        return None, None
+    if "mean" in folder.info and "std" in folder.info:
+        return float(folder.info["mean"]), float(folder.info["std"])
+    return processed.statistics([folder.image(sample) for sample in folder.of("train")])

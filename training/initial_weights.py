@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from CONFIG import ModelConfig
+from CONFIG import Config, ModelConfig
 from training import boxed
 from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
@@ -28,6 +29,11 @@ SHAPING = (  # keys of the configuration that weights cannot do without
     "representation_size",
     "stem",
 )
+BROUGHT = (
+    "standardise",
+    "kept_tokens",
+    "flip",
+)  # keys that weights are used with, where none is set
 POSITIONS = "embeddings.position_embedding"
 
 
@@ -54,9 +60,35 @@ class InitialWeights:
         """What ViT.ckpt keeps of it: run, configuration and split."""
         return {
             "run": self.checkpoint.provenance.run,
+            "file": self.path.name,
+            "sha256": self.digest,
             "config": dataclasses.asdict(self.checkpoint.config),
             "split_sha256": self.checkpoint.provenance.split_sha256,
         }
+
+    def sized(self, config: Config) -> Config:
+        """The configuration in the image size of these weights, where it is to be chosen."""
+        return config.sized(self.checkpoint.config.image_size)
+
+    def shaped(self, config: Config) -> Config:
+        """The configuration in the shape of these weights, if it has none of its own.
+
+        A shape of its own is one that differs from the defaults. It stays as it is.
+
+        Raises:
+            ConfigError: an image size of its own does not divide into their patches.
+        """
+        source = self.checkpoint.config
+        usual = Config()
+        own = [key for key in SHAPING if getattr(config, key) != getattr(usual, key)]
+        keys = BROUGHT if own else (*SHAPING, *BROUGHT)
+        free = [key for key in keys if getattr(config, key) == getattr(usual, key)]
+        brought = {key: getattr(source, key) for key in free}
+        return replace(self.sized(config), **brought)
+
+    def fits(self, config: ModelConfig) -> bool:
+        """Whether a model of that configuration can begin with these weights."""
+        return not self._wanted_of(config)
 
     def give_to(self, model: VisionTransformer, config: ModelConfig) -> None:
         """Give a model of that configuration these weights.

@@ -51,9 +51,10 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
     """
     plain = [checkpoint.read(run.folder / "best.ckpt") for run in runs]
     validation = Validation.joined([run.validation for run in runs])
-    fitted = _fitted(Checkpoint.from_plain(plain[0]), validation, sensitivity, len(runs) == 1)
+    trained = Checkpoint.from_plain(plain[0])
+    result = fitted(trained, validation, sensitivity, len(runs) == 1)
     provenance = replace(
-        fitted.provenance,
+        result.provenance,
         epoch_chosen_on_validation=len(runs) == 1,
         history=[run.history() for run in runs],
     )
@@ -70,7 +71,7 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
     familiar = [run.folder / "familiarity.ckpt" for run in runs]
     if all(path.exists() for path in familiar):
         weights["familiarity"] = [checkpoint.read(path) for path in familiar]
-    published = replace(fitted, provenance=provenance)
+    published = replace(result, provenance=provenance)
     checkpoint.save({**plain[0], **published.plain(), **weights}, target, keep_former=True)
     errors.say(summary(published, len(validation), len(runs)))
     logs = runs[0].folder if len(runs) == 1 else runs[0].folder.parent
@@ -82,7 +83,7 @@ def _all_of(key: str, plain: list[Plain]) -> list[str]:
     return sorted({digest for each in plain for digest in each.get(key, [])})
 
 
-def _fitted(
+def fitted(
     trained: Checkpoint, validation: Validation, sensitivity: float, epoch_chosen: bool
 ) -> Checkpoint:
     """The checkpoint with temperature, threshold, limits and estimates from validation.

@@ -23,7 +23,8 @@ from data.processed import Processed
 from data.readers import DataError
 from data.samples import PREPARATION
 from errors import UserError
-from training.data_module import CoronaryData, check_folds
+from training.beginning import Beginning
+from training.data_module import CoronaryData
 from training.initial_weights import InitialWeights
 from training.lightning_module import Classifier
 from training.resume import ResumeCallback
@@ -42,9 +43,8 @@ WRONG_STATE = (RuntimeError, LookupError, TypeError, ValueError, AttributeError)
 
 def run_folder(
     output: Path,
-    config: CONFIG.Config,
+    begun: Beginning,
     folder: Processed,
-    init: InitialWeights | None = None,
     folds: int = 0,
 ) -> Path:
     """The folder of the unfinished run of this configuration and data, or of its next new run.
@@ -52,13 +52,9 @@ def run_folder(
     The data are all that training sees: split, pixels, masks, boxes, classes and preparation. An
     unfinished run of an earlier version, whose name tells only the split, goes on if its state was
     made with the same preparation.
-
-    Raises:
-        DataError: of ``folds`` to be trained one after the other, two hold images of one group.
     """
-    if folds and not config.allow_leaks:
-        check_folds(folder)
-    rest = f"-{init.digest[:6]}" if init else ""
+    config = begun.config
+    rest = f"-{begun.init.digest[:6]}" if begun.init else ""
     if folds:
         rest += f"-{folds}folds"
     split = folder.split_hash()
@@ -105,21 +101,24 @@ class Run:
 
     Args:
         folder: of the run; keeps all that a resume needs.
-        config: the configuration.
         data: training and validation images.
         devices: that it runs on.
-        init: weights that it begins with; None: random ones.
+        begun: what it begins with.
         final: "best" to end with the weights of the best epoch on validation, "last" with the last.
         draw: draws the curves; None: no picture.
     """
 
     folder: Path
-    config: CONFIG.Config
     data: CoronaryData
     devices: Devices
-    init: InitialWeights | None = None
+    begun: Beginning
     final: str = "best"
     draw: Draw | None = None
+
+    @property
+    def config(self) -> CONFIG.Config:
+        """Of the model and of its training."""
+        return self.begun.config
 
     @property
     def last(self) -> Path:
@@ -160,9 +159,9 @@ class Run:
         """
         pl.seed_everything(self.config.seed, verbose=False)
         model = VisionTransformer(self.config)
-        if self.init:
-            self.init.give_to(model, self.config)
-            self._refuse_known_validation_images(self.init)
+        if init := self.begun.init:
+            init.give_to(model, self.config)
+            self._refuse_known_validation_images(init)
         weights = self.data.class_weights() if self.config.class_weights else None
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
@@ -214,7 +213,7 @@ class Run:
             prepared_images_sha256=[processed.digests[sample.path] for sample in learned],
             content_sha256=processed.content_hash(),
             versions={"python": python, **numbers, "vit": vit.__version__},
-            init=self.init.provenance() if self.init else {},
+            init=self.begun.provenance,
         )
         preprocessing = self.data.preprocessing
         return Checkpoint(config, processed.class_names, preprocessing, provenance=provenance)

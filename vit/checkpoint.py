@@ -226,7 +226,7 @@ def load(path: Path) -> Checkpoint:
 
 def build_model(config: Plain) -> VisionTransformer:
     """The untrained model of a flat configuration, as ViT.ckpt keeps it."""
-    return VisionTransformer(CONFIG.load(None, config))
+    return VisionTransformer(CONFIG.load(None, CONFIG.FORMER_VALUES | config))
 
 
 def _model(config: Config, state: Plain) -> VisionTransformer:

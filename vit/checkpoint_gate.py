@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import CONFIG
-from data.dataset_info import is_full_scale
+from data.dataset_info import LARGEST_SIZE, is_full_scale
 
 Plain = dict[str, Any]  # plain types and tensors, as torch.save writes them
 FORMAT = 1
@@ -39,6 +39,7 @@ FORMS: Plain = {
         "window": list | tuple | None,
         "frame": int,
         "full_scale": int | None,
+        "stored_size": int | None,
     },
     "members": [dict],
     "familiarity": [dict],
@@ -94,12 +95,12 @@ def check_tensors(states: list[Plain]) -> None:
 
 
 def _config(given: Plain) -> CONFIG.Config:
-    """The configuration; a key that the file lacks has the default of CONFIG.py."""
+    """The configuration; a key that the file lacks has the value that it had formerly."""
     known = {name: value for name, value in given.items() if name in CONFIG.FIELDS}
     for name, value in known.items():
         if not isinstance(value, str | int | float | None):
             raise ValueError(f"{name}: got {_shown(value)}")
-    return CONFIG.load(None, known)
+    return CONFIG.load(None, CONFIG.FORMER_VALUES | known)
 
 
 def _are_class_names(names: list[str], count: int) -> bool:
@@ -114,7 +115,8 @@ def _is_preprocessing(values: Plain, image_size: int) -> bool:
     mean = values["mean"]
     standardised = mean is None or (0 <= mean <= 1 and 1e-6 <= values["std"] <= 1)
     return (
-        values["image_size"] == image_size
+        values["image_size"] == image_size > 0
+        and 0 < (values.get("stored_size") or image_size) <= LARGEST_SIZE
         and 0 <= values["border"] <= 0.45
         and standardised
         and _fits([centre, width], NUMBERS, set())

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
-from CONFIG import ModelConfig
+from CONFIG import USUAL_SIZE, ModelConfig
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
 
@@ -27,8 +27,9 @@ class VisionTransformer(nn.Module):
         self.num_heads = config.num_heads
         self.num_classes = config.num_classes
         width = config.embedding_size
+        edge = config.image_size or USUAL_SIZE
         patch_embedding = PatchEmbedding(
-            image_size or (config.image_size, config.image_size),
+            image_size or (edge, edge),
             config.patch_size,
             config.num_channels,
             width,

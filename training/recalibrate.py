@@ -1,0 +1,89 @@
+"""Another place: threshold, temperature and prediction sets from labelled images of its own.
+
+The weights stay as they are. What a model says in another hospital is often too sure, and its
+threshold lies elsewhere; some fifty labelled images tell where.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+import errors
+from data.readers import DataError
+from metrics.intervals import evaluate
+from training.publish import fitted
+from training.validation import Validation
+from vit import checkpoint
+from vit.checkpoint import Checkpoint
+from vit.predictions import Predictions
+
+LEAST = 10  # images of each class
+
+
+def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
+    """The checkpoint with temperature, threshold and limits of these images.
+
+    Args:
+        source: the model that predicted them.
+        predictions: with a known truth each.
+
+    Raises:
+        DataError: an image without a truth, or one that the model learned from; fewer than LEAST
+            images of a class.
+    """
+    unknown = [each.name for each in predictions if not each.truth]
+    if unknown:
+        raise DataError(
+            f"--recalibrate: {len(unknown)} of {len(predictions)} images have no known class, such "
+            f"as {unknown[0]}; wanted images in folders of their classes, or with a manifest.csv"
+        )
+    learned = [each.name for each in predictions if each.in_training]
+    if learned:
+        raise DataError(
+            f"--recalibrate: the model learned from {len(learned)} of {len(predictions)} images, "
+            f"such as {learned[0]}; wanted images that are new to it"
+        )
+    names = source.class_names
+    counts = Counter(each.truth for each in predictions)
+    few = [f"{counts[name]} of {name}" for name in names if counts[name] < LEAST]
+    if few:
+        raise DataError(
+            f"--recalibrate: got {', '.join(few)}; wanted {LEAST} images or more of each class"
+        )
+    shares = [np.exp(np.array(each.logits) - max(each.logits)) for each in predictions]
+    validation = Validation(
+        names,
+        [each.name for each in predictions],
+        [each.truth for each in predictions],
+        [each.item.row.get("group", "") for each in predictions],
+        np.array([share / share.sum() for share in shares]),
+    )
+    return fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
+
+
+def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:
+    """Write the recalibrated model beside ``path``, which stays as it is; say what has changed."""
+    after = recalibrated(source, predictions)
+    target = path.with_name(f"{path.stem}_recalibrated{path.suffix}")
+    checkpoint.save({**checkpoint.read(path), **after.plain()}, target, keep_former=True)
+    errors.say(f"temperature {source.temperature:.3f} before, {after.temperature:.3f} now")
+    if len(source.class_names) == 2:
+        _say_threshold(source, after, predictions)
+    errors.say(
+        f"wrote {target}. Its figures are of the {len(predictions)} images that it was fitted to, "
+        "so they look too good"
+    )
+    return target
+
+
+def _say_threshold(before: Checkpoint, after: Checkpoint, predictions: Predictions) -> None:
+    labels = [int(each.truth == before.positive) for each in predictions]
+    groups = [each.item.row.get("group", "") or each.name for each in predictions]
+    for words, each in (("before", before), ("now", after)):
+        scaled = predictions.logits / each.temperature
+        shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        positive = (shares / shares.sum(axis=1, keepdims=True))[:, -1]
+        figures = evaluate(labels, positive, groups, each.threshold)
+        told = ", ".join(f"{name} {figures[name]}" for name in ("sensitivity", "specificity"))
+        errors.say(f"threshold {each.threshold:.3f} {words}: {told}")
