@@ -16,6 +16,7 @@ from data.nested import (
     splits_among,
     within,
 )
+from data.spare_folders import spare_among
 from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
 
@@ -23,6 +24,7 @@ LOOSE = "which lie beside the class folders and have no label"
 UNLABELLED = "which lie in a split without class folders: show them to the model with predict.py"
 BESIDE = "which lie beside the split folders and in none of them"
 BESIDE_FOLDS = "which lie beside the fold folders and in none of them"
+SPARE = "which lie in a folder that is no class by its name, beside folders that are"
 NUMBERS = {"0", "1"}  # the classes of the first published form
 MANY = 5  # folders around the class folders that are taken for patients, not for batches
 
@@ -65,7 +67,9 @@ class Layout:
         self._patients: dict[str, str] = {}  # their folders, by what is the same in all spellings
         self._known = set(known)
         self._direct = direct
-        folders = {name: tuple(name.split("/")[:-1]) for name in images}
+        spare = spare_among(images, self._means_class)
+        self.left_out.add(SPARE, spare)
+        folders = {name: tuple(name.split("/")[:-1]) for name in images if name not in spare}
         self._outside_in(folders)
 
     @property
