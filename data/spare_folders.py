@@ -1,4 +1,4 @@
-"""Folders beside the class folders that hold no class: what was put aside, and copies of classes."""
+"""Folders beside class folders that hold no class: what was put aside, and copies of classes."""
 
 import re
 from collections.abc import Callable, Iterable
