@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.words import composed, letters
+from data.words import letters
 from metrics.groups import join
+from metrics.names import UID, as_first_written
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
 
@@ -41,7 +42,6 @@ LEVELS = {
     "vessel": ("vessel", "vesselid", "artery"),
     "frame": ("frame", "frameid"),
 }
-UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # is never given twice, so one for all is one study
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
@@ -76,7 +76,7 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
         found[0]
         for found in held.values()
         if len(set(found)) == 1 and len(found) >= FEW and not UID.fullmatch(found[0])
-    }
+    }  # a UID is never given twice, so one for all is one study
     others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
     return ["" if value in common or _is_nobody(value) else value for value in values]
@@ -129,18 +129,9 @@ def groups_of(
     return _tied_by_uids(groups, values, notes)
 
 
-def canonical(value: str) -> str:
-    """A name without what differs where it was typed or stored again: case, blanks, zeros."""
-    same = " ".join(composed(value).casefold().split())
-    whole = re.sub(r"^(\d+)\.0$", r"\1", same)  # as a spreadsheet writes numbers
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", whole)
-
-
 def _one_spelling(given: Sequence[str], column: str, notes: list[str]) -> list[str]:
     """The names, where those that differ only in case, blanks or leading zeros are the first's."""
-    first: dict[str, str] = {}
-    same = [value if UID.fullmatch(value) else canonical(value) for value in given]
-    names = [first.setdefault(key, value.strip()) for key, value in zip(same, given, strict=True)]
+    names = as_first_written(given)
     others = [(a, b.strip()) for a, b in zip(names, given, strict=True) if a != b.strip()]
     if others:
         kept, other = others[0]

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from data.group_columns import canonical
 from data.nested import (
     Folders,
     are_alike,
@@ -19,6 +18,7 @@ from data.nested import (
 from data.spare_folders import spare_among
 from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
+from metrics.names import canonical
 
 LOOSE = "which lie beside the class folders and have no label"
 UNLABELLED = "which lie in a split without class folders: show them to the model with predict.py"

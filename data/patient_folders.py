@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from data.group_columns import canonical
 from data.layout import MANY
 from data.split_words import PATIENT, split_of
+from metrics.names import canonical
 
 YEAR = re.compile(r"(19|20)\d\d")
 

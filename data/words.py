@@ -1,12 +1,12 @@
 """What the words of labels and the names of class folders mean: a normal or a diseased class."""
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from errors import one_line
+from metrics.names import composed as composed
 
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
@@ -46,11 +46,6 @@ NO_CLASS = "which says that the class is not known; leave such images out, or gi
 def letters(name: str) -> str:
     """A name without case, blanks, hyphens, underscores and dots; an accent is one sign."""
     return re.sub(r"[\W_]+", "", composed(name).casefold())
-
-
-def composed(name: str) -> str:
-    """The name with each letter and its accent as one sign (NFC), without invisible signs."""
-    return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
 
 
 def meaning_of(name: str) -> str:
