@@ -15,6 +15,7 @@ from data.nested import (
     splits_among,
     within,
 )
+from data.patient_names import note_of_runs, runs_of
 from data.spare_folders import spare_among
 from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
@@ -173,11 +174,14 @@ class Layout:
         folds = folds_among(holding)
         named = all(map(PATIENT.fullmatch, holding))
         are_patients = (named or len(holding) > MANY) and not folds
+        runs = runs_of(holding) if are_patients else {}
+        self.notes += note_of_runs(runs)
         beside = {name for name, parts in folders.items() if parts[0] not in holding}
         self.left_out.add(BESIDE_FOLDS, beside)
         for name, parts in folders.items():
             if name not in beside:
-                patient = self._patients.setdefault(canonical(parts[0]), parts[0])
+                folder = runs.get(parts[0], parts[0])
+                patient = self._patients.setdefault(canonical(folder), folder)
                 self.places[name] = Place(split, parts[1], patient if are_patients else "")
         if folds:
             self._note_folds(folds)

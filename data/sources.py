@@ -167,12 +167,13 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
             f"{runs} DICOM files are runs of several frames, of which the middle one is used, or "
             "that of --frame"
         )
-    values = {
+    values: group_columns.Values = {
         "patient": [header.patient for header in headers],
         "study": [header.study for header in headers],
         "frame of reference": [header.frame_of_reference for header in headers],
     }
     labels = [samples[number].label for number in numbers]
+    values = group_columns.without_classes(values, labels, DICOM_NAMES, notes)
     ties = group_columns.groups_of(values, labels, DICOM_NAMES, notes)
     tied = list(samples)
     for number, tie in zip(numbers, ties, strict=True):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from errors import one_line
@@ -35,6 +35,7 @@ ANSWERS |= {"否": "normal", "是": "abnormal"}
 FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
 FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
 FILLING |= {"dataset", "folder", "vessel", "vessels", "artery", "arteries", "coronary"}
+CASES = {"case", "cases", "patient", "patients"}  # of a table that compares them with controls
 DENIALS = ("non", "not", "no", "without")
 DENIED = re.compile(rf"^({'|'.join(DENIALS)})(?=.)")
 SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
@@ -112,6 +113,21 @@ def is_positive(label: str) -> bool:
 def in_one_spelling(label: str) -> str:
     """Without case, and with one blank for blanks, underscores and hyphens between its words."""
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+
+
+def tells_class(cells: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether the cells of a column, whatever its name, are words for classes alone.
+
+    Case counts as one, and so does what the images' ``labels`` are called, unless it is a number
+    and does not repeat each label.
+    """
+    spelt = [in_one_spelling(cell) for cell in cells]
+    known = [in_one_spelling(label) for label in labels]
+    if spelt == known:
+        return True
+    words = set(spelt) - {""}
+    names = {label for label in known if not label.isdigit()} | CASES
+    return bool(words) and all(word in names or meaning_of(word) for word in words)
 
 
 def one_spelling(labels: list[str], notes: list[str]) -> dict[str, str]:

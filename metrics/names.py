@@ -12,6 +12,12 @@ def composed(name: str) -> str:
     return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
 
 
+def without_accents(name: str) -> str:
+    """The name with plain letters in place of those with accents: numéro is numero."""
+    apart = unicodedata.normalize("NFD", name)
+    return "".join(sign for sign in apart if not unicodedata.combining(sign))
+
+
 def canonical(value: str) -> str:
     """A name without what differs where it was typed or stored again: case, blanks, zeros."""
     same = " ".join(composed(value).casefold().split())
