@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_windowing
 from pydicom.pixels.utils import pixel_array
 
+from data.aspect import aspect_of
 from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
 from data.dicom_tables import bits_of, declared_bits, looked_up, rescaled
 from data.limits import DataError, check_size
@@ -123,6 +124,7 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     check_frame(data, index, frames)
     stored = _shown(_decoded(path, data, index), data, window)
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
+    stored = replace(stored, aspect=aspect_of(spacing or data.get("PixelAspectRatio") or []))
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
     return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
 

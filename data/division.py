@@ -6,11 +6,12 @@ from numpy.typing import NDArray
 import CONFIG
 from data import splits
 from data.copies import same_pictures
-from data.group_columns import canonical, patient_in, without_common
+from data.group_columns import patient_in, without_common
 from data.preparation import Prepared
 from data.readers import DataError
 from data.splits import Division
 from metrics.groups import join
+from metrics.names import canonical
 
 
 def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:

@@ -1,8 +1,9 @@
 """Whether pictures come to the model as those that it learned from: what has to be said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data.aspect import note_of_aspects
 from data.dataset_info import read_info
 from data.inputs import Input
 from data.preprocessing import Preprocessing
@@ -17,6 +18,7 @@ def notes_of(
     depths: Sequence[Depth],
     preprocessing: Preprocessing,
     own_scales: int = 0,
+    aspects: Mapping[str, float] | None = None,
 ) -> list[str]:
     """Sentences on pictures that were prepared, or are scaled, otherwise than the training images.
 
@@ -25,12 +27,14 @@ def notes_of(
         depths: of those with more than 8 bits.
         preprocessing: of the model.
         own_scales: how many run from their own least to their own greatest value.
+        aspects: height of a pixel over its width, of each picture by its name.
     """
     return [
         *_prepared_otherwise(inputs, preprocessing),
         *_taken_for_raw(inputs, preprocessing),
         *_scaled_otherwise(depths, preprocessing.full_scale),
         *_scaled_alone(own_scales),
+        *note_of_aspects(aspects or {}, preprocessing.stretch),
     ]
 
 

@@ -9,58 +9,116 @@ from pathlib import Path
 
 import numpy as np
 
-from data.words import composed, letters
+from data.patient_names import runs_of
+from data.words import letters, tells_class
 from metrics.groups import join
+from metrics.names import UID, as_first_written, without_accents
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
 
-TAILS = ("", "id", "ids", "identifier", "uid", "key", "code", "number", "num", "no", "nr", "name")
+TAILS: tuple[str, ...] = (
+    "",
+    "id",
+    "ids",
+    "identifier",
+    "uid",
+    "key",
+    "code",
+    "number",
+    "num",
+    "no",
+    "nr",
+    "name",
+)
+TAILS += ("nummer", "kennung", "numero", "codice", "codigo", "编号", "号")
+# before the name, in the order of other languages: N° patient, ID del paziente, numéro de patient
+HEADS = ("id", "no", "nr", "n", "nº", "num", "number", "numero", "code", "codice", "codigo")
+OF = ("", "de", "du", "del", "di", "do", "da", "of")
+# German, Spanish, French, Italian, Portuguese, Polish, Chinese
+PATIENTS: tuple[str, ...] = (
+    "patienten",
+    "patientin",
+    "paciente",
+    "pacientes",
+    "patiente",
+    "paziente",
+    "pazienti",
+)
+PATIENTS += ("pacjent", "pacjenta", "患者", "病人")
 
 
-def _named(*stems: str) -> tuple[str, ...]:
+def _named(*stems: str, others: Sequence[str] = ()) -> tuple[str, ...]:
     """Usual names of a column for somebody, the likeliest first: patient, patient_id, pat_id.
 
-    Only the first stem is a name by itself: a column anon may well hold yes and no.
+    Only the first stem is a name by itself: a column anon may well hold yes and no. Those of
+    ``others`` are names by themselves too.
     """
-    forward = [stem + tail for stem in stems for tail in TAILS]
+    every = (*stems, *others)
+    forward = [stem + tail for stem in every for tail in TAILS]
     bare = stems[1:]
-    return (*(name for name in forward if name not in bare), *(f"id{stem}" for stem in stems))
+    backward = [head + of + stem for stem in every for head in HEADS for of in OF]
+    return (*(name for name in forward if name not in bare), *backward)
 
 
+PATIENT_STUDY = ("patientstudyid", "patientstudy", "patientstudyuid", "studienid")
 # from the widest level to the narrowest, each by its names without blanks and hyphens
 LEVELS = {
     "group": ("group", "groupid"),
-    "patient": (*_named("patient", "patients", "pat", "pt", "person", "anon"), "pid"),
+    "patient": (
+        *_named("patient", "patients", "pat", "pt", "person", "anon", others=PATIENTS),
+        "pid",
+        "studypatientid",
+    ),
     "subject": _named("subject", "subj", "participant"),
     "MRN": ("mrn", "medicalrecordnumber"),
-    "case": ("case", "caseid", "casenumber"),
-    "study": ("study", "studyid", "studyinstanceuid", "studyuid", "exam", "examid"),
+    "case": ("case", "caseid", "casenumber", "fallnummer", "fallid"),
+    # the patient's number in a study, or that of one of the patient's studies
+    "study": ("study", "studyid", "studyinstanceuid", "studyuid", "exam", "examid", *PATIENT_STUDY),
     "accession": ("accession", "accessionnumber", "accessionid"),
     "frame of reference": ("frameofreferenceuid",),
     "series": ("series", "seriesid", "seriesinstanceuid", "seriesuid"),
     "vessel": ("vessel", "vesselid", "artery"),
     "frame": ("frame", "frameid"),
 }
-UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # is never given twice, so one for all is one study
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
 FEW = 4  # images of a class that may well be all of one patient
 STUDY = 10  # images of one study, on average; of more, the name is that of a trial or a protocol
 SEVERAL = 4  # studies, of which a set has at least as many
+PEOPLE = ("patient", "subject", "MRN")
 WITHIN = ("vessel", "frame")  # what each patient has
 STUDIES = ("study", "accession", "frame of reference")
 
 
 def columns_among(names: Sequence[str]) -> dict[str, str]:
     """For each level that a table has, from the widest on, the name of its column."""
-    by_letters = {letters(name): name for name in names}
+    by_letters = {without_accents(letters(name)): name for name in names}
     return {
         level: by_letters[word]
         for level, words in LEVELS.items()
         for word in reversed(words)
         if word in by_letters
     }
+
+
+def without_classes(
+    values: Values, labels: Sequence[str], columns: Mapping[str, str], notes: list[str]
+) -> Values:
+    """The levels without those whose names are words for classes, as Case and Control: ``notes``.
+
+    Arguments are as of ``groups_of``.
+    """
+    kept = {}
+    for level, given in values.items():
+        if tells_class(given, labels):
+            some = " and ".join(repr(name) for name in sorted(set(given) - {""})[:2])
+            notes.append(
+                f"{columns[level]} holds words for classes, such as {some}, and ties no images"
+            )
+        else:
+            kept[level] = given
+    return kept
 
 
 def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -76,7 +134,7 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
         found[0]
         for found in held.values()
         if len(set(found)) == 1 and len(found) >= FEW and not UID.fullmatch(found[0])
-    }
+    }  # a UID is never given twice, so one for all is one study
     others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
     return ["" if value in common or _is_nobody(value) else value for value in values]
@@ -116,6 +174,11 @@ def groups_of(
         same = _one_spelling(given, columns[level], notes)
         usable = same if level == "group" else without_common(same, labels)
         _note_common(same, usable, columns[level], notes)
+        if level in PEOPLE and (runs := sorted(runs_of(set(usable)))):
+            notes.append(
+                f"{columns[level]}: {len(runs)} names differ only in the letter at their end, such "
+                f"as {runs[0]!r} and {runs[1]!r}, and stay apart; if they are one, write one name"
+            )
         if level == "case" and (wider := _study_of_several(usable, values)):
             notes.append(
                 f"{columns[level]} differs from image to image, so {columns[wider]} is used"
@@ -129,18 +192,9 @@ def groups_of(
     return _tied_by_uids(groups, values, notes)
 
 
-def canonical(value: str) -> str:
-    """A name without what differs where it was typed or stored again: case, blanks, zeros."""
-    same = " ".join(composed(value).casefold().split())
-    whole = re.sub(r"^(\d+)\.0$", r"\1", same)  # as a spreadsheet writes numbers
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", whole)
-
-
 def _one_spelling(given: Sequence[str], column: str, notes: list[str]) -> list[str]:
     """The names, where those that differ only in case, blanks or leading zeros are the first's."""
-    first: dict[str, str] = {}
-    same = [value if UID.fullmatch(value) else canonical(value) for value in given]
-    names = [first.setdefault(key, value.strip()) for key, value in zip(same, given, strict=True)]
+    names = as_first_written(given)
     others = [(a, b.strip()) for a, b in zip(names, given, strict=True) if a != b.strip()]
     if others:
         kept, other = others[0]

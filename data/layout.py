@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from data.group_columns import canonical
 from data.nested import (
     Folders,
     are_alike,
@@ -16,13 +15,17 @@ from data.nested import (
     splits_among,
     within,
 )
+from data.patient_names import note_of_runs, runs_of
+from data.spare_folders import spare_among
 from data.split_words import PATIENT, is_unsure_split, split_of, splits_of
 from data.words import LeftOut, meaning_of
+from metrics.names import canonical
 
 LOOSE = "which lie beside the class folders and have no label"
 UNLABELLED = "which lie in a split without class folders: show them to the model with predict.py"
 BESIDE = "which lie beside the split folders and in none of them"
 BESIDE_FOLDS = "which lie beside the fold folders and in none of them"
+SPARE = "which lie in a folder that is no class by its name, beside folders that are"
 NUMBERS = {"0", "1"}  # the classes of the first published form
 MANY = 5  # folders around the class folders that are taken for patients, not for batches
 
@@ -65,7 +68,9 @@ class Layout:
         self._patients: dict[str, str] = {}  # their folders, by what is the same in all spellings
         self._known = set(known)
         self._direct = direct
-        folders = {name: tuple(name.split("/")[:-1]) for name in images}
+        spare = spare_among(images, self._means_class)
+        self.left_out.add(SPARE, spare)
+        folders = {name: tuple(name.split("/")[:-1]) for name in images if name not in spare}
         self._outside_in(folders)
 
     @property
@@ -169,11 +174,14 @@ class Layout:
         folds = folds_among(holding)
         named = all(map(PATIENT.fullmatch, holding))
         are_patients = (named or len(holding) > MANY) and not folds
+        runs = runs_of(holding) if are_patients else {}
+        self.notes += note_of_runs(runs)
         beside = {name for name, parts in folders.items() if parts[0] not in holding}
         self.left_out.add(BESIDE_FOLDS, beside)
         for name, parts in folders.items():
             if name not in beside:
-                patient = self._patients.setdefault(canonical(parts[0]), parts[0])
+                folder = runs.get(parts[0], parts[0])
+                patient = self._patients.setdefault(canonical(folder), folder)
                 self.places[name] = Place(split, parts[1], patient if are_patients else "")
         if folds:
             self._note_folds(folds)

@@ -156,7 +156,9 @@ def _ties(rows: list[Row], samples: list[Sample], group: str | None, notes: list
     labels = [sample.label for sample in samples]
     names = [name for name in rows[0] if not tells_split(row.get(name, "") for row in rows)]
     columns = {"group": group} if group else group_columns.columns_among(names)
-    values = {
+    values: group_columns.Values = {
         level: [row.get(column, "").strip() for row in rows] for level, column in columns.items()
     }
+    if not group:
+        values = group_columns.without_classes(values, labels, columns, notes)
     return group_columns.groups_of(values, labels, columns, notes)

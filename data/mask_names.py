@@ -9,6 +9,8 @@ NAMED = rf"{SURE}|segs?|labels?|gts?"  # numbered classes and pieces of a vessel
 # what pictures and classes are called too: counts beside an image of that name, by the content
 DRAWN = r"lesions?|rois?|contours?|outlines?|overlays?|overlaid|contoured|outlined|annotated"
 DRAWN += r"|label(?:l?)ed|segmented|marked|masked"
+FINDINGS = r"lesions?|stenos[ei]s|plaques?|calcifications?"
+DRAWN += rf"|{FINDINGS}|binari[sz]ed|thresholded|(?<![a-z])(?:annots?|annos?|bin|bw)(?![a-z])"
 FILLERS = r"binary|manual|auto|expert|class|object|instance|final|images?|imgs?|pngs?|files?"
 OTHERS = r"vessels?|arter(?:y|ies)|lumens?|hearts?|bod(?:y|ies)|lungs?"
 GAPS = "-_.,;+()[] "
@@ -79,6 +81,11 @@ def means_others(words: str) -> bool:
     """Whether words of a mask say that it is one of something else than lesions."""
     found = re.split(r"[\W\d_]+", words)
     return any(re.fullmatch(OTHERS, word, re.IGNORECASE) for word in found)
+
+
+def is_finding(words: str) -> bool:
+    """Whether words say what images show, as those of a class do too: CAD_plaque beside CAD."""
+    return bool(re.search(FINDINGS, words, re.IGNORECASE))
 
 
 def _kinds(name: str) -> set[str]:

@@ -35,7 +35,7 @@ def tell_apart(
     """
     size_of = cache(picture_size)
     names = _Names(images)
-    drawn = {folder: ("", folder[-1]) for folder in names.drawn(size_of)}
+    drawn = dict(names.drawn(size_of))
     if drawn:
         names = _Names(images, drawn)
     return names.paired(size_of)
@@ -52,7 +52,9 @@ class _Names:
 
     def __init__(self, images: list[str], marks: Marks | None = None) -> None:
         folders = {_parts(name)[:end] for name in images for end in _ends(name)}
-        self.marks = {**_marks_by_name(folders), **(marks or {})}
+        by_name = _marks_by_name(folders, mask_names.is_mask_folder)
+        self.marks = {**by_name, **(marks or {})}
+        self._may_be = _marks_by_name(folders, mask_names.may_be_mask_folder)
         self.images: list[str] = []
         self.owners: dict[str, list[str]] = {}  # of masks by name: the images it may belong to
         self.words: dict[str, str] = {}  # of masks by name
@@ -67,28 +69,29 @@ class _Names:
         for name in inside:
             self.owners[name] = self._owners(name, self.marks)
 
-    def drawn(self, size_of: Callable[[str], Size]) -> Iterator[Parts]:
+    def drawn(self, size_of: Callable[[str], Size]) -> Iterator[tuple[Parts, tuple[str, str]]]:
         """Folders whose name may mean masks or images, and that hold masks or copies of images."""
         files = defaultdict(list)
         for name in self.images:
-            parts = _parts(name)
-            for end in _ends(name):
-                if mask_names.may_be_mask_folder(parts[end - 1]):
-                    files[parts[:end]].append(name)
-                    break
+            if folder := _mark_around(name, self._may_be):
+                files[folder].append(name)
         for folder, names in files.items():
-            marks = {**self.marks, folder: ("", folder[-1])}
+            own, words = mark = self._may_be[folder]
+            marks = {**self.marks, folder: mark}
             owned = [name for name in names if self._owners(name, marks)]
             beside = [name for name in owned if self._owners(name, marks, around=False)]
             if self._is_class(folder):
                 continue
-            are_copies = len(beside) == len(names) and not meaning_of(folder[-1])
+            may_be_copies = not meaning_of(folder[-1]) and not (
+                own and mask_names.is_finding(words)
+            )
+            are_copies = len(beside) == len(names) and may_be_copies
             some = owned[:: max(1, len(owned) // SOME)]
             are_masks = 2 * len(owned) >= len(names) and 2 * sum(
                 size_of(name) is not None for name in some
             ) < len(some)
             if are_copies or are_masks:
-                yield folder
+                yield folder, mark
 
     def paired(self, size_of: Callable[[str], Size]) -> tuple[dict[str, str], LeftOut]:
         """What ``tell_apart`` returns."""
@@ -156,17 +159,20 @@ class _Names:
         return bool(meaning_of(folder[-1])) and any(map(meaning_of, others))
 
 
-def _marks_by_name(folders: set[Parts]) -> Marks:
-    """Folders of masks: by words alone, or such as normal_masks beside normal."""
+def _marks_by_name(folders: set[Parts], is_mask: Callable[[str], bool]) -> Marks:
+    """Folders of masks: by words alone, or such as normal_masks beside normal.
+
+    ``is_mask``: whether words mean masks.
+    """
     by_name = {(folder[:-1], bare(folder[-1])): folder[-1] for folder in sorted(folders)}
     marks = {}
     for folder in folders:
         *_, name = folder
-        if mask_names.is_mask_folder(name):
+        if is_mask(name):
             marks[folder] = ("", name)
             continue
         for other, words in mask_names.without_mask_words(name):
-            if (folder[:-1], other) in by_name and mask_names.is_mask_folder(words):
+            if (folder[:-1], other) in by_name and is_mask(words):
                 marks[folder] = (by_name[folder[:-1], other], words)
                 break
     return marks

@@ -5,9 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from data.group_columns import canonical
 from data.layout import MANY
+from data.patient_names import note_of_runs, runs_of
 from data.split_words import PATIENT, split_of
+from metrics.names import canonical
 
 YEAR = re.compile(r"(19|20)\d\d")
 
@@ -39,7 +40,9 @@ def patients_within(labels: Mapping[str, str], notes: list[str]) -> dict[str, st
         f"folders within class folders, such as {chosen[name]} of {name}, are taken for a patient "
         "each: their images stay on one side of the split"
     )
-    return {name: canonical(part) for name, part in chosen.items()}
+    runs = runs_of(set(chosen.values()))
+    notes += note_of_runs(runs)
+    return {name: canonical(runs.get(part, part)) for name, part in chosen.items()}
 
 
 def _are_named(level: Mapping[str, str]) -> bool:

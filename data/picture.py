@@ -37,12 +37,14 @@ class Stored:
         ends: the values that became 0 and 1 where these are the least and the greatest of this
             image alone; None: what they are does not depend on it.
         window: the values that became 0 and 1 where the file names them; None: it names none.
+        aspect: height of a pixel over its width, as the file says; shown are square pixels.
     """
 
     pixels: NDArray
     bits: int | None
     ends: tuple[float, float] | None = None
     window: tuple[float, float] | None = None
+    aspect: float = 1.0
 
 
 def upright(pixels: NDArray, orientation: int) -> NDArray:

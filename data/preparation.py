@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
+from data.aspect import aspect_of
 from data.boxes import check_inside, where
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
@@ -35,6 +36,7 @@ class Prepared:
         depth: of whole numbers with more than 8 bits, else None.
         ends: of its values, where they alone decide what is black and white; else None.
         window: values that became black and white, where the file names them; else None.
+        aspect: height of a pixel over its width, by the table, else by the file.
     """
 
     sample: Sample
@@ -47,6 +49,7 @@ class Prepared:
     depth: Depth | None
     ends: tuple[float, float] | None
     window: tuple[float, float] | None
+    aspect: float
 
 
 def prepare_one(
@@ -76,6 +79,7 @@ def prepare_one(
     pixels = place.image(image)
     stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
     given_boxes = sample.lesion_boxes_xyxy
+    given_spacing = sample.pixel_spacing_mm
     sample = replace(
         sample,
         sha256=hashlib.sha256(seen.pixels.tobytes()).hexdigest(),
@@ -94,6 +98,7 @@ def prepare_one(
         depth_of(seen),
         seen.ends,
         seen.window,
+        aspect_of((given_spacing.split() * 2)[:2]) if given_spacing else seen.aspect,
     )
 
 

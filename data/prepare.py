@@ -14,6 +14,7 @@ from pathlib import Path
 import CONFIG
 import errors
 from data import boxes, contact_sheet, processed, sources
+from data.aspect import note_of_aspects
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
 from data.manifest import manifest_in
@@ -81,6 +82,8 @@ def prepare(
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
+    aspects = {image.sample.path: image.aspect for image in images}
+    notes += note_of_aspects(aspects, config.stretch)
     division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)

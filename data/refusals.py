@@ -7,6 +7,7 @@ from pathlib import Path
 from data.group_columns import header_of
 from data.layout import Layout
 from data.readers import SUFFIXES, DataError, is_dicom
+from data.spare_folders import copied_class
 from data.split_words import PATIENT, split_of
 from data.tree import Tree
 from data.words import letters, meaning_of
@@ -56,6 +57,17 @@ def refuse_joined(root: Path, labels: Iterable[str]) -> None:
         raise DataError(
             f"{root}: got {len(joined)} folders such as {label}, which name a split and a class at "
             f"once; wanted one folder in the other, such as {wanted}"
+        )
+
+
+def refuse_copied(root: Path, labels: Iterable[str]) -> None:
+    """Raise DataError where a folder such as normal (1) is a copy of a class by its name."""
+    copy, original = copied_class(labels)
+    if copy:
+        raise DataError(
+            f"{root}: got a folder {one_line(copy)}/, which looks like a copy of the class "
+            f"{one_line(original)}; merge it into {one_line(original)}/ or remove it, or, if it is "
+            "a class of its own, give it a name of its own"
         )
 
 

@@ -11,7 +11,7 @@ from data.layout import Layout
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
 from data.readers import DataError, is_dicom
-from data.refusals import refuse_joined, refuse_patients, too_few_classes
+from data.refusals import refuse_copied, refuse_joined, refuse_patients, too_few_classes
 from data.samples import Sample
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, one_spelling
@@ -113,6 +113,7 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         raise DataError(too_few_classes(root, found, layout))
     refuse_joined(root, layout.labels)
     refuse_patients(root, found, layout)
+    refuse_copied(root, spelt.values())
     samples = [
         Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
         for name, place in layout.places.items()
@@ -166,12 +167,13 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
             f"{runs} DICOM files are runs of several frames, of which the middle one is used, or "
             "that of --frame"
         )
-    values = {
+    values: group_columns.Values = {
         "patient": [header.patient for header in headers],
         "study": [header.study for header in headers],
         "frame of reference": [header.frame_of_reference for header in headers],
     }
     labels = [samples[number].label for number in numbers]
+    values = group_columns.without_classes(values, labels, DICOM_NAMES, notes)
     ties = group_columns.groups_of(values, labels, DICOM_NAMES, notes)
     tied = list(samples)
     for number, tie in zip(numbers, ties, strict=True):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data.readers import DataError
+from data.split_flags import check_flags, splits_flagged
 from data.split_words import fold_of, split_of, splits_of
 from data.tables import Row
 from data.words import letters
@@ -29,7 +30,9 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
     """
     given = [row.get("split", "").strip() for row in rows]
     if any(given):
-        return _meant(given)
+        meant = _meant(given)
+        check_flags(rows, meant, table)
+        return meant
     columns = {
         name: [row.get(name, "").strip() for row in rows]
         for name in rows[0]
@@ -39,7 +42,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
     for name in columns.keys() - read.keys():
         _note_unread(name, columns[name], notes)
     if not read:
-        return given
+        return splits_flagged(rows, table, notes)
     first, *others = read
     for other in others:
         if read[other] != read[first]:
@@ -47,6 +50,7 @@ def splits_told(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
                 f"{table}: the columns {first} and {other} tell two splits; keep one of them, or "
                 "call it split"
             )
+    check_flags(rows, read[first], table)
     counts = Counter(read[first])
     told = ", ".join(f"{count} {split}" for split, count in sorted(counts.items()))
     notes.append(f"the split is that of the column {first}: {told}")

@@ -41,10 +41,10 @@ AROUND |= {"image", "images", "img", "imgs", "sample", "samples", "case", "cases
 AROUND |= {"png", "pngs", "jpg", "jpgs", "jpeg", "tif", "tiff", "npy", "dcm", "dicom", "dicoms"}
 AROUND |= {"external", "internal", "final", "new", "v"}
 FOLD = re.compile(r"(kfold|cvfold|cvsplit|fold|folds|cv|crossvalidation|split)(of)?")
-# the name of a patient's folder, such as PAT1, sub-01, Patient_A, P001_LAD, 20230101
+# the name of a patient's folder: PAT1, sub-01, P01a, Patient_A, P001_LAD, 20230101
 PATIENT = re.compile(
-    r"((p|pa|pat|pt|sub|subj|subject|patient|participant|case|mrn|id|study|exam)[-_ ]?\d+"
-    r"|(patient|participant|subject)[-_ ][a-z]|\d{4,})([-_ ].*)?",
+    r"((p|pa|pat|pt|sub|subj|subject|patient|participant|case|mrn|id|study|exam)[-_ ]?\d+[a-z]?"
+    r"|(patient|participant|subject)[-_ ][a-z]|\d{4,}[a-z]?)([-_ ].*)?",
     re.IGNORECASE,
 )
 PLACE = re.compile(

@@ -1,12 +1,12 @@
 """What the words of labels and the names of class folders mean: a normal or a diseased class."""
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from errors import one_line
+from metrics.names import composed as composed
 
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
@@ -35,6 +35,7 @@ ANSWERS |= {"否": "normal", "是": "abnormal"}
 FILLING = {"class", "label", "group", "case", "cases", "patient", "patients", "subject", "subjects"}
 FILLING |= {"image", "images", "img", "imgs", "picture", "pictures", "scan", "scans", "data", "set"}
 FILLING |= {"dataset", "folder", "vessel", "vessels", "artery", "arteries", "coronary"}
+CASES = {"case", "cases", "patient", "patients"}  # of a table that compares them with controls
 DENIALS = ("non", "not", "no", "without")
 DENIED = re.compile(rf"^({'|'.join(DENIALS)})(?=.)")
 SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
@@ -46,11 +47,6 @@ NO_CLASS = "which says that the class is not known; leave such images out, or gi
 def letters(name: str) -> str:
     """A name without case, blanks, hyphens, underscores and dots; an accent is one sign."""
     return re.sub(r"[\W_]+", "", composed(name).casefold())
-
-
-def composed(name: str) -> str:
-    """The name with each letter and its accent as one sign (NFC), without invisible signs."""
-    return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
 
 
 def meaning_of(name: str) -> str:
@@ -117,6 +113,21 @@ def is_positive(label: str) -> bool:
 def in_one_spelling(label: str) -> str:
     """Without case, and with one blank for blanks, underscores and hyphens between its words."""
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+
+
+def tells_class(cells: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether the cells of a column, whatever its name, are words for classes alone.
+
+    Case counts as one, and so does what the images' ``labels`` are called, unless it is a number
+    and does not repeat each label.
+    """
+    spelt = [in_one_spelling(cell) for cell in cells]
+    known = [in_one_spelling(label) for label in labels]
+    if spelt == known:
+        return True
+    words = set(spelt) - {""}
+    names = {label for label in known if not label.isdigit()} | CASES
+    return bool(words) and all(word in names or meaning_of(word) for word in words)
 
 
 def one_spelling(labels: list[str], notes: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from scipy import special, stats
 
 from errors import UserError
 from metrics.estimate import Estimate as Estimate
+from metrics.names import as_first_written
 
 BINS = 10  # of equally many images, for the calibration error
 RESAMPLES = 2000
@@ -224,4 +225,10 @@ def judged(rows: list[dict[str, str]], positive: str) -> tuple[NDArray, NDArray,
     """
     y = np.array([row["truth"] == positive for row in rows])
     s = np.array([float(row[f"probability_{positive}"]) for row in rows])
-    return y, s, np.array([row.get("group") or row["path"] for row in rows])
+    return y, s, np.array(groups_in(rows))
+
+
+def groups_in(rows: list[dict[str, str]]) -> list[str]:
+    """The name of each row's group, in one spelling; an image without one is its own, its path."""
+    given = as_first_written([row.get("group", "") for row in rows])
+    return [group or row["path"] for group, row in zip(given, rows, strict=True)]

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.groups import join
-from metrics.intervals import Estimate, evaluate, judged
+from metrics.intervals import Estimate, evaluate, groups_in, judged
+from metrics.names import as_first_written
 
 # of predictions.csv, with the columns that the manifest has for the image
 Rows = list[dict[str, str]]
@@ -68,11 +69,12 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     rows = [row for row in rows if row["truth"]]
     paths = [row["path"] for row in rows]
     labels, scores, groups = judged(rows, positive)
-    patients = [row.get("patient") or row.get("patient_id") or "" for row in rows]
+    patients = as_first_written([row.get("patient") or row.get("patient_id") or "" for row in rows])
+    places = as_first_written([row.get("vessel", "") for row in rows])
     owners = [patient or group for patient, group in zip(patients, groups.tolist(), strict=True)]
     vessels = [
-        f"{owner} {row['vessel']}" if row.get("vessel") else row["path"]
-        for owner, row in zip(owners, rows, strict=True)
+        f"{owner} {place}" if place else path
+        for owner, place, path in zip(owners, places, paths, strict=True)
     ]
     # a manifest may tie by vessel or frame: what is one patient's is drawn together all the same
     drawn = join(list(zip(groups, owners, strict=True)), np.zeros((0, 2), int))
@@ -125,7 +127,7 @@ def subgroup_columns(rows: Rows, fixed: Collection[str]) -> list[str]:
     They have a few values, which are no names of patients. ``fixed``: columns that every manifest
     has.
     """
-    groups = len({row.get("group") or row["path"] for row in rows})
+    groups = len(set(groups_in(rows)))
     known = {*fixed, *IDENTIFIERS, *PREDICTED}
     columns = []
     for name in rows[0]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from data import processed
-from metrics.intervals import Estimate, evaluate
+from metrics.intervals import Estimate, evaluate, groups_in
 from metrics.levels import Level, Rows, Subgroup, levels, subgroup_columns, subgroups
 from report import charts
 from report.charts import Charts
@@ -52,7 +52,7 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     rows = [each.item.row | each.row() for each in predictions if each.truth]
     truths = Counter(each.truth or "truth not known" for each in predictions)
     counts = ", ".join(f"{count} {name}" for name, count in truths.items())
-    results = Results(counts, groups=len(set(_groups(rows))))
+    results = Results(counts, groups=len(set(groups_in(rows))))
     if len({row["truth"] for row in rows}) < 2:
         return results
     labels = np.array([names.index(row["truth"]) for row in rows])
@@ -64,10 +64,6 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     return _of_two_classes(results, rows, labels == 1, checkpoint)
 
 
-def _groups(rows: Rows) -> list[str]:
-    return [row.get("group") or row["path"] for row in rows]
-
-
 def _probabilities(rows: Rows, name: str) -> NDArray:
     return np.array([float(row[f"probability_{name}"]) for row in rows])
 
@@ -75,7 +71,7 @@ def _probabilities(rows: Rows, name: str) -> NDArray:
 def _of_several_classes(results: Results, rows: Rows, labels: NDArray, names: list[str]) -> Results:
     """An AUROC of each class against all others."""
     areas = {
-        name: evaluate(labels == k, _probabilities(rows, name), _groups(rows))["auroc"]
+        name: evaluate(labels == k, _probabilities(rows, name), groups_in(rows))["auroc"]
         for k, name in enumerate(names)
         if k in labels
     }
@@ -90,7 +86,7 @@ def _of_two_classes(
     threshold = checkpoint.threshold
     positive = checkpoint.positive
     scores = _probabilities(rows, positive)
-    estimates = evaluate(labels, scores, _groups(rows), threshold)
+    estimates = evaluate(labels, scores, groups_in(rows), threshold)
     above = [(level, _named(level.estimates(threshold))) for level in levels(rows, positive)[1:]]
     columns = subgroup_columns(rows, processed.COLUMNS)
     return replace(

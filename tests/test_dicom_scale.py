@@ -17,6 +17,7 @@ from data.processed import Processed
 from data.readers import DataError, read_stored
 from data.scale import depth_of, note_of_windows
 from tests.image_files import dicom, picture, save
+from tests.raw_folders import CLASSES
 
 CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
 
@@ -198,3 +199,26 @@ def test_different_windows_are_said() -> None:
     assert "shown through 2 different grey windows, such as 0 to 100 in a, and 1 images" in said
     (said,) = note_of_windows({"a": (0.0, 100.0), "c": None})
     assert "shown through a grey window, such as 0 to 100 in a, and 1 images have none" in said
+
+
+OBLONG: list[dict[str, Any]] = [
+    {"PixelAspectRatio": [6, 5]},
+    {"PixelSpacing": [0.6, 0.5]},
+    {"ImagerPixelSpacing": [0.6, 0.5]},
+]
+
+
+@pytest.mark.parametrize("elements", OBLONG)
+def test_pixels_that_are_not_square_are_said(tmp_path: Path, elements: dict[str, Any]) -> None:
+    for number in range(8):
+        name = f"{CLASSES[number % 2]}/{number}.dcm"
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        values = np.round(picture(number) * 255).astype(np.uint8)
+        content = dicom(values, PatientID=f"Q{number}x", **(elements if number < 2 else {}))
+        save(tmp_path / "raw" / name, content)
+    seen = read_stored(tmp_path / "raw" / CLASSES[0] / "0.dcm")
+    assert seen.aspect == pytest.approx(1.2)
+    notes = "\n".join(prepare(tmp_path / "raw", tmp_path / "made", CONFIGURATION).info["notes"])
+    assert "2 of 8 images have pixels that are not square, such as abnormal/1.dcm" in notes
+    preprocessing = Preprocessing(48, 0.5, 0.2)
+    assert "1.2 times as high as wide" in notes_of([], [], preprocessing, 0, {"a": 1.2})[0]

@@ -72,6 +72,17 @@ def test_the_command_prints_every_estimate_with_the_groups_of_the_manifest(
     ]
 
 
+def test_groups_that_differ_in_case_or_as_numbers_are_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = folder / "manifest.csv"
+    lines = table.read_text().splitlines()
+    lines[1] = lines[1].replace(",g0,", ",G00 ,")
+    table.write_text("\n".join(lines))
+    main(["--predictions", f"{folder}/predictions.csv", "--manifest", str(table)])
+    assert "; 7 groups of the manifest; " in capsys.readouterr().out
+
+
 def test_without_a_manifest_the_command_says_that_each_image_is_its_own_group(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,11 @@
 """data/group_columns.py: which images belong together, as columns say."""
 
+from pathlib import Path
+
 import pytest
 
 from data.group_columns import columns_among, groups_of, patient_in
+from tests.raw_folders import UNKNOWN, found, picture
 
 LABELS = ["x", "y"] * 4
 
@@ -15,7 +18,11 @@ def tied(notes: list[str] | None = None, **values: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["patient_no", "patient_nr", "pat_id", "pt_id", "patient_code", "Patient UID", "id_patient"],
+    [
+        *["patient_no", "patient_nr", "pat_id", "pt_id", "patient_code", "Patient UID"],
+        *["id_patient", "Patientennummer", "Patienten-ID", "No. patient", "N° patient"],
+        *["ID paziente", "Numéro patient", "Numéro de patient", "N.º paciente", "患者编号"],
+    ],
 )
 def test_names_of_a_column_for_patients(name: str) -> None:
     assert columns_among(["path", "label", name]) == {"patient": name}
@@ -23,7 +30,13 @@ def test_names_of_a_column_for_patients(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "level"),
-    [("subj_id", "subject"), ("anon_id", "patient"), ("SeriesInstanceUID", "series")],
+    [
+        ("subj_id", "subject"),
+        ("anon_id", "patient"),
+        ("SeriesInstanceUID", "series"),
+        ("Patient Study ID", "study"),
+        ("Fallnummer", "case"),
+    ],
 )
 def test_names_of_other_columns(name: str, level: str) -> None:
     assert columns_among(["path", "label", name]) == {level: name}
@@ -88,3 +101,28 @@ def test_visits_that_every_patient_has_tie_nobody() -> None:
 def test_a_group_tells_the_name_of_a_patient_alone(level: str, name: str) -> None:
     groups = tied(**{level: ["7", "7", "8", "8", "9", "9", "10", "10"]})
     assert patient_in(groups[0]) == name
+
+
+def test_of_a_patient_and_the_patients_study_the_patient_is_the_wider() -> None:
+    assert list(columns_among(["Patient Study ID", "Patient"])) == ["patient", "study"]
+
+
+def test_patients_that_differ_in_the_letter_at_their_end_are_said() -> None:
+    notes: list[str] = []
+    tied(notes, patient=["P1a", "P1b", "P2a", "P2b", "P3", "P4", "P5", "P6"])
+    assert "patient: 4 names differ only in the letter at their end, such as 'P1a'" in notes[0]
+
+
+@pytest.mark.parametrize("names", [("Case", "Control"), ("open", "Narrow"), ("CAD", "healthy")])
+@pytest.mark.parametrize("column", ["Group", "patient"])
+def test_a_column_of_class_words_ties_nobody(
+    tmp_path: Path, column: str, names: tuple[str, str]
+) -> None:
+    lines = [f"path,label,{column}"]
+    for number in range(8):
+        picture(tmp_path / f"{number}.png", number)
+        lines.append(f"{number}.png,{UNKNOWN[number % 2]},{names[number // 2 % 2]}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    samples, notes = found(tmp_path)
+    assert {each.group for each in samples} == {""}
+    assert f"{column.lower()} holds words for classes, such as " in notes

@@ -228,3 +228,14 @@ def test_where_half_of_the_patients_differ_within_themselves_the_mean_stays() ->
         [*rows, row("d", 1, 0.2, patient="C"), row("e", 1, 0.4, patient="C")], "sick"
     )
     assert by_name(patient)["A"] == (True, pytest.approx(0.4))
+
+
+@pytest.mark.parametrize("names", [("G0", "g0"), ("10", "10.0"), ("7", "007"), ("a b", "A  b ")])
+def test_a_group_patient_or_vessel_that_was_typed_otherwise_is_the_same(
+    names: tuple[str, str],
+) -> None:
+    for column in ("group", "patient"):
+        rows = made(6, **{column: [*names, "other"]})
+        assert levels(rows, "sick")[-1].count == 2
+    vessels = [row(f"{i}", 1, 0.5, patient="P1", vessel=name) for i, name in enumerate(names)]
+    assert levels(vessels, "sick")[-1].count == 1

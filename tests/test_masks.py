@@ -30,6 +30,12 @@ MASKS = [
     "p0_ground truth",
     "p0_annotated",
     "gt5_p0",
+    "p0_bin",
+    "p0-BW",
+    "p0_stenosis",
+    "p0_annot",
+    "p0_label",
+    "p0_contour",
 ]
 FOLDERS = [
     "lesion_masks",
@@ -44,6 +50,9 @@ FOLDERS = [
     "ROI",
     "contours",
     "lesions",
+    "annot",
+    "annotations_png",
+    "plaques_bin",
 ]
 
 
@@ -101,7 +110,19 @@ def test_a_picture_named_as_a_mask_of_an_image_is_left_out_as_its_copy(
     assert f"such as abnormal/{name}.png" in notes
 
 
-@pytest.mark.parametrize("name", ["p9_lesion", "p9_roi_1", "p9_seg_1", "segment2", "p0_segment2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "p9_lesion",
+        "p9_bin",
+        "p9_annot",
+        "p9_roi_1",
+        "p0_cabin",
+        "p9_seg_1",
+        "segment2",
+        "p0_segment2",
+    ],
+)
 def test_a_picture_of_such_a_name_without_another_stays_an_image(raw: Path, name: str) -> None:
     picture(raw / "abnormal" / f"{name}.png")
     images, _, _ = told(raw)
@@ -141,9 +162,10 @@ def test_a_folder_named_by_words_for_masks_holds_masks(raw: Path, place: str, na
     assert all(name not in image for image in images)
 
 
-def test_masks_in_a_folder_named_as_that_of_the_images_are_theirs(raw: Path) -> None:
+@pytest.mark.parametrize("words", ["masks", "annot", "roi", "contours_png", "stenosis"])
+def test_masks_in_a_folder_named_as_that_of_the_images_are_theirs(raw: Path, words: str) -> None:
     for number in range(3):
-        mask(raw / "abnormal_masks" / f"p{number}.png")
+        mask(raw / f"abnormal_{words}" / f"p{number}.png")
     images, masks, _ = told(raw)
     assert len(images) == 6 and len(masks) == 3
 
@@ -155,6 +177,15 @@ def test_a_class_folder_of_pictures_is_no_folder_of_masks(tmp_path: Path, name: 
             picture(tmp_path / label / f"p{number}.png")
     (tmp_path / name / "p0.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
     assert len(told(tmp_path)[0]) == 6
+
+
+@pytest.mark.parametrize("word", ["stenosis", "plaque", "lesions"])
+def test_pictures_of_a_class_named_as_another_and_a_finding_are_its_images(
+    raw: Path, word: str
+) -> None:
+    for number in range(3):
+        picture(raw / f"abnormal_{word}" / f"p{number}.png")
+    assert len(told(raw)[0]) == 9
 
 
 def test_pictures_in_a_folder_of_annotated_copies_are_left_out(raw: Path) -> None:

@@ -25,6 +25,20 @@ def test_folders_that_are_named_as_patients() -> None:
     ]
 
 
+def test_folders_that_differ_in_the_letter_at_their_end_are_one_patient() -> None:
+    ties, notes = found("normal/P01a/a.png", "abnormal/P01b/a.png", "normal/P2a/a.png")
+    assert list(ties.values()) == ["p1", "p1", "p2a"]
+    assert "2 folders, such as P01a and P01b, are taken for runs of the same patient" in notes
+
+
+def test_class_folders_inside_runs_of_a_patient(tmp_path: Path) -> None:
+    names = [
+        f"P0{number}{run}/{label}/1.png" for number in "12" for run in "ab" for label in LABELS
+    ]
+    samples = sources.find(raw(tmp_path, *names), None, [])[1]
+    assert {each.group for each in samples} == {"P01", "P02"}
+
+
 def test_many_folders_of_any_name() -> None:
     names = [f"normal/{letter * 3}/{view}.png" for letter in "abcdef" for view in "12"]
     assert len(set(found(*names)[0].values())) == 6

@@ -14,6 +14,7 @@ from tests.raw_folders import picture
     [
         ["p1_v0", "p1_v1", "p2_v0", "p2_v1"],
         ["IM-0001-0001", "IM-0001-0002", "IM-0002-0001", "IM-0002-0002"],
+        ["P01a", "P01b", "P02a", "P02b"],
         ["case 7 frame12", "case 7 frame13", "case 8 frame1", "case 8 frame2", "other"],
     ],
 )

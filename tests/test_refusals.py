@@ -1,11 +1,13 @@
 """Folders that would become classes which they are not are refused; odd truths are pointed out."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from data import sources
 from data.readers import DataError
+from tests.raw_folders import found, pictures_in
 from tests.test_class_words import png
 
 
@@ -58,3 +60,44 @@ def test_a_pixel_spacing_that_is_none_is_refused(tmp_path: Path, spacing: str) -
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     with pytest.raises(DataError, match=r"line 2: got the pixel spacing '.*', wanted one or two"):
         sources.find(tmp_path, None, [])
+
+
+COPIES = ["normal (1)", "normal - Copy", "Kopie von normal", "normal_2", "normal2", "normal_old"]
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copied_class_folder_is_refused(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, "normal", "abnormal", name)
+    wanted = re.escape(f"got a folder {name}/, which looks like a copy of the class normal; merge")
+    with pytest.raises(DataError, match=wanted):
+        sources.find(tmp_path, None, [])
+
+
+@pytest.mark.parametrize("names", [("normal", "lesion_1", "lesion_2"), ("type", "type_2")])
+def test_numbered_classes_are_no_copies(tmp_path: Path, names: tuple[str, ...]) -> None:
+    pictures_in(tmp_path, *names)
+    assert {each.label for each in found(tmp_path)[0]} == set(names)
+
+
+SPARES = ["backup", "old_2023", "New folder (2)", "misc", "unsorted", "ToDo", "Neuer Ordner"]
+
+
+@pytest.mark.parametrize("name", [*SPARES, "backup/normal"])
+@pytest.mark.parametrize("inside", ["", "data/", "train/"])
+def test_a_folder_that_is_no_class_by_its_name_is_left_out(
+    tmp_path: Path, name: str, inside: str
+) -> None:
+    pictures_in(tmp_path, f"{inside}normal", f"{inside}abnormal", f"{inside}{name}")
+    samples, notes = found(tmp_path)
+    assert {each.label for each in samples} == {"normal", "abnormal"} and len(samples) == 6
+    assert "left out: 3 files, which lie in a folder that is no class by its name" in notes
+    assert f"such as {inside}{name}/p0.png" in notes
+
+
+@pytest.mark.parametrize("names", [("old", "new"), ("normal/old", "abnormal/old", "abnormal/new")])
+def test_such_folders_count_where_no_known_class_is_beside_them(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    pictures_in(tmp_path, *names)
+    samples, notes = found(tmp_path)
+    assert len(samples) == 3 * len(names) and "left out" not in notes

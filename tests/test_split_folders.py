@@ -228,3 +228,38 @@ def test_a_column_called_group_that_tells_the_split_ties_nobody(tmp_path: Path) 
 )
 def test_split_words_of_other_languages(name: str, split: str) -> None:
     assert split_of(name) == split
+
+
+FLAGS: list[tuple[dict[str, list[str]], list[str]]] = [
+    ({"is_test": ["0", "0", "1", "1"]}, ["train", "train", "test", "test"]),
+    ({"isVal": ["False", "no", "", "TRUE"]}, ["train", "train", "train", "val"]),
+    ({"train": ["1", "1", "0", "0"], "test": ["0", "0", "1", "1"]}, ["train"] * 2 + ["test"] * 2),
+]
+
+
+@pytest.mark.parametrize(("columns", "splits"), FLAGS)
+def test_columns_of_yes_and_no_are_the_split(
+    columns: dict[str, list[str]], splits: list[str]
+) -> None:
+    notes: list[str] = []
+    rows = [{name: cells[i] for name, cells in columns.items()} for i in range(4)]
+    assert splits_told(rows, Path("t.csv"), notes) == splits
+    assert f"the split is that of the columns {' and '.join(columns)}" in notes[0]
+
+
+OPEN: list[tuple[dict[str, list[str]], str]] = [
+    ({"is_train": ["1", "0"]}, "column is_train does not tell the whole split; write a column"),
+    ({"test": ["true", "false"]}, "column test does not tell the whole split; write a column"),
+    ({"is_train": ["1", "0"], "is_test": ["1", "0"]}, "line 2: .* say test and train, wanted one"),
+    ({"is_train": ["1", "0"], "is_test": ["0", ""], "x": ["", ""]}, "column is_train does not"),
+    ({"split": ["train", "test"], "is_test": ["1", "0"]}, "is_test and that of the split differ"),
+]
+
+
+@pytest.mark.parametrize(("columns", "fault"), OPEN)
+def test_columns_of_yes_and_no_that_leave_the_split_open_are_refused(
+    columns: dict[str, list[str]], fault: str
+) -> None:
+    rows = [{name: cells[i] for name, cells in columns.items()} for i in range(2)]
+    with pytest.raises(DataError, match=fault):
+        splits_told(rows, Path("t.csv"), [])

@@ -38,6 +38,7 @@ class _Batch:
     in_training: list[bool]
     depths: list[Depth]  # of those with more than 8 bits
     own_scales: int  # how many run from their own least to their own greatest value
+    aspects: dict[str, float]  # height of a pixel over its width, by the name of the image
 
 
 class Predictor:
@@ -111,6 +112,7 @@ class Predictor:
         longest: list[Tensor] = []
         depths: list[Depth] = []
         own_scales = 0
+        aspects: dict[str, float] = {}
         bar = tqdm(
             total=len(inputs),
             desc="predicting",
@@ -126,13 +128,15 @@ class Predictor:
                 bar.update(len(inputs[part]))
                 depths += batch.depths
                 own_scales += batch.own_scales
+                aspects |= batch.aspects
                 if faults:
                     continue  # only the other faults are still of interest
                 answers += self._answer(batch, request, None if known is None else known[part])
                 longest += ratios[:1]  # occlusion makes more passes, of painted images
                 ratios.clear()
         _refuse(faults, len(inputs))
-        for line in notes_of(inputs, depths, self.checkpoint.preprocessing, own_scales):
+        preprocessing = self.checkpoint.preprocessing
+        for line in notes_of(inputs, depths, preprocessing, own_scales, aspects):
             errors.note(line)
         outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
         return Predictions(self.class_names, answers, self.limits, outliers)
@@ -217,6 +221,7 @@ class Predictor:
         in_training = []
         depths = []
         own_scales = 0
+        aspects = {}
         for item in items:
             try:
                 stored = item.stored(preprocessing)
@@ -231,9 +236,10 @@ class Predictor:
                 in_training.append(bool(self._trained_on & digests))
                 depths.append(depth_of(stored))
                 own_scales += stored.ends is not None
+                aspects[item.name] = stored.aspect
         images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
         known_depths = [depth for depth in depths if depth]
-        return _Batch(items, images, in_training, known_depths, own_scales)
+        return _Batch(items, images, in_training, known_depths, own_scales, aspects)
 
     def _answer(
         self, batch: _Batch, request: MapRequest | None, known: Tensor | None

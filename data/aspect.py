@@ -1,0 +1,33 @@
+"""Pixels that are not square: what a file says of them, and what is said to the user."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+NEARLY = 0.01  # by which height and width may differ, as of rounded numbers
+
+
+def aspect_of(edges: Iterable[object]) -> float:
+    """Height of a pixel over its width, from both; 1 where they are not two lengths."""
+    try:
+        height, width = (float(str(edge)) for edge in edges)
+    except (TypeError, ValueError):
+        return 1.0
+    return height / width if 0 < height < math.inf and 0 < width < math.inf else 1.0
+
+
+def note_of_aspects(aspects: Mapping[str, float], stretch: bool) -> list[str]:
+    """What is said where files have pixels that are not square, for they are shown as if they were.
+
+    Args:
+        aspects: of each image, by its name, height over width of a pixel.
+        stretch: whether all pictures fill the square, so that no shape is kept.
+    """
+    oblong = {name: aspect for name, aspect in aspects.items() if abs(aspect - 1) > NEARLY}
+    if not oblong or stretch:
+        return []
+    first = min(oblong)
+    return [
+        f"{len(oblong)} of {len(aspects)} images have pixels that are not square, such as {first}, "
+        f"whose are {oblong[first]:.3g} times as high as wide: they are taken for square, so what "
+        "they show is distorted; resample them first where it matters"
+    ]

@@ -1,0 +1,32 @@
+"""When two names of a patient, a group or a vessel are one, however they were typed or stored."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # of DICOM: no zero in it is left out
+
+
+def composed(name: str) -> str:
+    """The name with each letter and its accent as one sign (NFC), without invisible signs."""
+    return re.sub(r"[\u200b-\u200f\u2060\ufeff]", "", unicodedata.normalize("NFC", name))
+
+
+def without_accents(name: str) -> str:
+    """The name with plain letters in place of those with accents: numéro is numero."""
+    apart = unicodedata.normalize("NFD", name)
+    return "".join(sign for sign in apart if not unicodedata.combining(sign))
+
+
+def canonical(value: str) -> str:
+    """A name without what differs where it was typed or stored again: case, blanks, zeros."""
+    same = " ".join(composed(value).casefold().split())
+    whole = re.sub(r"^(\d+)\.0$", r"\1", same)  # as a spreadsheet writes numbers
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", whole)
+
+
+def as_first_written(names: Sequence[str]) -> list[str]:
+    """The names, where those that are the same are written as the first of them; UIDs stay."""
+    first: dict[str, str] = {}
+    same = [name if UID.fullmatch(name) else canonical(name) for name in names]
+    return [first.setdefault(key, name.strip()) for key, name in zip(same, names, strict=True)]
