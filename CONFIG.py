@@ -93,6 +93,15 @@ class AugmentationConfig:
     zoom: float = key(0.1, "largest change of scale, up or down [share]", 0, 0.9)
     contrast: float = key(0.2, "largest change of gain, gamma and brightness [share]", 0, 0.9)
     noise: float = key(0.0, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
+    shading: float = key(
+        0.0, "largest fall of brightness from one side to the other [share]", 0, 0.9
+    )
+    dark_border: float = key(
+        0.0,
+        "largest depth of a dark border on one side, as of a collimator [share of the edge]",
+        0,
+        0.5,
+    )
 
 
 @dataclass(frozen=True)
@@ -257,7 +266,8 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
     def fingerprint(self) -> str:
         """Eight hex digits that change with any key that can change the result of a run."""
         values = dataclasses.asdict(self)
-        for name in HARMLESS:
+        unsaid = [name for name in LATER if values[name] == FORMER_VALUES[name]]
+        for name in (*HARMLESS, *unsaid):
             del values[name]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -277,7 +287,11 @@ FORMER_VALUES: Values = {
     "rotate": 0.0,
     "zoom": 0.0,
     "contrast": 0.1,
+    "noise": 0.0,
+    "shading": 0.0,
+    "dark_border": 0.0,
 }
+LATER = ("shading", "dark_border")  # keys that no run of before has in its name
 FIELDS = {field.name: field for field in fields(Config)}
 KEYS = Keys(FIELDS, FORMER_NAMES)
 SECTIONS = {

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from CONFIG import AugmentationConfig
 
+COLLIMATOR = 0.03  # grey level of its shadow
+
 
 @dataclass(frozen=True)
 class Augment:
-    """Mirror, rotate, shift, zoom, change contrast and add noise; CONFIG.py describes each key."""
+    """Mirror, rotate, shift, zoom, change exposure, add noise; CONFIG.py describes each key."""
 
     flip: str
     rotate: float
@@ -20,6 +22,8 @@ class Augment:
     zoom: float
     contrast: float
     noise: float
+    shading: float = 0.0
+    dark_border: float = 0.0
 
     @classmethod
     def from_config(cls, config: AugmentationConfig) -> "Augment":
@@ -54,6 +58,13 @@ class Augment:
             gain, gamma = np.exp(rng.uniform(-self.contrast, self.contrast, 2))
             offset = rng.uniform(-self.contrast, self.contrast) / 2
             changed = np.clip(changed, 0, 1) ** gamma * gain + offset
+        if self.shading:
+            depth = rng.uniform(0, self.shading)
+            ramp = 1 - depth * np.linspace(0, 1, len(changed), dtype=np.float32)
+            changed = changed * np.rot90(np.broadcast_to(ramp, changed.shape), int(rng.integers(4)))
+        if self.dark_border and rng.random() < 0.5:
+            depth = round(rng.uniform(0, self.dark_border) * len(changed))
+            changed = _darkened(changed, depth, int(rng.integers(4)))
         if self.noise:
             sigma = rng.uniform(0, self.noise)
             changed = changed + sigma * rng.standard_normal(changed.shape, np.float32)
@@ -67,6 +78,13 @@ class Augment:
         matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), angle, zoom)
         matrix[:, 2] += rng.uniform(-self.shift, self.shift, 2) * np.array([width, height])
         return matrix
+
+
+def _darkened(image: NDArray, depth: int, side: int) -> NDArray:
+    """The image with a border of ``depth`` pixels on one of its four sides in collimator's grey."""
+    turned = np.rot90(image, side).copy()
+    turned[:depth] = COLLIMATOR
+    return np.rot90(turned, -side)
 
 
 def _warp(image: NDArray, matrix: NDArray) -> NDArray:

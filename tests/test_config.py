@@ -135,6 +135,12 @@ def test_fingerprint_ignores_what_cannot_change_a_result() -> None:
     assert CONFIG.Config(lr=0.1).fingerprint() != CONFIG.Config(lr=0.2).fingerprint()
 
 
+def test_a_run_of_before_is_called_as_it_was() -> None:
+    """So that one that was interrupted goes on under a later version."""
+    former = CONFIG.Config(**CONFIG.FORMER_VALUES)
+    assert former.fingerprint() == "8095efb3"
+
+
 def test_running_it_keeps_an_edited_file(tmp_path: Path) -> None:
     config_file(tmp_path, "lr: 0.5\n")
     for _ in range(2):

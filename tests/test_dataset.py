@@ -90,6 +90,28 @@ def test_augmentation_keeps_shape_and_range() -> None:
     assert 0 <= changed.min() <= changed.max() <= 1
 
 
+def test_a_dark_border_is_on_one_side_and_no_deeper_than_asked() -> None:
+    augment = Augment("none", 0, 0, 0, 0, 0, dark_border=0.25)
+    depths = set()
+    for seed in range(60):
+        changed, _ = augment(np.full((20, 20), 0.5, np.float32), np.random.default_rng(seed))
+        dark = changed < 0.4
+        rows, columns = dark.all(axis=1).sum(), dark.all(axis=0).sum()
+        assert dark.sum() in (20 * rows, 20 * columns)
+        depths.add(int(max(rows, columns) if dark.any() else 0))
+    assert depths == {0, 1, 2, 3, 4, 5}
+
+
+def test_shading_falls_from_one_side_to_the_other() -> None:
+    augment = Augment("none", 0, 0, 0, 0, 0, shading=0.5)
+    for seed in range(20):
+        changed, _ = augment(np.full((20, 20), 0.8, np.float32), np.random.default_rng(seed))
+        along = np.ptp(changed.mean(axis=0)), np.ptp(changed.mean(axis=1))
+        assert min(along) == pytest.approx(0, abs=1e-6)
+        assert max(along) <= 0.4 + 1e-6
+        assert changed.max() == pytest.approx(0.8)
+
+
 def test_no_augmentation_leaves_the_image() -> None:
     image = np.random.default_rng(0).random((24, 32), np.float32)
     np.testing.assert_array_equal(
