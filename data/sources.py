@@ -146,9 +146,24 @@ def _note_unlisted(table: Path, samples: list[Sample], notes: list[str]) -> None
     unlisted = LeftOut()
     files = [*found.images, *filter(None, found.masks.values())]
     named.add(table.name)
+    columns = _other_columns(samples)
+    for name in files:
+        if name in columns and name not in named:
+            unlisted.add(f"which the manifest names in column {columns[name]} alone", [name])
+    named |= columns.keys()
     for reason, names in [(UNLISTED, files), *found.left_out.files.items()]:
         unlisted.add(reason, [name for name in names if name not in named])
     notes += unlisted.lines()
+
+
+def _other_columns(samples: list[Sample]) -> dict[str, str]:
+    """Columns that are not read, by the values in them, as paths."""
+    return {
+        str(Path(value)): column
+        for sample in samples
+        for column, value in sample.more.items()
+        if value
+    }
 
 
 def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> list[Sample]:

@@ -99,3 +99,17 @@ def test_images_that_the_manifest_does_not_list_are_counted(pictures: Callable[.
     notes: list[str] = []
     sources.find(raw, None, notes)
     assert "left out: 2 files, which the manifest does not list; such as abnormal/p01.png" in notes
+
+
+def test_a_file_that_another_column_names_is_left_out_with_that_column(
+    pictures: Callable[..., Path],
+) -> None:
+    raw = pictures(count=2)
+    (raw / "manifest.csv").write_text(
+        "path,label,overlay\nnormal/p00.png,normal,normal/p01.png\n"
+        "abnormal/p00.png,abnormal,abnormal/p01.png\n"
+    )
+    notes: list[str] = []
+    sources.find(raw, None, notes)
+    said = "which the manifest names in column overlay alone; such as abnormal/p01.png"
+    assert f"left out: 2 files, {said}" in notes
