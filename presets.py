@@ -7,7 +7,16 @@ from typing import Any
 
 Changes = dict[str, Any]  # keys of config.yml and their values
 
+# changes of the training images that the measured recipes do not make
+STILL: Changes = {
+    "rotate": 0.0,
+    "zoom": 0.0,
+    "noise": 0.0,
+    "shading": 0.0,
+    "dark_border": 0.0,
+}
 XRAY: Changes = {
+    **STILL,
     "stem": "convolution",
     "num_hidden_layers": 4,
     "mlp_ratio": 4.0,
@@ -28,6 +37,8 @@ PHANTOMS: Changes = {
     "num_workers": 1,
 }
 CT: Changes = {
+    **STILL,
+    "contrast": 0.1,
     "image_size": 256,
     "patch_size": 16,
     "embedding_size": 256,
@@ -38,6 +49,7 @@ CT: Changes = {
 }
 # of curved reformations: patches that are small enough for thin vessels
 REFORMATIONS: Changes = {
+    **STILL,
     "image_size": 256,
     "patch_size": 8,
     "stem": "convolution",
