@@ -88,6 +88,15 @@ def test_a_damaged_choice_is_made_again(
     assert begin(AUTO, folder, tmp_path).probe == first.probe
 
 
+@pytest.mark.parametrize(("images", "epochs"), [(18, 100), (64, 38), (400, 25)])
+def test_few_images_are_seen_in_more_epochs(
+    tmp_path: Path, box: Path, folder: processed.Processed, images: int, epochs: int
+) -> None:
+    samples = [replace(folder.samples[0], split="train") for _ in range(images)]
+    begun = begin(replace(AUTO, init=str(box)), replace(folder, samples=samples), tmp_path)
+    assert (begun.config.epochs, begun.config.lr) == (epochs, 5e-4)
+
+
 def test_an_image_size_of_ones_own_is_kept(
     tmp_path: Path, box: Path, folder: processed.Processed
 ) -> None:

@@ -29,7 +29,7 @@ RATE = 5e-4
 RATE_FROM_RANDOM = 1e-3
 EPOCHS = 25
 EPOCHS_FROM_RANDOM = 60
-SEEN = 8000  # images that training sees at least, each as often as it is seen
+LEAST_STEPS = 150
 MOST_EPOCHS = 100
 
 
@@ -87,8 +87,10 @@ def _from_random(config: Config, stored: int) -> Beginning:
 
 
 def _from_weights(config: Config, weights: InitialWeights, folder: Processed) -> Beginning:
-    often = -(-SEEN // max(1, len(folder.of("train"))))
-    epochs = config.epochs or max(EPOCHS, min(often, MOST_EPOCHS))
+    images = max(1, len(folder.of("train")))
+    steps = images // min(config.batch_size, images)  # of an epoch
+    needed = -(-LEAST_STEPS // steps)
+    epochs = config.epochs or max(EPOCHS, min(needed, MOST_EPOCHS))
     lr = config.lr or RATE
     return Beginning(replace(weights.shaped(config), lr=lr, epochs=epochs), weights)
 
