@@ -198,6 +198,6 @@ def _cast(value: Any, kind: Any, auto: bool) -> Any:
     result = kind(value)
     if isinstance(result, int) and abs(result) > LARGEST:
         raise OverflowError
-    if auto and result == AUTO:  # nobody means it who writes 0
+    if auto and result == AUTO and isinstance(value, str):  # nobody means it who writes 0
         raise ValueError
     return result

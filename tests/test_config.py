@@ -1,5 +1,6 @@
 """CONFIG.py and config.yml: precedence, former names, and faults that name the remedy."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,8 @@ def test_written_file_loads_to_the_same_values_and_explains_each(tmp_path: Path)
         ("epochs: 1.5", "epochs: got '1.5', wanted a whole number"),
         ("qkv_bias: perhaps", "qkv_bias: got 'perhaps', wanted true or false"),
         ("lr: true", "lr: got 'true', wanted a number"),
+        ("lr: 0", r"lr: got '0', wanted a number .auto, 1e-09 to 10."),
+        ("epochs: 0", r"epochs: got '0', wanted a whole number .auto, 1 to"),
         ("lr: -1", "lr: got -1.0, wanted one in"),
         ("lr: .nan", "lr: got '.nan', wanted a number"),
         ("lr: nan", "lr: got nan, wanted one in"),
@@ -118,6 +121,14 @@ def test_a_value_is_read_as_it_is_written(
     tmp_path: Path, text: str, name: str, value: object
 ) -> None:
     assert getattr(CONFIG.load(config_file(tmp_path, text)), name) == value
+
+
+@pytest.mark.parametrize("name", ["image_size", "lr", "epochs"])
+def test_auto_is_written_and_read_and_goes_through_python(tmp_path: Path, name: str) -> None:
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    assert f"\n{name}: auto\n" in (tmp_path / "config.yml").read_text()
+    assert name in CONFIG.load(tmp_path / "config.yml").open_keys()
+    assert CONFIG.load(None, dataclasses.asdict(CONFIG.Config())) == CONFIG.Config()
 
 
 def test_a_file_of_comments_alone_gives_the_defaults(tmp_path: Path) -> None:
