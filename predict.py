@@ -34,9 +34,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "--OUTPUT",
         "--output",
         "-o",
-        default="predictions.png",
         help="x.png: a figure; x.html: the report; folder/: a PNG of each image. predictions.csv "
-        "lies beside it or in it",
+        "lies beside it or in it (default predictions.png)",
     )
     parser.add_argument(
         "--num_images", type=int, default=12, help="images at most in one figure (default 12)"
@@ -71,6 +70,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
             parser.error(f"--{name}: got {getattr(arguments, name)}, wanted 1 or more")
     if (arguments.Path is None) == (arguments.recalibrate is None):
         parser.error("give --Path, the images to predict, or --recalibrate, and not both")
+    if arguments.recalibrate and arguments.OUTPUT:
+        parser.error("--recalibrate writes its file beside ViT.ckpt; leave out --OUTPUT")
+    arguments.OUTPUT = arguments.OUTPUT or "predictions.png"
     if not 0 < arguments.level < 1:
         parser.error(f"--level: got {arguments.level}, wanted more than 0 and less than 1")
     return arguments

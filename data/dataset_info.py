@@ -16,7 +16,8 @@ Info = dict[str, Any]
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 FIRST_CLASSES = ("0", "1")  # folders of the first published form
 FIRST_SPLITS = ("train", "val", "test")
-LARGEST_SIZE = 4096  # edge of a stored image [px]
+SMALLEST_SIZE = 8  # edge of a stored image [px]
+LARGEST_SIZE = 4096
 
 
 def read_info(path: Path) -> Info:
@@ -87,7 +88,7 @@ def is_full_scale(value: Any) -> bool:
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "class_names": _are_class_names,
-    "image_size": lambda value: type(value) is int and 0 < value <= LARGEST_SIZE,
+    "image_size": lambda value: type(value) is int and SMALLEST_SIZE <= value <= LARGEST_SIZE,
     "mean": _number_in(0, 1),
     "std": _number_in(1e-6, 1),
     "border": _number_in(0, 0.45),

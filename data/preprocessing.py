@@ -114,6 +114,8 @@ class Preprocessing:
             size = self.stored_size or self.image_size
             height, width = grey.shape
             grey = Placement(height, width, size, self.border, self.stretch).image(grey)
+            if self.stored_size and grey.dtype != np.uint8:
+                grey = np.clip(grey, 0, 1).astype(np.float16)  # as data.prepare stores it
         return as_float(grey, self.image_size)
 
     def tensor(self, grey: NDArray) -> Tensor:

@@ -152,7 +152,21 @@ def _notes(
     # of folds every image but those for testing
     validated = {"val"} if epoch_chosen else {"train", "val"}
     splits = {each.item.row.get("split") for each in predictions}
+    recalibrated = source.provenance.recalibrated_images
+    if recalibrated:
+        notes.append(
+            f"Temperature, threshold and prediction sets were fitted to {recalibrated} images of "
+            "another place: on those, metrics look too good."
+        )
     if is_trained_on(source, folder) and not learned and splits <= validated:
-        chosen = "The epoch, temperature" if epoch_chosen else "Temperature"
-        notes.append(f"{chosen} and threshold were chosen on these images: metrics look too good.")
+        chosen = _chosen_on_validation(epoch_chosen, bool(recalibrated))
+        if chosen:
+            notes.append(f"{chosen} chosen on these images: metrics look too good.")
     return notes
+
+
+def _chosen_on_validation(epoch: bool, recalibrated: bool) -> str:
+    """What the validation images decided, with its verb; empty: nothing."""
+    if recalibrated:
+        return "The epoch was" if epoch else ""
+    return f"{'The epoch, temperature' if epoch else 'Temperature'} and threshold were"

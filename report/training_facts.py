@@ -100,6 +100,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("AUROC of frozen tokens, by which that was chosen", compared or "not compared"),
         ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
         ("data folder is as in training", _likeness(checkpoint, folder)),
+        ("recalibrated on", f"{provenance.recalibrated_images} images, 0: not at all"),
         ("classes", ", ".join(checkpoint.class_names)),
         ("temperature", f"{checkpoint.temperature:.3f}"),
         ("threshold", f"{checkpoint.threshold:.4f}"),

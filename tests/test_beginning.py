@@ -17,6 +17,7 @@ from errors import UserError
 from tests.conftest import CONFIGURATION, contents
 from training import beginning, boxed, probe
 from training.beginning import begin
+from training.data_module import preprocessing_of
 from vit import checkpoint
 from vit.archive import CheckpointError
 from vit.model import VisionTransformer
@@ -64,7 +65,7 @@ def test_auto_takes_the_best_and_of_equals_the_weights(
     found = iter([made, 0.5])
     monkeypatch.setattr(beginning, "auroc_of", lambda *_: next(found))
     begun = begin(AUTO, folder, tmp_path)
-    assert begun.probe == {"made": made, "random": 0.5}
+    assert begun.probe == {"made": made, "random weights": 0.5}
     assert bool(begun.init) == (taken == "made")
     sizes = (begun.config.image_size, begun.config.embedding_size, begun.config.num_heads)
     assert sizes == ((32, 16, 4) if taken == "made" else (48, 96, 4))
@@ -95,6 +96,54 @@ def test_few_images_are_seen_in_more_epochs(
     samples = [replace(folder.samples[0], split="train") for _ in range(images)]
     begun = begin(replace(AUTO, init=str(box)), replace(folder, samples=samples), tmp_path)
     assert (begun.config.epochs, begun.config.lr) == (epochs, 5e-4)
+
+
+def test_a_choice_among_other_names_is_made_again(
+    tmp_path: Path, box: Path, folder: processed.Processed
+) -> None:
+    begin(AUTO, folder, tmp_path)
+    box.rename(box.with_name("other.safetensors"))
+    begun = begin(AUTO, folder, tmp_path)
+    assert begun.probe.keys() == {"other", "random weights"}
+    kept = next((tmp_path / "runs").glob("init-*.json"))
+    kept.write_text(json.dumps({"ghost": 0.9, "random weights": 0.5}))
+    assert "ghost" not in begin(AUTO, folder, tmp_path).probe
+
+
+def test_keys_that_agree_with_the_weights_are_no_shape_of_ones_own(
+    tmp_path: Path, box: Path, folder: processed.Processed
+) -> None:
+    begun = begin(replace(AUTO, init=str(box), patch_size=8), folder, tmp_path)
+    assert begun.config.embedding_size == 16
+    assert begun.init
+    begun.init.give_to(VisionTransformer(begun.config), begun.config)
+
+
+def test_images_that_the_first_weights_knew_stay_known(
+    tmp_path: Path, folder: processed.Processed, unreported: None
+) -> None:
+    places = ["--data_folder", str(folder.folder), "--device", "cpu", "--epochs", "1"]
+    known = contents(training_images_sha256=["a" * 64])
+    checkpoint.save(known, tmp_path / "first.ckpt")
+    CONFIG.write(CONFIG.Config(), tmp_path / "config.yml")
+    first = ["--init", str(tmp_path / "first.ckpt"), "--OUTPUT", str(tmp_path / "out")]
+    train.main(["--Config", str(tmp_path / "config.yml"), *places, *first])
+    trained = checkpoint.load(tmp_path / "out" / "ViT.ckpt")
+    assert "a" * 64 in trained.provenance.known_images
+    assert "a" * 64 not in trained.provenance.training_images_sha256
+    assert trained.config.init == "first.ckpt"
+
+
+@pytest.mark.parametrize("init", ["Auto", "made", "no"])
+def test_an_init_that_is_no_file_says_what_is_wanted(tmp_path: Path, init: str) -> None:
+    CONFIG.write(CONFIG.Config(init=init), tmp_path / "config.yml")
+    with pytest.raises(SystemExit, match=rf"init: got {init}, .* wanted auto, none, or a file"):
+        train.main(["--Config", str(tmp_path / "config.yml")])
+
+
+def test_a_folder_that_does_not_say_its_size_is_measured(folder: processed.Processed) -> None:
+    unsaid = replace(folder, info={"mean": 0.4, "std": 0.2})
+    assert preprocessing_of(unsaid, CONFIGURATION).stored_size == 48
 
 
 def test_an_image_size_of_ones_own_is_kept(
@@ -185,7 +234,7 @@ def test_the_comparison_stands_in_the_checkpoint(
     places = ["--Config", str(tmp_path / "config.yml"), "--OUTPUT", str(tmp_path)]
     train.main([*places, "--data_folder", str(folder.folder), "--device", "cpu"])
     begun = checkpoint.load(tmp_path / "ViT.ckpt").provenance.init
-    assert set(begun["probe"]) == {"made", "random"}
+    assert set(begun["probe"]) == {"made", "random weights"}
     assert begun.get("file", "made.safetensors") == "made.safetensors"
 
 

@@ -42,8 +42,38 @@ def test_the_new_file_has_its_own_threshold_and_the_same_weights(
 
 
 def test_too_few_images_of_a_class_are_refused(model: Path, pictures: Callable[..., Path]) -> None:
-    with pytest.raises(SystemExit, match=r"got 4 of normal, 4 of abnormal; wanted 10 images or"):
+    with pytest.raises(
+        SystemExit, match=r"got 4 of normal, 4 of abnormal; wanted 10 different images"
+    ):
         asked(model, pictures(count=4))
+
+
+def test_copies_of_a_picture_count_once(model: Path, pictures: Callable[..., Path]) -> None:
+    folder = pictures(count=9)
+    for label in ("normal", "abnormal"):
+        shutil.copy(folder / label / "p00.png", folder / label / "again.png")
+    with pytest.raises(SystemExit, match=r"got 9 of normal, 9 of abnormal; wanted 10 different"):
+        asked(model, folder)
+
+
+def test_a_report_says_what_was_fitted_elsewhere(
+    model: Path, pictures: Callable[..., Path]
+) -> None:
+    folder = pictures(count=12)
+    asked(model, folder)
+    new = checkpoint.load(model.with_name("ViT_recalibrated.ckpt"))
+    assert new.provenance.recalibrated_images == 24
+    page = model.with_name("page.html")
+    of_new = ["--Path_Checkpoint", str(model.with_name("ViT_recalibrated.ckpt"))]
+    predict.main(["--Path", str(folder), *of_new, "--OUTPUT", str(page), "--device", "cpu"])
+    said = "prediction sets were fitted to 24 images of another place"
+    assert said in page.read_text(encoding="utf-8")
+
+
+def test_it_takes_no_output(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        predict.main(["--recalibrate", "x", "--OUTPUT", "y.ckpt"])
+    assert "writes its file beside ViT.ckpt; leave out --OUTPUT" in capsys.readouterr().err
 
 
 def test_images_without_a_class_are_refused(model: Path, pictures: Callable[..., Path]) -> None:

@@ -22,7 +22,7 @@ from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
 
 BOX = Path(__file__).resolve().parents[1] / "weights"
-RANDOM = "random"
+RANDOM = "random weights"
 WAIT = 600.0  # seconds that another process may compare
 # what auto means for learning rate and epochs
 RATE = 5e-4
@@ -81,6 +81,8 @@ def begin(config: Config, folder: Processed, output: Path) -> Beginning:
 
 
 def _from_random(config: Config, stored: int) -> Beginning:
+    if stored % config.patch_size:
+        stored = USUAL_SIZE
     lr = config.lr or RATE_FROM_RANDOM
     epochs = config.epochs or EPOCHS_FROM_RANDOM
     return Beginning(replace(config.sized(stored), lr=lr, epochs=epochs))
@@ -107,9 +109,10 @@ def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beg
         return fresh
     file = output / "runs" / f"init-{_key(fitting, fresh, folder)}.json"
     with held_beside(file, WAIT):
+        candidates = {**fitting, RANDOM: fresh}
         probe = _kept(file)
-        if probe is None:
-            probe = _compared({**fitting, RANDOM: fresh}, folder)
+        if probe is None or (probe and probe.keys() != candidates.keys()):
+            probe = _compared(candidates, folder)
             file.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(file) as beside:
                 beside.write_text(json.dumps(probe), encoding="utf-8")
@@ -139,8 +142,10 @@ def _from_box(config: Config, folder: Processed) -> Iterator[Beginning]:
         try:
             weights = InitialWeights(file)
         except CheckpointError as error:
-            advice = "get it again with: git checkout -- weights, or set init: none"
-            raise CheckpointError(f"{error}; {advice}") from None
+            raise CheckpointError(
+                f"{error}; if it is one of ours, get it again with: git checkout -- weights, else "
+                "remove it; or set init: none"
+            ) from None
         try:
             begun = _from_weights(config, weights, folder)
         except ConfigError:
@@ -169,7 +174,7 @@ def _compared(candidates: dict[str, Beginning], folder: Processed) -> dict[str, 
 
 def _key(fitting: dict[str, Beginning], fresh: Beginning, folder: Processed) -> str:
     """Of all that the comparison depends on."""
-    digests = [each.init.digest for each in fitting.values() if each.init]
+    digests = [f"{name} {each.init.digest}" for name, each in fitting.items() if each.init]
     configs = [each.config.fingerprint() for each in (*fitting.values(), fresh)]
     parts = [*digests, *configs, folder.split_hash(), folder.content_hash()]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]

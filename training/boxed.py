@@ -41,8 +41,10 @@ def write(source: Path, target: Path) -> None:
     loaded = checkpoint.load(source)
     if len(loaded.models) > 1:
         raise UserError(f"{source}: got {len(loaded.models)} models of folds, wanted one model")
-    before = loaded.provenance.init.get("config", {})
-    if "none" in (loaded.config.phantoms, before.get("phantoms", loaded.config.phantoms)):
+    begun = loaded.provenance.init
+    before = begun.get("config", {})
+    phantoms = (loaded.config.phantoms, before.get("phantoms", loaded.config.phantoms))
+    if "none" in phantoms or begun.get("known_images_sha256"):
         raise UserError(
             f"{source}: got weights that learned from images in data_folder, wanted weights that "
             "learned from phantoms alone, which may be given to anybody"
@@ -84,6 +86,8 @@ def read(path: Path) -> "Checkpoint":
             names = list(file.keys())
             state = {PREFIX + name: file.get_tensor(name).clone() for name in names}
         plain = json.loads(told)
+        if not isinstance(plain, dict):
+            raise ValueError("its text holds no names with values")
         plain |= {"state_dict": state, "threshold": 0.5, "temperature": 1.0}
         return Checkpoint.from_plain(plain)
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError) as error:

@@ -206,8 +206,14 @@ def preprocessing_of(folder: processed.Processed, config: CONFIG.Config) -> Prep
         info.get("window"),
         info.get("frame", -1),
         info.get("full_scale"),
-        info.get("image_size"),
+        _stored_size(folder),
     )
+
+
+def _stored_size(folder: processed.Processed) -> int | None:
+    """Edge of the squares that images are stored in [px]; None: they are no squares."""
+    height, width = folder.image(folder.samples[0]).shape
+    return int(height) if height == width else None
 
 
 def _statistics(

@@ -58,7 +58,10 @@ class InitialWeights:
 
     def provenance(self) -> Plain:
         """What ViT.ckpt keeps of it: run, configuration and split."""
+        known = sorted(self.checkpoint.provenance.known_images)
+        learned = {"known_images_sha256": known} if known else {}
         return {
+            **learned,
             "run": self.checkpoint.provenance.run,
             "file": self.path.name,
             "sha256": self.digest,
@@ -73,15 +76,14 @@ class InitialWeights:
     def shaped(self, config: Config) -> Config:
         """The configuration in the shape of these weights, if it has none of its own.
 
-        A shape of its own is one that differs from the defaults. It stays as it is.
+        A key that differs from its default stays as it is.
 
         Raises:
             ConfigError: an image size of its own does not divide into their patches.
         """
         source = self.checkpoint.config
         usual = Config()
-        own = [key for key in SHAPING if getattr(config, key) != getattr(usual, key)]
-        keys = BROUGHT if own else (*SHAPING, *BROUGHT)
+        keys = (*SHAPING, *BROUGHT)
         free = [key for key in keys if getattr(config, key) == getattr(usual, key)]
         brought = {key: getattr(source, key) for key in free}
         return replace(self.sized(config), **brought)

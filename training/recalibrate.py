@@ -5,6 +5,7 @@ threshold lies elsewhere; some fifty labelled images tell where.
 """
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,13 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
             f"such as {learned[0]}; wanted images that are new to it"
         )
     names = source.class_names
-    counts = Counter(each.truth for each in predictions)
+    # a copy of a picture has the very same logits, and tells nothing new
+    counts = Counter(truth for truth, _ in {(each.truth, each.logits) for each in predictions})
     few = [f"{counts[name]} of {name}" for name in names if counts[name] < LEAST]
     if few:
         raise DataError(
-            f"--recalibrate: got {', '.join(few)}; wanted {LEAST} images or more of each class"
+            f"--recalibrate: got {', '.join(few)}; wanted {LEAST} different images or more of each "
+            "class"
         )
     shares = [np.exp(np.array(each.logits) - max(each.logits)) for each in predictions]
     validation = Validation(
@@ -59,7 +62,9 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
         [each.item.row.get("group", "") for each in predictions],
         np.array([share / share.sum() for share in shares]),
     )
-    return fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
+    result = fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
+    provenance = replace(result.provenance, recalibrated_images=len(predictions))
+    return replace(result, provenance=provenance)
 
 
 def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:

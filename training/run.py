@@ -1,5 +1,6 @@
 """One training in its folder: prepared, fitted, validated. The same command resumes it."""
 
+import dataclasses
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -201,7 +202,8 @@ class Run:
 
     def _contents(self) -> Checkpoint:
         """What ViT.ckpt holds beside weights and metrics."""
-        config = self.config
+        # where its first weights lie on this machine is nobody's business
+        config = dataclasses.replace(self.config, init=Path(self.config.init).name)
         processed = self.data.processed
         learned = [] if config.phantoms != "none" else self.data.train.samples
         numbers = {name: version(name) for name in LIBRARIES}

@@ -33,11 +33,14 @@ class Provenance:
         prepared_images_sha256: of the stored pixels of each training image, likewise.
         content_sha256: of all that was trained and validated on, see Processed.content_hash.
         versions: of Python and of the libraries.
-        init: run, configuration and split of the weights that training began with; {}: none.
+        init: run, configuration, split and images of the weights that training began with, and the
+            figures of those that were compared; {}: random ones.
         validation: epoch of the weights, and the metrics of that epoch.
         estimates: on the validation images, with their intervals.
         epoch_chosen_on_validation: whether validation chose the epoch; its metrics look too good.
         history: for each model the metrics of every epoch.
+        recalibrated_images: of another place, that temperature, threshold and limits were fitted
+            to; 0: to those of validation.
     """
 
     run: str = ""
@@ -51,11 +54,13 @@ class Provenance:
     estimates: dict[str, Estimate] = field(default_factory=dict)
     epoch_chosen_on_validation: bool = True
     history: list[list[dict[str, float]]] = field(default_factory=list)
+    recalibrated_images: int = 0
 
     @property
     def known_images(self) -> set[str]:
         """By which an image is known as one of training."""
-        return {*self.training_images_sha256, *self.prepared_images_sha256}
+        before = self.init.get("known_images_sha256", [])
+        return {*self.training_images_sha256, *self.prepared_images_sha256, *before}
 
     @classmethod
     def from_plain(cls, plain: Plain) -> "Provenance":
