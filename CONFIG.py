@@ -90,14 +90,14 @@ class AugmentationConfig:
     )
     rotate: float = key(10.0, "largest rotation in either direction [degrees]", 0, 180)
     shift: float = key(0.06, "largest shift in either direction [share of the edge]", 0, 0.5)
-    zoom: float = key(0.1, "largest change of scale, up or down [share]", 0, 0.9)
+    zoom: float = key(0.15, "largest change of scale, up or down [share]", 0, 0.9)
     contrast: float = key(0.2, "largest change of gain, gamma and brightness [share]", 0, 0.9)
-    noise: float = key(0.0, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
+    noise: float = key(0.03, "largest standard deviation of added noise [grey range 0 to 1]", 0, 1)
     shading: float = key(
-        0.0, "largest fall of brightness from one side to the other [share]", 0, 0.9
+        0.2, "largest fall of brightness from one side to the other [share]", 0, 0.9
     )
     dark_border: float = key(
-        0.0,
+        0.1,
         "largest depth of a dark border on one side, as of a collimator [share of the edge]",
         0,
         0.5,
@@ -168,7 +168,7 @@ class TrainingConfig:
         1000000,
         auto=True,
     )
-    batch_size: int = key(16, "images of one step, all devices together", 1, 1000000)
+    batch_size: int = key(32, "images of one step, all devices together", 1, 1000000)
     lr: float = key(
         AUTO,
         "highest learning rate; auto: 1e-3 from random weights, else 5e-4",
@@ -283,6 +283,7 @@ FORMER_VALUES: Values = {
     "init": "none",
     "image_size": 256,
     "epochs": 60,
+    "batch_size": 16,
     "lr": 1e-3,
     "rotate": 0.0,
     "zoom": 0.0,

@@ -89,7 +89,7 @@ def test_a_damaged_choice_is_made_again(
     assert begin(AUTO, folder, tmp_path).probe == first.probe
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(18, 100), (64, 38), (400, 25)])
+@pytest.mark.parametrize(("images", "epochs"), [(18, 100), (64, 75), (400, 25)])
 def test_few_images_are_seen_in_more_epochs(
     tmp_path: Path, box: Path, folder: processed.Processed, images: int, epochs: int
 ) -> None:

@@ -51,7 +51,7 @@ def test_first_published_file_loads_and_names_the_new_keys(
 
 
 def test_command_line_beats_file_beats_defaults(tmp_path: Path) -> None:
-    path = config_file(tmp_path, "lr: 0.5\nepochs: 7\n")
+    path = config_file(tmp_path, "init: auto\nlr: 0.5\nepochs: 7\n")
     config = CONFIG.load(path, {"epochs": "9"})
     assert (config.lr, config.epochs, config.batch_size) == (0.5, 9, CONFIG.Config().batch_size)
 
