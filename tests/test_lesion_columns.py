@@ -97,10 +97,11 @@ def test_an_empty_column_of_our_own_hides_no_other(raw: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["box_count", "mask_used", "lesion", "segments", "vessel_mask"])
-def test_columns_of_something_else_are_kept_without_a_word(raw: Path, name: str) -> None:
+def test_columns_of_something_else_are_kept_and_not_taken_for_masks(raw: Path, name: str) -> None:
     sample, notes = listed(raw, name, "drawn_a.png")
     assert sample.more[name] == "drawn_a.png"
-    assert "column" not in notes
+    assert "is not read" not in notes
+    assert f"which the manifest names in column {name} alone; such as drawn_a.png" in notes
 
 
 def test_an_empty_column_is_not_spoken_of(raw: Path) -> None:

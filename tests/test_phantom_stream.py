@@ -231,6 +231,6 @@ def test_weights_that_learned_from_validation_images_are_refused(
     ):
         train.main([*again, "--OUTPUT", str(tmp_path / "second")])
     with pytest.raises(
-        SystemExit, match=r"is of another architecture; set num_heads to 2 \(got 4\)"
+        SystemExit, match=r"is of another architecture; set num_heads to 2 \(got 8\)"
     ):
-        train.main([*again, "--OUTPUT", str(tmp_path / "third"), "--num_heads", "4"])
+        train.main([*again, "--OUTPUT", str(tmp_path / "third"), "--num_heads", "8"])
