@@ -143,12 +143,12 @@ CHANGES = (
     Change("gamma above 1", True, curved),
     Change("gamma below 1", True, lifted),
     Change("less contrast", False, paler),
-    Change("noise", False, noisy),
+    Change("noise", True, noisy),
     Change("blur", False, blurred),
     Change("sharpening", False, sharpened),
     Change("JPEG", False, compressed),
-    Change("dark border", False, collimated),
-    Change("shading", False, shaded),
+    Change("dark border", True, collimated),
+    Change("shading", True, shaded),
 )
 
 
