@@ -13,15 +13,26 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import errors
 from files import written_whole
+from former import FORMER_NAMES, FORMER_VALUES, LATER
 from presets import PRESETS
-from settings import AUTO, ConfigError, Keys, Values, allowed, key, out_of_range, read_yaml
+from settings import (
+    AUTO,
+    ConfigError,
+    Keys,
+    Values,
+    allowed,
+    as_yaml,
+    key,
+    out_of_range,
+    read_yaml,
+)
 
 __all__ = [
     "FIELDS",
+    "FORMER_NAMES",
+    "FORMER_VALUES",
     "Config",
     "ConfigError",
     "add_arguments",
@@ -111,7 +122,7 @@ class ModelConfig:
     image_size: int = key(
         AUTO,
         "edge of the square image that the model sees [px]; auto: that of the weights that it "
-        "begins with, else 256, in which data.prepare stores images",
+        "begins with, else that of the stored images; data.prepare stores 256 px",
         8,
         4096,
         auto=True,
@@ -217,7 +228,6 @@ class TrainingConfig:
 
 # change no result of a run; the name of a run tells its first weights by themselves
 HARMLESS = ("num_workers", "data_folder", "folds", "keep_seconds", "init")
-OWN_BEGINNINGS = ("auto", "none")  # values of init that name no file
 USUAL_SIZE = 256  # [px], where nothing says another image size
 
 
@@ -272,27 +282,6 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
-FORMER_NAMES = {
-    "num_Channle": "num_channels",
-    "attention_droput": "attention_dropout",
-    "Epoch": "epochs",
-    "Data_Process": "data_folder",
-}
-# what keys meant that are missing in a configuration of before version 2.1, which has no init
-FORMER_VALUES: Values = {
-    "init": "none",
-    "image_size": 256,
-    "epochs": 60,
-    "batch_size": 16,
-    "lr": 1e-3,
-    "rotate": 0.0,
-    "zoom": 0.0,
-    "contrast": 0.1,
-    "noise": 0.0,
-    "shading": 0.0,
-    "dark_border": 0.0,
-}
-LATER = ("shading", "dark_border")  # keys that no run of before has in its name
 FIELDS = {field.name: field for field in fields(Config)}
 KEYS = Keys(FIELDS, FORMER_NAMES)
 SECTIONS = {
@@ -318,7 +307,10 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Confi
     if values and "init" not in values:
         values = FORMER_VALUES | values
         if not overrides or "init" not in overrides:
-            errors.note(f"{path}: has no init, so training begins with random weights, as formerly")
+            errors.note(
+                f"{path}: has no init, so it is read as that of an earlier version: it begins "
+                "with random weights, and missing keys have their former values"
+            )
     values.update(KEYS.typed(overrides or {}, "command line", faults))
     try:
         config = Config(**values)
@@ -338,20 +330,7 @@ def load_usual(path: Path | None, overrides: Mapping[str, Any]) -> Config:
 def write(config: Config, path: Path) -> None:
     """Write the configuration as YAML with what each key means beside it; a former one is kept."""
     with written_whole(path, keep_former=True) as beside:
-        beside.write_text(_as_yaml(config), encoding="utf-8")
-
-
-def _as_yaml(config: Config) -> str:
-    lines = ["# Written by CONFIG.py. Edit a value here for this folder, or in CONFIG.py for all."]
-    for title, section in SECTIONS.items():
-        lines += ["", f"# --- {title}"]
-        for field in fields(section):
-            value = getattr(config, field.name)
-            is_auto = field.metadata["auto"] and value == AUTO
-            line = yaml.safe_dump({field.name: "auto" if is_auto else value}).strip()
-            meaning = f"# {field.metadata['meaning']} {allowed(field)}".rstrip()
-            lines += ["", meaning, line]
-    return "\n".join(lines) + "\n"
+        beside.write_text(as_yaml(config, SECTIONS), encoding="utf-8")
 
 
 def add_arguments(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(FIELDS)) -> None:

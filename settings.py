@@ -132,6 +132,23 @@ def read_yaml(path: Path) -> Values:
     return values
 
 
+def as_yaml(config: Any, sections: Mapping[str, type]) -> str:
+    """A configuration as YAML, with what each key means above it.
+
+    ``sections``: the title of each, and the class whose fields are in it.
+    """
+    lines = ["# Written by CONFIG.py. Edit a value here for this folder, or in CONFIG.py for all."]
+    for title, section in sections.items():
+        lines += ["", f"# --- {title}"]
+        for field in dataclasses.fields(section):
+            value = getattr(config, field.name)
+            is_auto = field.metadata["auto"] and value == AUTO
+            line = yaml.safe_dump({field.name: "auto" if is_auto else value}).strip()
+            meaning = f"# {field.metadata['meaning']} {allowed(field)}".rstrip()
+            lines += ["", meaning, line]
+    return "\n".join(lines) + "\n"
+
+
 @dataclasses.dataclass(frozen=True)
 class Keys:
     """The keys that a configuration has, by name, and the names that former versions gave them."""

@@ -157,30 +157,15 @@ def write_report(
     errors.say(f"wrote {arguments.OUTPUT / 'report.html'}: open it in a browser")
 
 
-def _refuse_missing(named: Path) -> None:
-    if named.exists() or named.is_symlink():
-        return
-    boxed = Path(__file__).parent / "weights" / f"{named.stem}.safetensors"
-    hint = f"; did you mean {boxed}?" if boxed.exists() else ""
-    raise CONFIG.ConfigError(
-        f"init: got {named}, and no such file is there; wanted auto, none, or a file: a ViT.ckpt, "
-        f"or one of weights/{hint}"
-    )
-
-
 def main(argv: list[str]) -> None:
     """Train as the command line says; a user's mistake ends in one line."""
     arguments = parse(argv)
     with errors.ending_in_one_line():
-        from vit.archive import is_boxed, screened
+        from vit.archive import screen_init
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
         refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))
-        named = Path(config.init)
-        if config.init not in CONFIG.OWN_BEGINNINGS:
-            _refuse_missing(named)
-            if not is_boxed(named):
-                screened(named)  # before torch, for which it may have been made, is there
+        screen_init(config.init)  # before torch, for which it may have been made, is there
     from training.launch import forget_other_launchers, is_single_process
 
     is_single = is_single_process(arguments.device, arguments.devices, arguments.num_nodes)

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 import errors
+from data.augment import darkened, shaded
 from data.figures import save_figure
 from data.inputs import find, folder_given, gather
 from data.preprocessing import as_float
+from data.readers import DataError
 from data.tables import write_table
 from metrics.conformal import conformal_set, limits
 from vit import LEVEL, checkpoint
@@ -121,18 +123,13 @@ def compressed(picture: Grey, strength: int, _: np.random.Generator) -> Grey:
 
 def collimated(picture: Grey, strength: int, rng: np.random.Generator) -> Grey:
     """A dark border on one side."""
-    edge = picture.shape[0]
-    depth = round(edge * (0.04, 0.1, 0.18)[strength])
-    dark = picture.copy()
-    dark[:depth] = 0.03
-    return np.ascontiguousarray(np.rot90(dark, int(rng.integers(4))))
+    depth = round(picture.shape[0] * (0.04, 0.1, 0.18)[strength])
+    return np.ascontiguousarray(darkened(picture, depth, int(rng.integers(4))))
 
 
-def shaded(picture: Grey, strength: int, rng: np.random.Generator) -> Grey:
+def unevenly_lit(picture: Grey, strength: int, rng: np.random.Generator) -> Grey:
     """Brightness that falls off towards one side."""
-    depth = (0.15, 0.35, 0.6)[strength]
-    ramp = 1 - depth * np.linspace(0, 1, picture.shape[0], dtype=np.float32)
-    return picture * np.rot90(np.broadcast_to(ramp, picture.shape), int(rng.integers(4)))
+    return shaded(picture, (0.15, 0.35, 0.6)[strength], int(rng.integers(4)))
 
 
 CHANGES = (
@@ -148,7 +145,7 @@ CHANGES = (
     Change("sharpening", False, sharpened),
     Change("JPEG", False, compressed),
     Change("dark border", True, collimated),
-    Change("shading", True, shaded),
+    Change("shading", True, unevenly_lit),
 )
 
 
@@ -208,13 +205,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--Path_Checkpoint", type=Path, default=Path("ViT.ckpt"))
     parser.add_argument("--OUTPUT", type=Path, required=True, help="folder for table and picture")
     given = parser.parse_args(argv)
-    source = checkpoint.load(given.Path_Checkpoint)
+    with errors.ending_in_one_line():
+        measure(given.Path, given.Path_Checkpoint, given.OUTPUT)
+
+
+def measure(path: str, model: Path, output: Path) -> None:
+    """As ``main``. DataError: a model of more than two classes, or images of one class."""
+    source = checkpoint.load(model)
     how = source.preprocessing
     size = how.image_size
     names = source.class_names
-    items = gather(find(given.Path), names, folder_given(given.Path))
+    items = gather(find(path), names, folder_given(path))
     items = [item for item in items if item.truth in names]
     truths = np.array([names.index(item.truth) for item in items])
+    if len(names) != 2 or len(set(truths.tolist())) != 2:
+        raise DataError(f"{path}: wanted images of both classes, and a model of two classes")
     judge = Judge(source, truths)
     pictures = [np.asarray(as_float(item.image(how), size), np.float32) for item in items]
     before = judge.figures(pictures)
@@ -230,9 +235,9 @@ def main(argv: list[str]) -> None:
             lost = f"sensitivity {after.sensitivity - before.sensitivity:+.3f}"
             errors.say(f"{change.name}, {strength} ({kind}): {cost}, {lost}; {_words(after)}")
             rows.append(_row(change, strength, before, after))
-    given.OUTPUT.mkdir(parents=True, exist_ok=True)
-    write_table(given.OUTPUT / "robustness.csv", rows, keep_former=True)
-    _draw(pictures[int(np.argmax(truths))], given.OUTPUT / "robustness.png")
+    output.mkdir(parents=True, exist_ok=True)
+    write_table(output / "robustness.csv", rows, keep_former=True)
+    _draw(pictures[int(np.argmax(truths))], output / "robustness.png")
 
 
 def _words(figures: Figures) -> str:

@@ -19,6 +19,7 @@ import CONFIG
 import errors
 from data import contact_sheet, processed, sources
 from data.copies import same_pictures
+from data.dataset_info import read_info
 from data.faults import ORDER, Balance, odd, repeated, uneven
 from data.findings import KINDS, NOTICES, Finding
 from data.group_columns import patient_in
@@ -113,7 +114,7 @@ def audit(
         raise DataError(
             f"{root}: none of {len(found)} images can be read; the first: {findings[0].detail}"
         )
-    named = [patient_in(look.sample.group) for look in looks]
+    named = _patients(folder, [look.sample.group for look in looks])
     pairs = same_pictures([look.sketch for look in looks], named)
     groups = join([(look.sample.group, look.sha256) for look in looks], pairs)
     balance = _balance(found, names)
@@ -126,6 +127,17 @@ def audit(
         read = partial(_read, folder=folder, config=config, white=white)
         contact_sheet.of_findings(findings, looks, names, read, picture)
     return Audit(str(root), balance, findings, probes, notes)
+
+
+def _patients(folder: Path, groups: list[str]) -> list[str]:
+    """The patient of each image, empty where no name tells it.
+
+    A ProcessedFolder has numbers for groups; dataset.json says whether they stand for patients.
+    """
+    told = folder / "dataset.json"
+    if told.is_file() and read_info(told).get("patients_named"):
+        return groups
+    return [patient_in(group) for group in groups]
 
 
 def _in_one_scale(

@@ -59,12 +59,11 @@ class Augment:
             offset = rng.uniform(-self.contrast, self.contrast) / 2
             changed = np.clip(changed, 0, 1) ** gamma * gain + offset
         if self.shading:
-            depth = rng.uniform(0, self.shading)
-            ramp = 1 - depth * np.linspace(0, 1, len(changed), dtype=np.float32)
-            changed = changed * np.rot90(np.broadcast_to(ramp, changed.shape), int(rng.integers(4)))
+            fall = rng.uniform(0, self.shading)
+            changed = shaded(changed, fall, int(rng.integers(4)))
         if self.dark_border and rng.random() < 0.5:
             depth = round(rng.uniform(0, self.dark_border) * len(changed))
-            changed = _darkened(changed, depth, int(rng.integers(4)))
+            changed = darkened(changed, depth, int(rng.integers(4)))
         if self.noise:
             sigma = rng.uniform(0, self.noise)
             changed = changed + sigma * rng.standard_normal(changed.shape, np.float32)
@@ -80,7 +79,13 @@ class Augment:
         return matrix
 
 
-def _darkened(image: NDArray, depth: int, side: int) -> NDArray:
+def shaded(image: NDArray, fall: float, side: int) -> NDArray:
+    """The square image; its brightness falls by a share ``fall`` towards one of four sides."""
+    ramp = 1 - fall * np.linspace(0, 1, len(image), dtype=np.float32)
+    return np.asarray(image * np.rot90(np.broadcast_to(ramp, image.shape), side))
+
+
+def darkened(image: NDArray, depth: int, side: int) -> NDArray:
     """The image with a border of ``depth`` pixels on one of its four sides in collimator's grey."""
     turned = np.rot90(image, side).copy()
     turned[:depth] = COLLIMATOR

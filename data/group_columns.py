@@ -16,34 +16,15 @@ from metrics.names import UID, as_first_written, without_accents
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
 
-TAILS: tuple[str, ...] = (
-    "",
-    "id",
-    "ids",
-    "identifier",
-    "uid",
-    "key",
-    "code",
-    "number",
-    "num",
-    "no",
-    "nr",
-    "name",
-)
+TAILS: tuple[str, ...] = ("", "id", "ids", "identifier", "uid", "key", "code", "number")
+TAILS += ("num", "no", "nr", "name")
 TAILS += ("nummer", "kennung", "numero", "codice", "codigo", "编号", "号")
 # before the name, in the order of other languages: N° patient, ID del paziente, numéro de patient
 HEADS = ("id", "no", "nr", "n", "nº", "num", "number", "numero", "code", "codice", "codigo")
 OF = ("", "de", "du", "del", "di", "do", "da", "of")
 # German, Spanish, French, Italian, Portuguese, Polish, Chinese
-PATIENTS: tuple[str, ...] = (
-    "patienten",
-    "patientin",
-    "paciente",
-    "pacientes",
-    "patiente",
-    "paziente",
-    "pazienti",
-)
+PATIENTS: tuple[str, ...] = ("patienten", "patientin", "paciente", "pacientes", "patiente")
+PATIENTS += ("paziente", "pazienti")
 PATIENTS += ("pacjent", "pacjenta", "患者", "病人")
 
 

@@ -17,6 +17,7 @@ from data import boxes, contact_sheet, processed, sources
 from data.aspect import note_of_aspects
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
+from data.group_columns import patient_in
 from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
@@ -224,6 +225,7 @@ def _info(
         "window": config.window,
         "frame": config.frame,
         "full_scale": white,
+        "patients_named": all(patient_in(image.sample.group) for image in images),
         "split": "as the data brought it" if brings_split else made_here,
         "notes": notes,
     }

@@ -17,7 +17,8 @@ SPARE |= {"nouveau", "ancien", "corbeille", "divers", "nueva", "nuevo", "papeler
 SPARE |= {"nuova", "cestino", "nova", "lixeira"}
 FOLDER = {"folder", "directory", "ordner", "dossier", "carpeta", "cartella", "pasta"}
 # what a system writes around the name of a folder that it copies
-COPY = {"copy", "copies", "kopie", "kopien", "copie", "copia", "copias", "cópia", "kopia", "副本"}
+COPY = {"copy", "copies", "kopie", "kopien", "copie", "copia", "copias", "cópia", "kopia"}
+COPY |= {"副本"}
 OF = {"of", "von", "de", "di", "da"}
 KEPT = {"old", "new", "backup", "bak", "archive", "orig", "original", "alt", "neu"}  # with a class
 

@@ -28,6 +28,7 @@ from training.initial_weights import InitialWeights
 from training.resume import one_process_speaks
 from training.run import Run, run_folder
 from training.trainer import Devices, quieten
+from vit.archive import screen_init
 from vit.device import accelerator
 
 
@@ -199,6 +200,7 @@ def main(argv: list[str]) -> None:
     quieten()
     with errors.ending_in_one_line():
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
+        screen_init(config.init)
     output = arguments.OUTPUT
     memory = f"lower batch_size, which is {config.batch_size}, or image_size; the runs so far stay"
     disk = "what was kept before is whole, and the same command goes on"

@@ -89,6 +89,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         begun = f"{file}, {begun}"
     probe = provenance.init.get("probe", {})
     compared = ", ".join(f"{name} {value:.3f}" for name, value in probe.items())
+    again = provenance.recalibrated_images
     histories = [rows for rows in provenance.history if rows]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     notes = folder.info.get("notes", []) if folder else []
@@ -100,7 +101,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("AUROC of frozen tokens, by which that was chosen", compared or "not compared"),
         ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
         ("data folder is as in training", _likeness(checkpoint, folder)),
-        ("recalibrated on", f"{provenance.recalibrated_images} images, 0: not at all"),
+        ("recalibrated", f"on {again} images of another place" if again else "no"),
         ("classes", ", ".join(checkpoint.class_names)),
         ("temperature", f"{checkpoint.temperature:.3f}"),
         ("threshold", f"{checkpoint.threshold:.4f}"),

@@ -12,6 +12,7 @@ import pytest
 
 from CONFIG import Config
 from data import audit
+from data.prepare import prepare
 from data.readers import DataError
 from metrics.groups import shared
 from tests.conftest import SHARED
@@ -270,3 +271,29 @@ def test_images_of_one_detector_that_use_fewer_bits_than_most_are_not_of_another
     audit.main(["--path", str(raw), "--output", str(tmp_path / "out")])
     report = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert files(report, "odd_depth") == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_prepared_folder_is_compared_by_what_was_known_of_its_patients(
+    tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Else pictures of different patients that look alike would be called one in two splits."""
+    raw = pictures(count=6)
+    rows = [
+        f"{label}/p0{i}.png,{label},{label[0]}{i}"
+        for label in ("normal", "abnormal")
+        for i in range(6)
+    ]
+    column = "patient" if named else "note"
+    (raw / "manifest.csv").write_text("\n".join([f"path,label,{column}", *rows]))
+    prepare(raw, tmp_path / "PF", Config(image_size=32, patch_size=8))
+    seen: list[list[str]] = []
+
+    def same(sketches: list[object], patients: list[str]) -> np.ndarray:
+        seen.append(patients)
+        return np.zeros((0, 2), int)
+
+    monkeypatch.setattr("data.audit.same_pictures", same)
+    audit.audit(tmp_path / "PF")
+    assert len(set(seen[0])) == (12 if named else 1)
+    assert (seen[0][0] == "") != named

@@ -164,7 +164,9 @@ def test_a_shape_of_ones_own_that_fits_no_weights_begins_anew_with_a_note(
     begun = begin(own, folder, tmp_path)
     assert begun.init is None
     assert begun.config == replace(own, image_size=48, lr=1e-3, epochs=60)
-    assert "init: auto: training begins with random weights" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "init: auto: training begins with random weights, for none of weights/ fit" in said
+    assert "made.safetensors: set embedding_size to 16 (got 32)" in said
 
 
 def test_weights_that_are_named_must_fit(
@@ -228,14 +230,24 @@ def test_the_probe_finds_what_tokens_show_and_nothing_where_labels_are_shuffled(
 
 
 def test_the_comparison_stands_in_the_checkpoint(
-    tmp_path: Path, box: Path, folder: processed.Processed, unreported: None
+    tmp_path: Path,
+    box: Path,
+    folder: processed.Processed,
+    unreported: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    CONFIG.write(CONFIG.Config(epochs=1), tmp_path / "config.yml")
+    found = iter([0.9, 0.5])
+    monkeypatch.setattr(beginning, "auroc_of", lambda *_: next(found))
+    CONFIG.write(CONFIG.Config(epochs=1, lr=1e-9), tmp_path / "config.yml")
     places = ["--Config", str(tmp_path / "config.yml"), "--OUTPUT", str(tmp_path)]
     train.main([*places, "--data_folder", str(folder.folder), "--device", "cpu"])
-    begun = checkpoint.load(tmp_path / "ViT.ckpt").provenance.init
-    assert set(begun["probe"]) == {"made", "random weights"}
-    assert begun.get("file", "made.safetensors") == "made.safetensors"
+    trained = checkpoint.load(tmp_path / "ViT.ckpt")
+    begun = trained.provenance.init
+    assert begun["probe"] == {"made": 0.9, "random weights": 0.5}
+    assert begun["file"] == "made.safetensors"
+    first = boxed.read(box).models[0].state_dict()
+    for name, value in trained.models[0].state_dict().items():
+        torch.testing.assert_close(value, first[name], atol=1e-5, rtol=1e-5)
 
 
 def test_a_configuration_of_before_begins_with_random_weights(
@@ -244,4 +256,4 @@ def test_a_configuration_of_before_begins_with_random_weights(
     (tmp_path / "config.yml").write_text("lr: 0.1\n")
     config = CONFIG.load(tmp_path / "config.yml")
     assert (config.init, config.image_size) == ("none", 256)
-    assert "has no init, so training begins with random weights" in capsys.readouterr().err
+    assert "has no init, so it is read as that of an earlier version" in capsys.readouterr().err

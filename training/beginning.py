@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from data.processed import Processed
 from errors import UserError
 from files import written_whole
 from locks import held_beside
-from training.data_module import preprocessing_of
+from training.data_module import preprocessing_of, stored_size
 from training.initial_weights import BROUGHT, SHAPING, InitialWeights
 from training.probe import auroc_of, images_for, splits_of
 from vit.archive import CheckpointError
@@ -70,7 +69,7 @@ def begin(config: Config, folder: Processed, output: Path) -> Beginning:
         ConfigError: an image size that their patches do not divide.
         UserError: no weights are in the box.
     """
-    stored = int(folder.info.get("image_size") or USUAL_SIZE)
+    stored = stored_size(folder) or USUAL_SIZE
     if config.init == "none" or (config.init == "auto" and config.phantoms != "none"):
         return _from_random(config, stored)
     if config.init == "auto":
@@ -99,12 +98,11 @@ def _from_weights(config: Config, weights: InitialWeights, folder: Processed) ->
 
 def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beginning:
     fresh = _from_random(config, stored)
-    fitting = {each.init.path.stem: each for each in _from_box(config, folder) if each.init}
+    fitting, reasons = _from_box(config, folder)
     if not fitting:
         errors.note(
-            "init: auto: training begins with random weights, for no weights in weights/ have this "
-            "shape; leave patch_size, embedding_size and the other keys of the shape as python "
-            "CONFIG.py writes them, or set init: none"
+            "init: auto: training begins with random weights, for none of weights/ fit this "
+            f"configuration: {'; '.join(reasons)}. init: none begins so without this note"
         )
         return fresh
     file = output / "runs" / f"init-{_key(fitting, fresh, folder)}.json"
@@ -124,14 +122,16 @@ def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beg
         return fresh
     best = max(probe, key=lambda name: (probe[name], name != RANDOM))
     figures = ", ".join(f"{name} {value:.3f}" for name, value in probe.items())
-    errors.say(f"AUROC of frozen tokens on training images: {figures}; begins with {best}")
+    errors.say(f"AUROC of frozen tokens on training images: {figures}; training begins with {best}")
     chosen = replace(fitting.get(best, fresh), probe=probe)
     _say_what_it_brings(config, chosen)
     return chosen
 
 
-def _from_box(config: Config, folder: Processed) -> Iterator[Beginning]:
-    """Each file of weights/ that the configuration fits, or can be shaped for."""
+def _from_box(config: Config, folder: Processed) -> tuple[dict[str, Beginning], list[str]]:
+    """By its name each file of weights/ that fits the configuration; why the others do not."""
+    fitting: dict[str, Beginning] = {}
+    reasons = []
     files = sorted(BOX.glob("*.safetensors"))
     if not files:
         raise UserError(
@@ -148,10 +148,14 @@ def _from_box(config: Config, folder: Processed) -> Iterator[Beginning]:
             ) from None
         try:
             begun = _from_weights(config, weights, folder)
-        except ConfigError:
+        except ConfigError as error:
+            reasons.append(f"{file.name}: {error}")
             continue
-        if weights.fits(begun.config):
-            yield begun
+        if wanted := weights.wanted_of(begun.config):
+            reasons.append(f"{file.name}: set {wanted}")
+        else:
+            fitting[file.stem] = begun
+    return fitting, reasons
 
 
 def _compared(candidates: dict[str, Beginning], folder: Processed) -> dict[str, float]:

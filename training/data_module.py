@@ -206,11 +206,11 @@ def preprocessing_of(folder: processed.Processed, config: CONFIG.Config) -> Prep
         info.get("window"),
         info.get("frame", -1),
         info.get("full_scale"),
-        _stored_size(folder),
+        stored_size(folder),
     )
 
 
-def _stored_size(folder: processed.Processed) -> int | None:
+def stored_size(folder: processed.Processed) -> int | None:
     """Edge of the squares that images are stored in [px]; None: they are no squares."""
     height, width = folder.image(folder.samples[0]).shape
     return int(height) if height == width else None

@@ -29,11 +29,7 @@ SHAPING = (  # keys of the configuration that weights cannot do without
     "representation_size",
     "stem",
 )
-BROUGHT = (
-    "standardise",
-    "kept_tokens",
-    "flip",
-)  # keys that weights are used with, where none is set
+BROUGHT = ("standardise", "kept_tokens", "flip")  # what weights were trained with
 POSITIONS = "embeddings.position_embedding"
 
 
@@ -88,10 +84,6 @@ class InitialWeights:
         brought = {key: getattr(source, key) for key in free}
         return replace(self.sized(config), **brought)
 
-    def fits(self, config: ModelConfig) -> bool:
-        """Whether a model of that configuration can begin with these weights."""
-        return not self._wanted_of(config)
-
     def give_to(self, model: VisionTransformer, config: ModelConfig) -> None:
         """Give a model of that configuration these weights.
 
@@ -113,12 +105,12 @@ class InitialWeights:
         fits = same_names and all(own[name].shape == state[name].shape for name in own)
         if not fits or source.num_heads != model.num_heads:
             raise CheckpointError(
-                f"{self.path}: is of another architecture; set {self._wanted_of(config)}"
+                f"{self.path}: is of another architecture; set {self.wanted_of(config)}"
             )
         model.load_state_dict(state)
 
-    def _wanted_of(self, config: ModelConfig) -> str:
-        """The keys that a configuration must have for these weights, and those that it has."""
+    def wanted_of(self, config: ModelConfig) -> str:
+        """What to set in a configuration so that these weights fit; empty: they fit."""
         own = self.checkpoint.config
         pairs = [(key, getattr(own, key), getattr(config, key)) for key in SHAPING]
         return ", ".join(f"{key} to {need} (got {got})" for key, need, got in pairs if need != got)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+from scipy.special import softmax
 
 import errors
 from data.readers import DataError
@@ -54,13 +54,12 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
             f"--recalibrate: got {', '.join(few)}; wanted {LEAST} different images or more of each "
             "class"
         )
-    shares = [np.exp(np.array(each.logits) - max(each.logits)) for each in predictions]
     validation = Validation(
         names,
         [each.name for each in predictions],
         [each.truth for each in predictions],
         [each.item.row.get("group", "") for each in predictions],
-        np.array([share / share.sum() for share in shares]),
+        softmax(predictions.logits, axis=1),
     )
     result = fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
     provenance = replace(result.provenance, recalibrated_images=len(predictions))
@@ -86,9 +85,7 @@ def _say_threshold(before: Checkpoint, after: Checkpoint, predictions: Predictio
     labels = [int(each.truth == before.positive) for each in predictions]
     groups = [each.item.row.get("group", "") or each.name for each in predictions]
     for words, each in (("before", before), ("now", after)):
-        scaled = predictions.logits / each.temperature
-        shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        positive = (shares / shares.sum(axis=1, keepdims=True))[:, -1]
-        figures = evaluate(labels, positive, groups, each.threshold)
+        shares = softmax(predictions.logits / each.temperature, axis=1)
+        figures = evaluate(labels, shares[:, -1], groups, each.threshold)
         told = ", ".join(f"{name} {figures[name]}" for name in ("sensitivity", "specificity"))
         errors.say(f"threshold {each.threshold:.3f} {words}: {told}")

@@ -35,6 +35,27 @@ def is_boxed(path: Path) -> bool:
     )
 
 
+def screen_init(init: str) -> None:
+    """Check the file that a training shall begin with; "auto" and "none" name none.
+
+    Raises:
+        CheckpointError: missing, or as ``screened`` says.
+    """
+    if init in ("auto", "none"):
+        return
+    named = Path(init)
+    if not (named.exists() or named.is_symlink()):
+        boxed = Path("weights") / f"{named.stem}.safetensors"
+        is_short = (Path(__file__).resolve().parents[1] / boxed).exists()
+        hint = f"; did you mean the project's {boxed.as_posix()}?" if is_short else ""
+        raise CheckpointError(
+            f"init: got {named}, and no such file is there; wanted auto, none, or a file: a "
+            f"ViT.ckpt, or one of weights/{hint}"
+        )
+    if not is_boxed(named):
+        screened(named)
+
+
 def screened(path: Path) -> io.BytesIO:
     """A copy of the archive in memory, whose parts are whole and hold plain types and tensors.
 
