@@ -81,9 +81,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def _add_map_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
-        default="relevance",
-        help="how the map is made (default relevance): attention, rollout, gradient-rollout, "
-        "relevance, legrad, grad-cam, occlusion",
+        default="agreement",
+        help="how the map is made (default agreement): attention, rollout, gradient-rollout, "
+        "relevance, legrad, agreement, grad-cam, occlusion",
     )
     parser.add_argument(
         "--target", help="class whose evidence the map shows (default: the positive one)"

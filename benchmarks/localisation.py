@@ -3,13 +3,13 @@
 python -m benchmarks.localisation --Path ProcessedFolder --split val --Path_Checkpoint ViT.ckpt
 --OUTPUT folder leaves localisation.csv, localisation_images.csv and localisation.png.
 
-Every method is judged on the diseased images that the model finds and whose lesion is known: hits,
-the share of maps whose peak lies in the lesion or within --tolerance of it (pointing game: Zhang et
-al. 2018, Int J Comput Vis 126:1084); energy, the share of a map inside the lesion (Wang et al.
-2020, "Score-CAM", section 4.3); average precision of its pixels. A map without any evidence counts
-as an even one. Then deletion, insertion and the sanity check of benchmarks.faithfulness. Baselines
-know no model: a bump in the centre, the vessels, noise. Intervals are of 95 %, each by itself:
-percentiles of 2,000 draws of whole groups.
+Every method is judged on the diseased images that the model finds and whose lesion is known, with
+--missed_too also on those that it misses: hits, the share of maps whose peak lies in the lesion or
+within --tolerance of it (pointing game: Zhang et al. 2018, Int J Comput Vis 126:1084); energy, the
+share of a map inside the lesion (Wang et al. 2020, "Score-CAM", section 4.3); average precision of
+its pixels. A map without any evidence counts as an even one. Then deletion, insertion and the
+sanity check of benchmarks.faithfulness. Baselines know no model: a bump in the centre, the vessels,
+noise. Intervals are of 95 %, each by itself: percentiles of 2,000 draws of whole groups.
 """
 
 import argparse
@@ -49,7 +49,7 @@ BUMP = 8  # image edge / standard deviation of the bump in the centre
 
 @dataclass(frozen=True)
 class Found:
-    """The images that are diseased, whose lesion is known, and that the model finds."""
+    """The images that are judged: diseased ones whose lesion is known."""
 
     samples: list[Sample]
     images: Tensor  # (n, C, H, W)
@@ -61,8 +61,14 @@ class Found:
         return [sample.group or sample.path for sample in self.samples]
 
 
-def gather(folder: Processed, split: str, source: Checkpoint, probability: Probability) -> Found:
-    """The images that are judged.
+def gather(
+    folder: Processed,
+    split: str,
+    source: Checkpoint,
+    probability: Probability,
+    missed_too: bool = False,
+) -> Found:
+    """The images that are judged: those that the model finds, or ``missed_too`` all.
 
     Raises:
         DataError: there is none, or the classes are not those of the checkpoint.
@@ -89,6 +95,8 @@ def gather(folder: Processed, split: str, source: Checkpoint, probability: Proba
         f"{folder.folder}, {split}: {len(diseased)} {name} images, {len(masks)} with a known "
         f"lesion, {found.sum()} found at the threshold {source.threshold:.3g}"
     )
+    if missed_too:
+        found = np.ones_like(found)
     if not found.any():
         raise DataError(
             f"{folder.folder}: the model finds none of them; "
@@ -173,7 +181,8 @@ def localise(given: argparse.Namespace) -> None:
     models = [model.to(device) for model in source.models]
     grid = models[0].grid
     probability = faithfulness.positive(models, source.temperature)
-    found = gather(processed.load(given.Path), given.split, source, probability)
+    folder = processed.load(given.Path)
+    found = gather(folder, given.split, source, probability, given.missed_too)
     given.OUTPUT.mkdir(parents=True, exist_ok=True)
     images = found.images
     groups = found.groups
@@ -221,6 +230,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--split", default="val", choices=processed.SPLITS)
     parser.add_argument("--Path_Checkpoint", type=Path, default=Path("ViT.ckpt"))
     parser.add_argument("--OUTPUT", type=Path, required=True, help="a folder")
+    parser.add_argument(
+        "--missed_too", action="store_true", help="judge the maps of missed lesions as well"
+    )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument(
         "--vessels", default="dark", choices=("dark", "bright"), help="dark: X-ray; bright: CT"

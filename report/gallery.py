@@ -25,7 +25,7 @@ from vit.predictions import Prediction, Predictions, written
 from vit.predictor import Predictor
 
 # maps of all blocks and heads together
-WHOLE = (DEFAULT, "rollout", "gradient-rollout", "legrad", "grad-cam")
+WHOLE = (DEFAULT, "relevance", "rollout", "gradient-rollout", "legrad", "grad-cam")
 HEADS = ("attention", "relevance")  # maps of each block and head too
 MOST_CELLS = 40_000_000  # of all images' maps; beyond, single heads are left out
 QUALITY = 85  # of the pictures, as WebP

@@ -39,7 +39,7 @@ def own(browser: sync_api.Browser, made: Path, tmp_path: Path) -> Iterator[sync_
         for i, name in enumerate([*data["whole"], *(f"heads of {n}" for n in data["heads"])])
     }
     maps = [
-        bytes([14 * number] * 16) for number in range(5 + 2 * data["layers"] * data["perLayer"])
+        bytes([14 * number] * 16) for number in range(6 + 2 * data["layers"] * data["perLayer"])
     ]
     maps[0] = bytes(
         [9, 9, 200, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 255]
@@ -107,15 +107,16 @@ def colours(page: sync_api.Page, y: int) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("method", "layer", "head", "number", "top"),
     [
-        ("rollout", "", "", 1, 2),
-        ("grad-cam", "", "", 4, 5),
-        ("attention", "", "", 8, 6),
-        ("attention", "", "1", 10, 6),
-        ("attention", "0", "", 5, 6),
-        ("attention", "1", "0", 9, 6),
-        ("relevance", "0", "", 11, 7),
-        ("relevance", "0", "1", 13, 7),
-        ("relevance", "1", "0", 15, 7),
+        ("relevance", "", "", 1, 2),
+        ("rollout", "", "", 2, 3),
+        ("grad-cam", "", "", 5, 6),
+        ("attention", "", "", 9, 7),
+        ("attention", "", "1", 11, 7),
+        ("attention", "0", "", 6, 7),
+        ("attention", "1", "0", 10, 7),
+        ("relevance", "0", "", 12, 8),
+        ("relevance", "0", "1", 14, 8),
+        ("relevance", "1", "0", 16, 8),
     ],
 )
 def test_the_map_is_that_of_its_method_block_and_head(

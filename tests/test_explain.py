@@ -101,6 +101,10 @@ def legrad(model: VisionTransformer, images: Tensor) -> Tensor:
     return total
 
 
+def agreement(model: VisionTransformer, images: Tensor) -> Tensor:
+    return (relevance(model, images) * legrad(model, images)).sqrt()
+
+
 class Probe(nn.Module):
     """Lets Captum see patch tokens as a picture of channels."""
 
@@ -143,6 +147,7 @@ REFERENCES: dict[str, Callable[[VisionTransformer, Tensor], Tensor]] = {
     "gradient-rollout": gradient_rollout,
     "relevance": relevance,
     "legrad": legrad,
+    "agreement": agreement,
     "grad-cam": grad_cam,
     "occlusion": occlusion,
 }
@@ -260,7 +265,7 @@ def test_patches_that_are_left_out_are_not_seen(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad"]
+    "method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "agreement"]
 )
 def test_heads_differ_and_one_head_is_that_head(method: str) -> None:
     model = vit()
@@ -273,7 +278,8 @@ def test_heads_differ_and_one_head_is_that_head(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "grad-cam"]
+    "method",
+    ["attention", "rollout", "gradient-rollout", "relevance", "legrad", "agreement", "grad-cam"],
 )
 def test_blocks_differ_and_one_block_is_that_block(method: str) -> None:
     model = vit()
@@ -287,6 +293,15 @@ def test_blocks_differ_and_one_block_is_that_block(method: str) -> None:
     if method == "relevance":
         for one, each in zip(own, weighted(model, images), strict=True):
             torch.testing.assert_close(one, as_map(each[:, 0]), atol=1e-4, rtol=1e-4)
+
+
+def test_agreement_has_evidence_where_both_methods_have_it() -> None:
+    model = vit()
+    images = pictures()
+    both, first, second = (
+        explain(model, images, name)[1] for name in ("agreement", "relevance", "legrad")
+    )
+    assert torch.equal(both > 0, (first > 0) & (second > 0))
 
 
 def test_where_nothing_speaks_for_the_class_the_map_is_empty() -> None:

@@ -211,7 +211,7 @@ def test_sanity_compares_images_of_different_groups() -> None:
 def test_members_are_averaged() -> None:
     members = [vit(5), vit(6)]
     images = noise(3)
-    wanted = sum(explain(model, images)[1] for model in members) / 2
+    wanted = sum(explain(model, images, "relevance")[1] for model in members) / 2
     found = explained(members, images, "relevance")
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
@@ -257,7 +257,7 @@ def test_the_command_writes_every_method(
         assert rows[name]["deletion_gain_high"]
         assert rows[name]["ap_minus_vesselness_low"]
     images = table(tmp_path / "out" / "localisation_images.csv")
-    assert len(images) == 4 * 10
+    assert len(images) == 4 * 11
     assert {row["path"] for row in images} == {f"val/abnormal/{i}.npy" for i in range(4)}
     assert (tmp_path / "out" / "localisation.png").stat().st_size > 10_000
     assert "4 abnormal images, 4 with a known lesion, 4 found" in capsys.readouterr().out
@@ -272,6 +272,9 @@ def test_only_images_that_the_model_finds_are_judged(tmp_path: Path) -> None:
     localisation.main([*words, "--methods", "grad-cam", "--faithful", "0"])
     found = {row["path"] for row in table(tmp_path / "out" / "localisation_images.csv")}
     assert found == {f"val/abnormal/{i}.npy" for i in np.argsort(chances)[2:]}
+    localisation.main([*words, "--methods", "grad-cam", "--faithful", "0", "--missed_too"])
+    found = {row["path"] for row in table(tmp_path / "out" / "localisation_images.csv")}
+    assert found == {f"val/abnormal/{i}.npy" for i in range(4)}
 
 
 @pytest.mark.parametrize(

@@ -105,15 +105,16 @@ def test_maps_are_those_of_explain(page: Path) -> None:
     layers = data["layers"]
     assert len(maps) == len(data["whole"]) + 2 * layers * per
     places = {
-        ("relevance", None, None): 0,
-        ("grad-cam", None, None): 4,
-        ("attention", 1, 0): 5 + per + 1,
-        ("relevance", 0, 1): 5 + layers * per + 2,
-        ("relevance", 1, None): 5 + layers * per + per,
+        ("agreement", None, None): 0,
+        ("relevance", None, None): 1,
+        ("grad-cam", None, None): 5,
+        ("attention", 1, 0): 6 + per + 1,
+        ("relevance", 0, 1): 6 + layers * per + 2,
+        ("relevance", 1, None): 6 + layers * per + per,
     }
     for (method, layer, head), number in places.items():
         wanted = explain(model, pixels, method, 1, layer, head)[1][0].numpy()
-        top = data["tops"][method if number < 5 else f"heads of {method}"]
+        top = data["tops"][method if number < 6 else f"heads of {method}"]
         assert maps[number] == pytest.approx(np.clip(wanted / top, 0, 1) * 254, abs=1.0)
 
 

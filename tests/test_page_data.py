@@ -167,13 +167,13 @@ def test_maps_of_an_ensemble_are_the_mean_of_its_members(page: Path) -> None:
     (item,) = gather([page.parent / "images" / data["images"][0]["name"]], data["classes"])
     pixels = torch.from_numpy((item.image(source.preprocessing) - 0.4) / 0.2)[None, None]
     wanted = np.mean(
-        [explain(model, pixels, "relevance", 1)[1][0].numpy() for model in source.models], axis=0
+        [explain(model, pixels, "agreement", 1)[1][0].numpy() for model in source.models], axis=0
     )
     shown = np.frombuffer(zlib.decompress(base64.b64decode(data["images"][0]["maps"])), np.uint8)[
         : wanted.size
     ]
     assert shown == pytest.approx(
-        np.clip(wanted / data["tops"]["relevance"], 0, 1).ravel() * 254, abs=1.0
+        np.clip(wanted / data["tops"]["agreement"], 0, 1).ravel() * 254, abs=1.0
     )
 
 

@@ -50,7 +50,7 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     asked = ["--method", "rollout", "--target", "normal", "--layer", "1", "--head", "0"]
     predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "b.png"), *asked])
     assert [item.method for item in shown] == [
-        "relevance, for abnormal",
+        "agreement, for abnormal",
         "rollout, layer 1, head 0, for normal",
     ]
     (model,) = checkpoint.load(ckpt).models

@@ -145,6 +145,7 @@ def test_a_terminal_that_closes_leaves_a_run_to_go_on_with(
         own(self, trainer, *more)
 
     monkeypatch.setattr(ResumeCallback, "on_train_batch_end", hang_up)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
     try:
         with pytest.raises(SystemExit) as ended:
             train.main(command(folder, "out", *RECIPE))

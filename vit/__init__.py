@@ -6,7 +6,7 @@
     for p in model.predict(["a.png", "scan.dcm", array]):   # paths, folders, numpy, PIL
         print(p.name, p.label, p.probabilities, p.prediction_set, p.distance, p.in_training)
 
-    heat = model.explain("a.png", method="relevance", target="abnormal")   # (H, W) float32
+    heat = model.explain("a.png", method="agreement", target="abnormal")   # (H, W) float32
     model.overlay("a.png", heat).save("heat.png")
 
 Names that stay stable (changes stand in CHANGELOG.md):

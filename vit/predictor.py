@@ -153,7 +153,8 @@ class Predictor:
 
         Args:
             image: as ``predict`` takes it; one.
-            method: attention, rollout, gradient-rollout, relevance, legrad, grad-cam, occlusion.
+            method: attention, rollout, gradient-rollout, relevance, legrad, agreement (the
+                default), grad-cam, occlusion.
             target: the class; by default the positive one.
             layer, head: the only encoder block or attention head that is used, from 0.
 
