@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from data.processed import SPLITS, Processed
 
 COLUMNS = 8
 FINDING_ROWS = 2  # for one kind of finding
+EDGE = 1.5  # of a picture [inches]; what follows is measured in it
+ACROSS = 1.05  # from one picture to the next
+DOWN = 1.25  # from one row to the next
+GAP = 0.2  # after every second picture
+MARGIN = 0.4  # at the left, for titles
 
 
 @dataclass(frozen=True)
@@ -130,25 +136,40 @@ def _short(name: str) -> str:
 
 def draw(rows: list[Row], path: Path, pairs: bool = False) -> None:
     """Write a PNG of the rows; ``pairs``: with a gap after every second picture."""
-    ratios = [1, 1, 0.15] * (COLUMNS // 2) if pairs else [1] * COLUMNS
-    figure = Figure(figsize=(COLUMNS * 1.6, len(rows) * 1.95), layout="constrained")
-    axes = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
-    for axis in axes.flat:
-        axis.axis("off")
-    for row, line in zip(rows, axes, strict=True):
-        title = line[0].text(-0.1, 0.5, row.title, rotation=90, fontsize=8, ha="right", va="center")
-        title.set_transform(line[0].transAxes)
-        for cell, axis in zip(row.cells, line[np.array(ratios) == 1], strict=False):
-            _draw_cell(cell, axis)
+    lefts = [number * ACROSS + (number // 2) * GAP * pairs for number in range(COLUMNS)]
+    width = MARGIN + lefts[-1] + ACROSS
+    height = max(1, len(rows)) * DOWN
+    figure = Figure(figsize=(width * EDGE, height * EDGE))
+    # one for all pictures: axes of its own for each would take seconds
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    for number, row in enumerate(rows):
+        top = height - number * DOWN - (DOWN - 1)
+        left = MARGIN - 0.05
+        axes.text(left, top - 0.5, row.title, rotation=90, fontsize=8, ha="right", va="center")
+        for cell, start in zip(row.cells, lefts, strict=False):
+            _draw_cell(cell, axes, MARGIN + start, top)
+    axes.set(xlim=(0, width), ylim=(-0.05, height), aspect="auto")
     save_figure(figure, path, 110)
 
 
-def _draw_cell(cell: Cell, axis: Axes) -> None:
+def _draw_cell(cell: Cell, axes: Axes, left: float, top: float) -> None:
+    """One picture in the middle of a square of edge 1."""
     image = cell.image.astype(np.float32)
+    high, wide = np.array(image.shape) / max(image.shape)
+    middle = (left + 0.5, top - 0.5)
+    extent = (
+        middle[0] - wide / 2,
+        middle[0] + wide / 2,
+        middle[1] - high / 2,
+        middle[1] + high / 2,
+    )
     if cell.image.min() < 0:
-        axis.imshow(image, "bwr", vmin=-0.2, vmax=0.2)
+        axes.imshow(image, "bwr", vmin=-0.2, vmax=0.2, extent=extent)
     else:
-        axis.imshow(image, "gray", vmin=0, vmax=255 if cell.image.dtype == np.uint8 else 1)
-    axis.set_title(cell.caption, fontsize=6)
+        brightest = 255 if cell.image.dtype == np.uint8 else 1
+        axes.imshow(image, "gray", vmin=0, vmax=brightest, extent=extent)
+    axes.text(middle[0], top + 0.03, cell.caption, fontsize=6, ha="center", va="bottom")
     if cell.lesion is not None and cell.lesion.any():
-        axis.contour(cell.lesion, levels=[0.5], colors="yellow", linewidths=0.8)
+        outline = partial(axes.contour, levels=[0.5], colors="yellow", linewidths=0.8)
+        outline(cell.lesion, extent=extent, origin="upper")

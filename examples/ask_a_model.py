@@ -39,12 +39,12 @@ def run(*words: str) -> None:
 if not given:
     phantoms = work / "phantoms"
     easy = ["--image_size", "32", "--field", "20", "--difficulty", "0"]
-    run("-m", "phantoms.xray", "--OUTPUT", str(phantoms), "--count", "200", *easy)
+    run("-m", "phantoms.xray", "--OUTPUT", str(phantoms), "--count", "120", *easy)
     prepared = work / "ProcessedFolder"
     run("-m", "data.prepare", "--Path", str(phantoms), "--OUTPUT", str(prepared), "--image_size=32")
     size = "--image_size 32 --patch_size 4 --stem convolution --embedding_size 32 --num_heads 2"
     recipe = "--num_hidden_layers 2 --initializer_range 0.1 --standardise image --flip turns"
-    steps = "--epochs 10 --batch_size 16 --lr 3e-3 --num_workers 0 --device cpu"
+    steps = "--epochs 16 --batch_size 16 --lr 3e-3 --num_workers 0 --device cpu"
     words = f"{size} {recipe} {steps}".split()
     run("train.py", "--data_folder", str(prepared), "--OUTPUT", str(work), *words)
 checkpoint = given[0] if given else work / "ViT.ckpt"

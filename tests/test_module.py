@@ -56,7 +56,7 @@ def test_unknown_patches_count_nothing_and_lesion_counts_more() -> None:
 
 
 def test_masks_train_a_head_that_prediction_does_not_need(
-    tmp_path: Path, pictures: Callable[..., Path]
+    tmp_path: Path, pictures: Callable[..., Path], unreported: None
 ) -> None:
     raw = pictures(height=32, width=32)
     rows = []

@@ -89,7 +89,7 @@ def test_a_lesion_narrows_a_vessel_and_nothing_else_changes() -> None:
 
 
 def test_pixels_alone_do_not_tell(stream: list[XrayPhantom]) -> None:
-    made = stream + [phantom(3, index, SIZE) for index in range(300, 1200)]
+    made = stream + [phantom(3, index, SIZE) for index in range(300, 900)]
     pixels = (
         np.stack(
             [cv2.resize(one.image, (16, 16), interpolation=cv2.INTER_AREA).ravel() for one in made]
@@ -97,8 +97,8 @@ def test_pixels_alone_do_not_tell(stream: list[XrayPhantom]) -> None:
         / 255.0
     )
     truth = np.array([one.label == "abnormal" for one in made])
-    fitted = LogisticRegression(C=0.1, max_iter=500).fit(pixels[:800], truth[:800])
-    assert roc_auc_score(truth[800:], fitted.decision_function(pixels[800:])) < 0.65
+    fitted = LogisticRegression(C=0.1, max_iter=500).fit(pixels[:600], truth[:600])
+    assert roc_auc_score(truth[600:], fitted.decision_function(pixels[600:])) < 0.65
 
 
 def straight(heading: float, start: float = -15.0, parent: float = 0.0) -> Vessel:
