@@ -46,13 +46,18 @@ def _note_of(names: Collection[str], shape: re.Pattern[str], advice: str) -> lis
 def runs_of(names: Collection[str]) -> dict[str, str]:
     """Those names that differ from others in the letter at their end alone, without that letter.
 
-    P01a and P01b are of one patient, P01. To tie two patients costs little, to part one is a leak.
+    P01a and P01b are of one patient, P01, and so is P01 itself beside them. To tie two patients
+    costs little, to part one is a leak.
     """
     alike = defaultdict(list)
     for name in names:
         if match := RUN.fullmatch(name.strip()):
             alike[canonical(match[1])].append((name, match[1]))
-    several = [found for found in alike.values() if 1 < len(found) <= RUNS]
+    few = {stem: found for stem, found in alike.items() if len(found) <= RUNS}
+    for name in names:
+        if found := few.get(canonical(name)):
+            found.append((name, found[0][1]))
+    several = [found for found in few.values() if len(found) > 1]
     return {name: stem for found in several for name, stem in found}
 
 

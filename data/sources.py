@@ -11,7 +11,13 @@ from data.layout import Layout
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
 from data.readers import DataError, is_dicom
-from data.refusals import refuse_copied, refuse_joined, refuse_patients, too_few_classes
+from data.refusals import (
+    refuse_copied,
+    refuse_joined,
+    refuse_patients,
+    refuse_spare,
+    too_few_classes,
+)
 from data.samples import Sample
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, one_spelling
@@ -113,7 +119,8 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         raise DataError(too_few_classes(root, found, layout))
     refuse_joined(root, layout.labels)
     refuse_patients(root, found, layout)
-    refuse_copied(root, spelt.values())
+    refuse_copied(root, set(spelt.values()))
+    refuse_spare(root, layout.labels)
     samples = [
         Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
         for name, place in layout.places.items()

@@ -1,6 +1,7 @@
 """Folders beside class folders that hold no class: what was put aside, and copies of classes."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from data.words import FILLING, composed, letters, meaning_of
@@ -20,6 +21,8 @@ FOLDER = {"folder", "directory", "ordner", "dossier", "carpeta", "cartella", "pa
 COPY = {"copy", "copies", "kopie", "kopien", "copie", "copia", "copias", "cópia", "kopia"}
 COPY |= {"副本"}
 OF = {"of", "von", "de", "di", "da"}
+# as browsers and Windows write a second download; of several such folders the numbers are grades
+LONE = re.compile(r"(.*?)\s*[(\[]\d[)\]]\s*")
 KEPT = {"old", "new", "backup", "bak", "archive", "orig", "original", "alt", "neu"}  # with a class
 
 
@@ -59,11 +62,14 @@ def copied_class(labels: Iterable[str]) -> tuple[str, str]:
     """A folder that is the copy of a class by its name, and that class; empty where there is none.
 
     normal (1), normal - Copy and normal_old are, beside normal; a number alone counts only behind a
-    word for a class: type_2 is no copy of type.
+    word for a class: type_2 is no copy of type. normal (1) is a copy if it is the only one, too.
     """
     first: dict[tuple[str, ...], str] = {}
     for label in sorted(labels):
         first.setdefault(tuple(_words(label)), label)
+    numbered = Counter(
+        match[1].casefold() for label in first.values() if (match := LONE.fullmatch(label))
+    )
     for words, label in first.items():
         is_copy = bool(COPY & set(words))
         around = COPY | (OF if is_copy else set()) | KEPT
@@ -74,7 +80,9 @@ def copied_class(labels: Iterable[str]) -> tuple[str, str]:
         is_sure = is_copy or bool(KEPT & set(words)) or label.endswith((")", "]"))
         if original and (is_sure or meaning_of(original)):
             return label, original
-        if is_copy and not original and meaning_of(" ".join(rest)):
+        match = LONE.fullmatch(label)
+        is_lone = match is not None and numbered[match[1].casefold()] == 1
+        if (is_copy or is_lone) and not original and meaning_of(" ".join(rest)):
             return label, " ".join(rest)
     return "", ""
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.foreign import FOREIGN, is_foreign
 from data.label_folders import classes_in_labels
 from data.mask_levels import picture_size
 from data.mask_names import is_mask_folder
@@ -111,7 +112,9 @@ def why_no_image(path: Path) -> str:
                 return NO_IMAGE if NO_PICTURE.search(file.read(HEAD)) else ""
     except (DataError, OSError):
         kind = ""
-    return "" if kind or called else NO_IMAGE
+    if kind or called:
+        return ""
+    return FOREIGN if is_foreign(path) else NO_IMAGE
 
 
 def _is_predicted(path: Path) -> bool:

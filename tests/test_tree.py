@@ -99,6 +99,19 @@ def test_what_is_no_image_is_counted_beside_a_manifest_too(
     assert "which the manifest does not list; such as normal/p0.png" in notes
 
 
+FOREIGN = {"x.HEIC": b"?", "film.avi": b"RIFF", "a.nii.gz": b"?", "a.dcm.gz": b"?", "a.zip": b"?"}
+FOREIGN |= {"still": b"GIF89a", "phone": b"\0\0\0\x18ftypheic", "a.jp2": b"?"}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_pictures_in_a_form_that_is_not_read_are_counted_apart(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "normal" / name).write_bytes(FOREIGN[name] + b"?" * 20)
+    (tmp_path / "abnormal" / "a.json").write_text("{}")
+    wanted = rf"left out: 1 files, which hold pictures in a form .* such as normal/{name}"
+    assert re.search(wanted, told(tmp_path)[1])
+
+
 MASKS = ["p0_mask.png", "p0-seg.png", "p0_label.png", "mask_p0.png", "masks/p0.png", "Masks/p0.png"]
 MASKS += ["segmentation/p0.png", "annotations/p0_mask.png", "../masks/normal/p0.png"]
 
