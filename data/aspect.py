@@ -15,6 +15,11 @@ def aspect_of(edges: Iterable[object]) -> float:
     return height / width if 0 < height < math.inf and 0 < width < math.inf else 1.0
 
 
+def aspect_told(spacing: str, by_file: float) -> float:
+    """That of an image whose table gives a pixel spacing, one or two lengths, or else its file."""
+    return aspect_of((spacing.split() * 2)[:2]) if spacing else by_file
+
+
 def note_of_aspects(aspects: Mapping[str, float], stretch: bool) -> list[str]:
     """What is said where files have pixels that are not square, for they are shown as if they were.
 

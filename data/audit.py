@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import CONFIG
 import errors
 from data import contact_sheet, processed, sources
+from data.aspect import note_of_aspects
 from data.copies import same_pictures
 from data.dataset_info import read_info
 from data.faults import ORDER, Balance, odd, repeated, uneven
@@ -109,6 +110,7 @@ def audit(
     white = white_of([look.scale for look in looks if look.scale])
     looks = _in_one_scale(partial(work, white=white), looks, white, notes)
     notes += note_of_windows({look.sample.path: look.window for look in looks})
+    notes += note_of_aspects({look.sample.path: look.aspect for look in looks}, config.stretch)
     findings = [finding for _, findings in results for finding in findings]
     if not looks:
         raise DataError(

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
+from data.aspect import aspect_told
 from data.findings import Finding
 from data.geometry import Placement, read_mask
+from data.picture import is_coloured
 from data.readers import kind_of, read_pixels, read_stored, wrong_suffix
 from data.samples import Sample
 from data.scale import Depth, depth_of, grey_of
@@ -20,7 +22,6 @@ from data.sketch import Sketch, sketch
 FRAME = 0.06
 CORNER = 0.15
 THUMB = 32
-TINT = 0.05  # of the range, between colour channels
 
 
 class Look(NamedTuple):
@@ -34,6 +35,7 @@ class Look(NamedTuple):
     scale: Depth | None  # of whole numbers with more than 8 bits
     ends: tuple[float, float] | None  # as in data.picture.Stored
     window: tuple[float, float] | None  # likewise
+    aspect: float  # likewise, or as the table says
     views: dict[str, NDArray]  # for each probe what it sees, (features,)
 
 
@@ -63,7 +65,7 @@ def look_at(
     wrong = wrong_suffix(path)
     if wrong:
         findings.append(Finding("wrong_suffix", [sample.path], wrong))
-    if _is_coloured(stored):
+    if is_coloured(stored):
         findings.append(Finding("colour", [sample.path], f"{path}: got colour, wanted grey"))
     height, width = image.shape
     place = Placement(height, width, config.image_size, config.border, config.stretch)
@@ -76,6 +78,7 @@ def look_at(
         scale=depth_of(seen),
         ends=seen.ends,
         window=seen.window,
+        aspect=aspect_told(sample.pixel_spacing_mm, seen.aspect),
         views=_views(image, len(content)),
     )
     return look, findings
@@ -87,13 +90,6 @@ def _depth(stored: NDArray, kind: str) -> str:
     if channels > 1:
         depth += f" x {channels}"
     return depth
-
-
-def _is_coloured(stored: NDArray) -> bool:
-    if stored.ndim < 3 or stored.shape[2] < 3:
-        return False
-    tinted = np.ptp(stored[..., :3], axis=2) > TINT * stored.max()
-    return bool(tinted.mean() > TINT / 100)
 
 
 def _views(image: NDArray, size: int) -> dict[str, NDArray]:

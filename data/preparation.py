@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
-from data.aspect import aspect_of
+from data.aspect import aspect_told
 from data.boxes import check_inside, where
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
@@ -37,6 +37,8 @@ class Prepared:
         ends: of its values, where they alone decide what is black and white; else None.
         window: values that became black and white, where the file names them; else None.
         aspect: height of a pixel over its width, by the table, else by the file.
+        turned: whether the file stores the picture turned or mirrored.
+        coloured: whether the file shows it in colour.
     """
 
     sample: Sample
@@ -50,6 +52,8 @@ class Prepared:
     ends: tuple[float, float] | None
     window: tuple[float, float] | None
     aspect: float
+    turned: bool = False
+    coloured: bool = False
 
 
 def prepare_one(
@@ -98,7 +102,9 @@ def prepare_one(
         depth_of(seen),
         seen.ends,
         seen.window,
-        aspect_of((given_spacing.split() * 2)[:2]) if given_spacing else seen.aspect,
+        aspect_told(given_spacing, seen.aspect),
+        seen.turned,
+        seen.coloured,
     )
 
 

@@ -19,6 +19,7 @@ from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
 from data.group_columns import patient_in
 from data.manifest import manifest_in
+from data.picture_notes import notes_of_looks
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.samples import Sample
@@ -85,6 +86,7 @@ def prepare(
     _note_boxes(images, notes)
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
+    notes += notes_of_looks(images)
     division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)
@@ -137,6 +139,12 @@ def _note_unknown_names(names: list[str], notes: list[str]) -> None:
         notes.append(
             f"no class has a known name, so {names[-1]} is taken as positive; "
             "--positive names another"
+        )
+    unknown = [name for name in names if not (is_normal(name) or is_positive(name))]
+    if unknown and any(map(is_normal, names)) and any(map(is_positive, names)):
+        notes.append(
+            f"beside the known classes {' and '.join(unknown)} counts as a class of its own; if it "
+            "is none, or a known one in another spelling, move its images"
         )
 
 
