@@ -61,6 +61,7 @@ LEVELS = {
     "vessel": ("vessel", "vesselid", "artery"),
     "frame": ("frame", "frameid"),
 }
+SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)  # 1.23457E+11
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
@@ -153,6 +154,11 @@ def groups_of(
     groups = [""] * len(labels)
     for level, given in values.items():
         same = _one_spelling(given, columns[level], notes)
+        if shortened := [value for value in same if SHORTENED.fullmatch(value.strip())]:
+            notes.append(
+                f"{columns[level]}: {len(shortened)} cells, such as {shortened[0]}, are numbers "
+                "that a spreadsheet has rounded: several may be one now; write them as text"
+            )
         usable = same if level == "group" else without_common(same, labels)
         _note_common(same, usable, columns[level], notes)
         if level in PEOPLE and (runs := sorted(runs_of(set(usable)))):

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 import errors
 from data import tree
-from data.boxes import check_inside
+from data.boxes import check_inside, check_told_size
 from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
 from data.mask_levels import picture_size
@@ -115,6 +115,8 @@ class Input:
         size = preprocessing.image_size
         boxes = parse_boxes(self.boxes)
         try:
+            if not self.prepared:
+                check_told_size(self.row, *shape)
             check_inside(boxes, *shape)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from None

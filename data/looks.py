@@ -14,6 +14,7 @@ from data.findings import Finding
 from data.geometry import Placement, read_mask
 from data.picture import is_coloured
 from data.readers import kind_of, read_pixels, read_stored, wrong_suffix
+from data.remarks import COLOUR, Remark
 from data.samples import Sample
 from data.scale import Depth, depth_of, grey_of
 from data.sketch import Sketch, sketch
@@ -36,6 +37,7 @@ class Look(NamedTuple):
     ends: tuple[float, float] | None  # as in data.picture.Stored
     window: tuple[float, float] | None  # likewise
     aspect: float  # likewise, or as the table says
+    remarks: tuple[Remark, ...]  # likewise, but for colour, which is a finding
     views: dict[str, NDArray]  # for each probe what it sees, (features,)
 
 
@@ -79,6 +81,7 @@ def look_at(
         ends=seen.ends,
         window=seen.window,
         aspect=aspect_told(sample.pixel_spacing_mm, seen.aspect),
+        remarks=tuple(remark for remark in seen.remarks if remark != COLOUR),
         views=_views(image, len(content)),
     )
     return look, findings

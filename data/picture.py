@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.limits import DataError, check_size, full_scale
+from data.remarks import COLOUR, Remark
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 TINT = 0.05  # of the range, between colour channels
@@ -45,7 +46,7 @@ class Stored:
         window: the values that became 0 and 1 where the file names them; None: it names none.
         aspect: height of a pixel over its width, as the file says; shown are square pixels.
         turned: whether the file stores it turned or mirrored.
-        coloured: whether the file shows it in colour.
+        remarks: what the file declares and the pixels do not show.
     """
 
     pixels: NDArray
@@ -54,7 +55,7 @@ class Stored:
     window: tuple[float, float] | None = None
     aspect: float = 1.0
     turned: bool = False
-    coloured: bool = False
+    remarks: tuple[Remark, ...] = ()
 
 
 def upright_picture(
@@ -115,7 +116,7 @@ def stored_grey(picture: Picture, path: Path) -> Stored:
         bits = None
     else:
         image = image.astype(np.uint16)
-    coloured = is_coloured(image)
+    remarks = (COLOUR,) if is_coloured(image) else ()
     if image.ndim == 3:
         image = cv2.cvtColor(np.ascontiguousarray(image[:, :, :3]), cv2.COLOR_BGR2GRAY)
     if image.min() == image.max():
@@ -125,7 +126,7 @@ def stored_grey(picture: Picture, path: Path) -> Stored:
         bits,
         aspect=picture.aspect,
         turned=picture.turned,
-        coloured=coloured,
+        remarks=remarks,
     )
 
 

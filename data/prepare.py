@@ -15,17 +15,17 @@ import CONFIG
 import errors
 from data import boxes, contact_sheet, processed, sources
 from data.aspect import note_of_aspects
+from data.class_notes import notes_of_classes
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
 from data.group_columns import patient_in
 from data.manifest import manifest_in
-from data.picture_notes import notes_of_looks
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
+from data.remarks import notes_of_remarks
 from data.samples import Sample
 from data.scale import check_one_scale, note_of, note_of_windows, white_of
 from data.splits import Division
-from data.words import is_normal, is_positive
 from files import folder_to_make, folder_written_whole, free_dated_name
 from locks import held_beside
 
@@ -72,8 +72,7 @@ def prepare(
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    if positive is None:
-        _note_unknown_names(names, notes)
+    notes += notes_of_classes(names, positive)
     if not plain:  # only exported class folders have text burned into their borders
         config = replace(config, border=0.0)
     if resplit:
@@ -86,7 +85,7 @@ def prepare(
     _note_boxes(images, notes)
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
-    notes += notes_of_looks(images)
+    notes += notes_of_remarks({image.sample.path: image.remarks for image in images})
     division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)
@@ -132,20 +131,6 @@ def _keep_former(output: Path, notes: list[str]) -> None:
         kept = free_dated_name(output)
         output.rename(kept)
         notes.append(f"kept the former {output.name} as {kept.name}")
-
-
-def _note_unknown_names(names: list[str], notes: list[str]) -> None:
-    if not any(is_normal(name) or is_positive(name) for name in names):
-        notes.append(
-            f"no class has a known name, so {names[-1]} is taken as positive; "
-            "--positive names another"
-        )
-    unknown = [name for name in names if not (is_normal(name) or is_positive(name))]
-    if unknown and any(map(is_normal, names)) and any(map(is_positive, names)):
-        notes.append(
-            f"beside the known classes {' and '.join(unknown)} counts as a class of its own; if it "
-            "is none, or a known one in another spelling, move its images"
-        )
 
 
 def _read_all(

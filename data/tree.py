@@ -33,7 +33,7 @@ OWN_TABLES = ("manifest.csv", "dataset.json")
 # classes of DICOM objects without a picture: a directory, reports, plans, curves, documents
 NO_PICTURE = re.compile(
     rb"1\.2\.840\.10008\.(1\.3\.10|5\.1\.4\.1\.1\.(88\.\d+|11\.\d+|104\.\d+|9\.\d+\.\d+|66(\.\d+)?"
-    rb"|481\.[3589]|67))[\0 A-Z]"
+    rb"|481\.[3589]|67))(?![0-9.])"
 )
 HEAD = 2000  # bytes of a DICOM file that hold its class
 OURS = "which lie in a folder that this program made"

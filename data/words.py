@@ -41,6 +41,7 @@ DENIED = re.compile(rf"^({'|'.join(DENIALS)})(?=.)")
 SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
 NOT_KNOWN = {"nan", "na", "null", "unknown", "undefined", "unlabeled", "unlabelled", "missing"}
 NOT_KNOWN |= {"notlabeled", "notlabelled", "nolabel", "tbd", "todo", "", "?"}
+CELL_FAULT = re.compile(r"#(REF|VALUE|NAME|DIV/0|NULL|NUM|N/A|SPILL|CALC)[!?]?", re.IGNORECASE)
 NO_CLASS = "which says that the class is not known; leave such images out, or give their class"
 
 
@@ -96,6 +97,8 @@ def _of_word(word: str) -> str:
 
 def is_no_class(label: str) -> bool:
     """Whether a label says that the class is not known."""
+    if CELL_FAULT.fullmatch(label.strip()):
+        return True
     words = {word for word in re.split(r"[\W_]+", _apart(label)) if word and word not in FILLING}
     return (letters(label) or label.strip()) in NOT_KNOWN or (bool(words) and words <= NOT_KNOWN)
 
@@ -112,7 +115,8 @@ def is_positive(label: str) -> bool:
 
 def in_one_spelling(label: str) -> str:
     """Without case, and with one blank for blanks, underscores and hyphens between its words."""
-    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+    spelt = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+    return re.sub(r"^(\d+)\.0+$", r"\1", spelt)  # as tables write numbers where one is missing
 
 
 def tells_class(cells: Sequence[str], labels: Sequence[str]) -> bool:

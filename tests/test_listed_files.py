@@ -56,3 +56,11 @@ def test_a_name_that_is_nowhere_gets_no_advice(root: Path) -> None:
     assert ListedFiles(root).advice("images/c.png") == ""
     with pytest.raises(DataError, match=r"line 2: no such file \S+c.png$"):
         listed(root, "images/c.png", "images/b.png")
+
+
+def test_a_whole_path_into_the_folder_is_the_part_below_it(root: Path) -> None:
+    paths = listed(root, str(root / "images" / "a.png"), "./images/../images/b.png")
+    assert paths == ["images/a.png", "images/b.png"]
+    notes: list[str] = []
+    sources.find(root, None, notes)
+    assert "does not list" not in "".join(notes)

@@ -98,7 +98,7 @@ def odd_notes(odd: Path) -> str:
 SAID = [
     "1 of 12 images have pixels that are not square, such as train/normal/1.png",
     "1 of 12 images are in colour, such as train/abnormal/1.png",
-    "1 images with masks or boxes are stored turned or mirrored (EXIF or TIFF orientation)",
+    "1 of 12 images with masks or boxes are stored turned or mirrored (EXIF or TIFF orientation)",
     "beside the known classes nromal counts as a class of its own",
     "the data brings no val, so 3 images of its train are taken for it",
 ]
