@@ -45,5 +45,5 @@ def assumed_window(centre: float, width: float) -> Remark:
     return Remark(
         "are CT that names no window",
         f": they are shown at centre {centre:g} and width {width:g} HU; --window_centre and "
-        "--window_width choose another",
+        "--window_width of data.prepare choose another",
     )

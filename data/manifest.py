@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data import group_columns
+from data.folder_notes import notes_of_folders
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.listed_files import ListedFiles
@@ -86,6 +87,7 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         for sample, row in zip(samples, rows, strict=True)
     ]
     notes += _note_of_shared_masks(samples)
+    notes += notes_of_folders(samples)
     is_column = group is not None and group in rows[0]
     ties = _ties(rows, samples, group if is_column else None, notes)
     tied = [replace(sample, group=tie) for sample, tie in zip(samples, ties, strict=True)]

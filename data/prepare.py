@@ -19,6 +19,7 @@ from data.class_notes import notes_of_classes
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
 from data.group_columns import patient_in
+from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
@@ -83,6 +84,7 @@ def prepare(
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
+    notes += notes_of_lesions(images, names[-1])
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
     notes += notes_of_remarks({image.sample.path: image.remarks for image in images})

@@ -30,6 +30,7 @@ UNLISTED = "which the manifest does not list"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DICOM_NAMES = {
     "patient": "PatientID",
+    "subject": "PatientName",
     "study": "StudyInstanceUID",
     "frame of reference": "FrameOfReferenceUID",
 }
@@ -85,11 +86,17 @@ def _check_root(root: Path, table: Path) -> None:
         raise DataError(
             f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv"
         )
-    if any(root.glob("*/*/annotations/*.json")) or any(root.glob("*/annotations/*.json")):
+    annotations = [*root.glob("*/annotations/*.json"), *root.glob("*/*/annotations/*.json")]
+    if any(_holds(file.parents[1], {"annotations", "images"}) for file in annotations):
         raise DataError(
             f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into "
             f"labelled windows: python -m data.arcade --Path {root} --OUTPUT windows"
         )
+
+
+def _holds(folder: Path, names: set[str]) -> bool:
+    """Whether a folder holds nothing but these, and what is hidden."""
+    return {each.name for each in folder.iterdir() if not each.name.startswith(".")} <= names
 
 
 def each(work: Callable[[Sample], Result], samples: list[Sample], title: str) -> list[Result]:
@@ -191,6 +198,7 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
         )
     values: group_columns.Values = {
         "patient": [header.patient for header in headers],
+        "subject": [header.name for header in headers],
         "study": [header.study for header in headers],
         "frame of reference": [header.frame_of_reference for header in headers],
     }

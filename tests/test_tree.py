@@ -432,6 +432,28 @@ def test_runs_of_one_study_cannot_be_divided_and_why_is_said(
     assert "images with the same StudyInstanceUID stay on one side of the split" in said
 
 
+def test_a_patient_without_an_id_is_known_by_name(tmp_path: Path) -> None:
+    for number in range(8):
+        path = dicom_of(tmp_path / CLASSES[number % 2] / f"IM{number}", "", number)
+        data = pydicom.dcmread(path)
+        data.PatientName = f"Doe^{number // 4}"
+        data.save_as(path)
+    notes: list[str] = []
+    _, samples, _ = sources.find(tmp_path, None, notes)
+    assert {each.group for each in samples} == {"subject Doe^0", "subject Doe^1"}
+    assert "images with the same PatientName stay on one side of the split" in notes
+
+
+@pytest.mark.parametrize("place", ["normal/annotations", "train/annotations"])
+def test_class_folders_beside_annotations_are_not_sent_to_arcade(
+    tmp_path: Path, place: str
+) -> None:
+    pictures_in(tmp_path, *(CLASSES if "normal" in place else [f"train/{c}" for c in CLASSES]))
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "a.json").write_text("{}")
+    assert len(told(tmp_path)[0]) == 6
+
+
 def test_folders_of_patients_around_class_folders_tie_their_images(tmp_path: Path) -> None:
     pictures_in(tmp_path, *(f"P{number}/{label}" for number in range(7) for label in CLASSES))
     notes: list[str] = []
