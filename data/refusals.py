@@ -108,9 +108,10 @@ def too_few_classes(root: Path, found: Tree, layout: Layout) -> str:
 
 
 def _tables_told(found: Tree) -> str:
-    """What to do with a table that is no manifest.csv and lies at the top of the data set."""
+    """What to do with a table that is no manifest.csv, such as train/_classes.csv."""
     names = sorted(name for files in found.left_out.files.values() for name in files)
-    tables = [name for name in names if Path(name).suffix.lower() in TABLES and "/" not in name]
+    tables = [name for name in names if Path(name).suffix.lower() in TABLES]
+    tables.sort(key=lambda name: name.count("/"))
     if not tables:
         return ""
     return (

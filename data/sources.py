@@ -19,6 +19,7 @@ from data.refusals import (
     too_few_classes,
 )
 from data.samples import Sample
+from data.spare_folders import note_of_spare_inside
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, one_spelling
 from data.workers import on_all_cores
@@ -137,6 +138,10 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         notes.append(f"{len(masks)} masks beside images are used as theirs, such as {masks[0]}")
     lost = [mask for name, mask in found.masks.items() if mask and name not in layout.places]
     layout.left_out.add(MASKS_OF_LOST, lost)
+    notes += note_of_spare_inside({sample.path: sample.label for sample in samples})
+    if found.empty:
+        example = one_line(found.empty[0])
+        notes.append(f"{len(found.empty)} folders are empty, such as {example}, and are no classes")
     notes += found.left_out.lines()
     notes += layout.left_out.lines()
     return samples

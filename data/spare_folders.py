@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from data.words import FILLING, composed, letters, meaning_of
+from errors import one_line
 
 # what is put aside, or made of the images, in any number: backup, old_2023, New folder (2)
 SPARE = {"backup", "backups", "bak", "archive", "archives", "archived", "old", "older", "new"}
@@ -56,6 +57,25 @@ def spare_among(names: Iterable[str], means_class: Callable[[str], bool]) -> set
         else:
             others.update(parts)
     return spare if any(map(means_class, others)) or {"0", "1"} <= others else set()
+
+
+def note_of_spare_inside(labels: Mapping[str, str]) -> list[str]:
+    """What is said of images that are used though they lie in normal/excluded or the like.
+
+    ``labels``: for each image, as a path within the data set, its class.
+    """
+    found = []
+    for name, label in labels.items():
+        folders = [folder.strip() for folder in name.split("/")[:-1]]
+        inner = folders[folders.index(label) + 1 :] if label in folders else []
+        if any(map(is_spare, inner)):
+            found.append(name)
+    if not found:
+        return []
+    return [
+        f"{len(found)} images are used though their folder within a class is called as what is put "
+        f"aside, such as {one_line(min(found))}; move them away if they are not to be used"
+    ]
 
 
 def copied_class(labels: Iterable[str]) -> tuple[str, str]:

@@ -52,11 +52,13 @@ class Tree:
         root: the folder.
         masks: for each image the file of its mask, or empty.
         left_out: all other files.
+        empty: folders without anything in them.
     """
 
     root: Path
     masks: dict[str, str] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> list[str]:
@@ -74,7 +76,7 @@ def look(root: Path) -> Tree:
     walk.run()
     if walk.faults:
         raise DataError("\n".join(walk.faults))
-    tree = Tree(root, left_out=walk.left_out)
+    tree = Tree(root, left_out=walk.left_out, empty=sorted(walk.empty))
     images = []
     for real, names in walk.images.items():
         first, *others = sorted(names, key=lambda name: (name.count("/"), name != real, name))
@@ -151,6 +153,7 @@ class _Walk:
         self.images: dict[str, list[str]] = defaultdict(list)  # of each file all its names
         self.left_out = LeftOut()
         self.faults: list[str] = []
+        self.empty: list[str] = []
         self._waiting = [_Folder("", self.real_root, "", frozenset([self.real_root]))]
 
     def run(self) -> None:
@@ -164,6 +167,8 @@ class _Walk:
                     f"{self.root / folder.name}: not readable: {error.strerror}; mend or remove it"
                 )
                 continue
+            if not (entries or folder.reason):
+                self.empty.append(folder.name)
             for entry in entries:
                 self._take(entry, folder)
 

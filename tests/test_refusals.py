@@ -50,6 +50,9 @@ def test_a_table_of_another_name_is_pointed_out(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\na.png,normal\n")
     with pytest.raises(DataError, match=r"if labels.csv holds the labels, save it as manifest.csv"):
         sources.find(tmp_path, None, [])
+    (tmp_path / "labels.csv").rename(tmp_path / "images" / "_classes.csv")
+    with pytest.raises(DataError, match=r"if images/_classes.csv holds the labels, save it as"):
+        sources.find(tmp_path, None, [])
 
 
 @pytest.mark.parametrize("spacing", ["nan", "0", "-0.3", "inf", "0.3 0.3 0.5", "small"])

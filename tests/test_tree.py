@@ -486,3 +486,21 @@ def test_an_id_that_stands_for_nobody_is_not_a_patient(value: str) -> None:
     others = [f"10{number}" for number in range(6)]
     labels = ["normal"] * 6 + ["abnormal"] * 6
     assert without_common([value] * 6 + others, labels) == [""] * 6 + others
+
+
+def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "occlusion").mkdir()
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
+    assert "1 folders are empty, such as occlusion/, and are no classes" in told(tmp_path)[1]
+
+
+@pytest.mark.parametrize("name", ["excluded", "Rejected images", "old/2020"])
+def test_images_in_a_folder_within_a_class_that_is_put_aside_are_said(
+    tmp_path: Path, name: str
+) -> None:
+    pictures_in(tmp_path, *CLASSES, f"normal/{name}")
+    found, notes = told(tmp_path)
+    assert len(found) == 9
+    wanted = "3 images are used though their folder within a class is called as what is put aside"
+    assert f"{wanted}, such as normal/{name}/p0.png" in notes
