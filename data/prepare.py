@@ -14,10 +14,11 @@ from pathlib import Path
 import CONFIG
 import errors
 from data import boxes, contact_sheet, processed, sources
-from data.aspect import note_of_aspects
+from data.aspect import note_of_aspects, note_of_narrow
 from data.class_notes import notes_of_classes
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
+from data.geometry import Placement
 from data.group_columns import patient_in
 from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
@@ -87,6 +88,8 @@ def prepare(
     notes += notes_of_lesions(images, names[-1])
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
+    sizes = {image.sample.path: image.size for image in images}
+    notes += note_of_narrow(sizes, partial(_resized, config=config), config.image_size)
     notes += notes_of_remarks({image.sample.path: image.remarks for image in images})
     division = _divided(images, config, notes)
     if drop_leaks:
@@ -96,6 +99,11 @@ def prepare(
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
     info = _info(names, images, division, bool(found[0].split), config, white, notes)
     return _written(output, images, division, config, info)
+
+
+def _resized(height: int, width: int, config: CONFIG.Config) -> tuple[int, int]:
+    """Width and height of an image in its square."""
+    return Placement(height, width, config.image_size, config.border, config.stretch).resized
 
 
 def _written(

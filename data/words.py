@@ -11,7 +11,7 @@ from metrics.names import composed as composed
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
-NORMAL_WORDS |= {"neg", "unremarkable"}
+NORMAL_WORDS |= {"neg", "unremarkable", "unaffected"}
 # Spanish, French, German, Italian, Portuguese, Chinese
 NORMAL_WORDS |= {"sano", "sana", "sanos", "sanas", "saludable", "sain", "sains", "saine", "saines"}
 NORMAL_WORDS |= {"normale", "normales", "normaux", "normali", "normais", "gesund", "gesunde"}
@@ -21,7 +21,7 @@ NORMAL_WORDS |= {"zdrowy", "zdrowe", "zdrowa"}  # Polish
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
-POSITIVE_WORDS |= {"pos"}
+POSITIVE_WORDS |= {"pos", "affected", "occlusion", "occlusions", "occluded"}
 POSITIVE_WORDS |= {"enfermo", "enferma", "enfermos", "anormal", "anormales", "anormale", "anormaux"}
 POSITIVE_WORDS |= {"malade", "malades", "krank", "kranke", "auffällig", "malato", "malati"}
 POSITIVE_WORDS |= {"anormali", "doente", "doentes"}

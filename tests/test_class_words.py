@@ -13,9 +13,9 @@ from tests.image_files import encode, picture, save
 
 NORMAL = "CAD-,lesion (-),-,normal_cases,Healthy_controls,no_finding,0_normal,NormalCases"
 NORMAL += ",control group,nonobstructive,neg,without stenosis,no"
-NORMAL += ",sain,Gesund,sano,Normales,正常,saudável,unauffällig"
+NORMAL += ",sain,Gesund,sano,Normales,unaffected,正常,saudável,unauffällig"
 ABNORMAL = "CAD+,lesion +,+,abnormal_cases,CAD_patients,finding,1_abnormal,yes,not normal,pos"
-ABNORMAL += ",malade,Krank,malato,anormal,异常,enfermos"
+ABNORMAL += ",affected,occlusion,malade,Krank,malato,anormal,异常,enfermos"
 
 
 def png(path: Path) -> None:

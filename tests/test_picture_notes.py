@@ -9,7 +9,9 @@ import tifffile
 from PIL import Image
 
 from CONFIG import Config
+from data.aspect import note_of_narrow
 from data.audit import audit
+from data.geometry import Placement
 from data.prepare import prepare
 from data.readers import read_stored
 from tests.image_files import picture
@@ -120,3 +122,12 @@ def test_of_a_plain_set_none_of_it_is_said(tmp_path: Path) -> None:
 
 def test_the_audit_says_that_pixels_are_not_square(odd: Path) -> None:
     assert SAID[0] in "\n".join(audit(odd, config=Config(image_size=32)).notes)
+
+
+def test_pictures_of_which_little_is_left_are_said() -> None:
+    sizes = {"a": (4, 400), "b": (100, 100), "c": (400, 100)}
+    (note,) = note_of_narrow(sizes, lambda h, w: Placement(h, w, 64).resized, 64)
+    assert "1 of 3 images are so long" in note
+    assert "such as a of 4 x 400 px (height x width), of which 1 px are left in the 64 px" in note
+    stretched = note_of_narrow(sizes, lambda h, w: Placement(h, w, 64, stretch=True).resized, 64)
+    assert not stretched
