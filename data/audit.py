@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import CONFIG
 import errors
 from data import contact_sheet, processed, sources
+from data.aspect import note_of_aspects
 from data.copies import same_pictures
 from data.dataset_info import read_info
 from data.faults import ORDER, Balance, odd, repeated, uneven
@@ -25,6 +26,7 @@ from data.findings import KINDS, NOTICES, Finding
 from data.group_columns import patient_in
 from data.looks import Look, look_at
 from data.readers import DataError, read_stored
+from data.remarks import notes_of_remarks
 from data.samples import Sample
 from data.scale import check_one_scale, grey_of, note_of_windows, white_of
 from data.shortcuts import FOLDS, LIMIT, Probe, find_shortcuts
@@ -109,6 +111,8 @@ def audit(
     white = white_of([look.scale for look in looks if look.scale])
     looks = _in_one_scale(partial(work, white=white), looks, white, notes)
     notes += note_of_windows({look.sample.path: look.window for look in looks})
+    notes += note_of_aspects({look.sample.path: look.aspect for look in looks}, config.stretch)
+    notes += notes_of_remarks({look.sample.path: look.remarks for look in looks})
     findings = [finding for _, findings in results for finding in findings]
     if not looks:
         raise DataError(

@@ -1,6 +1,6 @@
 """Lesion boxes as people write them: what is understood, what is said, what is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -55,6 +55,31 @@ def check_inside(boxes: Sequence[Box], height: int, width: int) -> None:
                 f"got the box {format_boxes([box])} outside the image of {height} x {width} px "
                 f"(height x width); {REMEDY}; were the boxes drawn at another resolution?"
             )
+
+
+def check_told_size(more: Mapping[str, str], height: int, width: int) -> None:
+    """Refuse boxes of a table whose columns width and height tell another size of the image.
+
+    Args:
+        more: the further columns of its row.
+        height, width: of the image in its file.
+
+    Raises:
+        DataError: without the name of the file.
+    """
+    told = {}
+    for name, cell in more.items():
+        if (word := name.strip().lower()) in ("width", "height"):
+            try:
+                told[word] = float(cell)
+            except ValueError:
+                return
+    if len(told) == 2 and (told["height"], told["width"]) != (height, width):
+        raise DataError(
+            f"got boxes of an image of {told['height']:g} x {told['width']:g} px (height x width), "
+            f"as the table says, but the file has {height} x {width} px; scale the boxes, or use "
+            "the files that they were drawn on"
+        )
 
 
 def notes_of(

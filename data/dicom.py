@@ -16,6 +16,7 @@ from pydicom.pixels.utils import pixel_array
 
 from data.aspect import aspect_of
 from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
+from data.dicom_remarks import assumed_window, remarks_of
 from data.dicom_tables import bits_of, declared_bits, looked_up, rescaled
 from data.limits import DataError, check_size
 from data.picture import Stored, scaled
@@ -122,9 +123,12 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     check_size(path, data.Rows, data.Columns)
     _take_frame_values(data, index)
     check_frame(data, index, frames)
+    if window is None:
+        _check_window(path, data)
     stored = _shown(_decoded(path, data, index), data, window)
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
     stored = replace(stored, aspect=aspect_of(spacing or data.get("PixelAspectRatio") or []))
+    stored = replace(stored, remarks=stored.remarks + remarks_of(data))
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
     return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
 
@@ -203,6 +207,19 @@ def _shown(stored: NDArray, data: pydicom.Dataset, window: Sequence[float] | Non
     return Stored(_between(values, low, high, inverse), None, window=named)
 
 
+def _check_window(path: Path, data: pydicom.Dataset) -> None:
+    """DataError: the file names a window that shows nothing."""
+    if data.get("VOILUTSequence") or None in (data.get("WindowCenter"), data.get("WindowWidth")):
+        return
+    low, high = _named_window(data)
+    least = 1 if data.get("VOILUTFunction", "LINEAR") == "LINEAR" else 0
+    if not high - low > 0 or high - low < least:
+        raise DataError(
+            f"{path}: names a grey window of width {high - low:g}, wanted {least} or more; choose "
+            "one with --window_centre and --window_width"
+        )
+
+
 def _named_window(data: pydicom.Dataset) -> tuple[float, float]:
     """The values that are black and white by the first window that the file names."""
     given = (data.WindowCenter, data.WindowWidth)
@@ -217,6 +234,7 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     if (data.get("RescaleSlope"), data.get("RescaleIntercept")) == (1, 0):
         values = stored
     is_ct = data.get("Modality") == "CT" and data.get("RescaleSlope") is not None
+    is_ct = is_ct and str(data.get("RescaleType") or "HU").startswith("HU")  # MGML is iodine
     is_ct = is_ct and values.dtype != np.uint8  # bytes that no rescale changes are no HU
     shown = np.where(padding, values.dtype.type(0), values)
     is_signed = values.dtype.kind == "i"
@@ -236,7 +254,7 @@ def _without_window(values: NDArray, stored: NDArray, data: pydicom.Dataset) -> 
     low, high = _ends(CT_WINDOW) if is_ct else own
     grey = np.where(padding, np.float32(0), _between(values, low, high, inverse))
     if is_ct:
-        return Stored(grey, None, window=(low, high))
+        return Stored(grey, None, window=(low, high), remarks=(assumed_window(*CT_WINDOW),))
     return Stored(grey, None, ends=own)
 
 

@@ -30,6 +30,9 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
     notes += _contradictions(images)
     given = np.array([image.sample.split for image in images])
     sides = splits.sides_of(given, labels, groups, config)
+    cut = int((sides != given).sum()) if given[0] else 0
+    if cut:
+        notes.append(f"the data brings no val, so {cut} images of its train are taken for it")
     leaks = splits.leaks(sides, groups)
     if leaks.any():
         notes.append(

@@ -61,7 +61,9 @@ LEVELS = {
     "vessel": ("vessel", "vesselid", "artery"),
     "frame": ("frame", "frameid"),
 }
+SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)  # 1.23457E+11
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
+FRAMES = "NumberOfFrames"
 DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 HEAD = 2000  # bytes of a file, which hold its transfer syntax
 FEW = 4  # images of a class that may well be all of one patient
@@ -153,6 +155,11 @@ def groups_of(
     groups = [""] * len(labels)
     for level, given in values.items():
         same = _one_spelling(given, columns[level], notes)
+        if shortened := [value for value in same if SHORTENED.fullmatch(value.strip())]:
+            notes.append(
+                f"{columns[level]}: {len(shortened)} cells, such as {shortened[0]}, are numbers "
+                "that a spreadsheet has rounded: several may be one now; write them as text"
+            )
         usable = same if level == "group" else without_common(same, labels)
         _note_common(same, usable, columns[level], notes)
         if level in PEOPLE and (runs := sorted(runs_of(set(usable)))):
@@ -266,6 +273,7 @@ class Header:
     """What the header of a DICOM file says; empty where it says nothing."""
 
     patient: str = ""
+    name: str = ""
     study: str = ""
     frame_of_reference: str = ""
     frames: int = 1
@@ -275,15 +283,17 @@ def header_of(path: Path) -> Header:
     """The header of a DICOM file; an empty one where it is not readable, as its picture tells."""
     import pydicom  # takes time to load, and most sets need none
 
-    tags = ["PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "NumberOfFrames"]
+    tags = ["PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if _is_deflated(path):
                 return Header()  # all of it would have to be inflated
-            data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=tags)
-            patient, study, frame = (str(data.get(tag) or "").strip() for tag in tags[:3])
-            return Header(patient, study, frame, int(data.get("NumberOfFrames") or 1))
+            data = pydicom.dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=[*tags, FRAMES]
+            )
+            patient, name, study, frame = (str(data.get(tag) or "").strip() for tag in tags)
+            return Header(patient, name, study, frame, int(data.get(FRAMES) or 1))
     except Exception:  # pydicom raises whatever a damaged byte leads to
         return Header()
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 import errors
 from data import tree
-from data.boxes import check_inside
+from data.boxes import check_inside, check_told_size
 from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
 from data.mask_levels import picture_size
@@ -26,7 +26,7 @@ from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.samples import pixels_sha256
 from data.tree import is_image
-from data.truths import class_of, rows_above, truths_by_folder
+from data.truths import classes_of, note_of_unknown, rows_above, truths_by_folder
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Input:
         size = preprocessing.image_size
         boxes = parse_boxes(self.boxes)
         try:
+            if not self.prepared:
+                check_told_size(self.row, *shape)
             check_inside(boxes, *shape)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from None
@@ -229,10 +231,14 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
     """
     known = rows_above(paths)
     by_folder = truths_by_folder(paths, class_names, given)
+    labels: dict[Path, set[str]] = {}
+    for root, row in known.values():
+        labels.setdefault(root, set()).add(row.get("label", ""))
+    meant = {root: classes_of(given, class_names) for root, given in labels.items()}
     inputs = []
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
-        truth = class_of(row["label"], class_names) if row.get("label") else by_folder.get(path, "")
+        truth = meant[root][row["label"]] if row.get("label") else by_folder.get(path, "")
         mask = root / row["mask"] if row.get("mask") else None
         if mask and (fault := fault_of(mask, root)):
             if not row.get("lesion_boxes_xyxy"):
@@ -241,4 +247,7 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
         inputs.append(
             Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row)
         )
+    labelled = any(image.row.get("label") for image in inputs)
+    for line in note_of_unknown({image.name: image.truth for image in inputs}, labelled):
+        errors.note(line)
     return inputs

@@ -10,6 +10,7 @@ from data.nested import (
     fault_of,
     first,
     folds_among,
+    guess_of,
     held_by,
     holders,
     splits_among,
@@ -174,6 +175,8 @@ class Layout:
         folds = folds_among(holding)
         named = all(map(PATIENT.fullmatch, holding))
         are_patients = (named or len(holding) > MANY) and not folds
+        guessed = "" if are_patients or folds else guess_of(held_by(folders), holding)
+        are_patients = are_patients or bool(guessed)
         runs = runs_of(holding) if are_patients else {}
         self.notes += note_of_runs(runs)
         beside = {name for name, parts in folders.items() if parts[0] not in holding}
@@ -189,7 +192,7 @@ class Layout:
         means = "a patient each" if are_patients else "not patients; if they are, --group ties them"
         self.notes.append(
             f"the class folders lie inside {len(holding)} folders such as {min(holding)}, which "
-            f"are taken for {means}"
+            f"are taken for {means}{guessed}"
         )
 
     def _note_folds(self, folds: set[str]) -> None:

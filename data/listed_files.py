@@ -20,13 +20,23 @@ class ListedFiles:
     def named(self, name: str) -> str:
         """The name as the folder has it, where the table has blanks or backslashes in it.
 
-        An accented letter is one character (NFC) or two (NFD). Both are the same name.
+        An accented letter is one character (NFC) or two (NFD). Both are the same name. A whole path
+        into the folder is the part below it.
         """
         for other in (name, name.strip(), name.strip().replace("\\", "/")):
             if not other.strip() or self.holds(other):
-                return other
+                return self._below_root(other)
         same = self._by_form.get(_form(name), [])
         return same[0] if len(same) == 1 else name
+
+    def _below_root(self, name: str) -> str:
+        """The name without the root before it, and without . and .. in it, if it is that file."""
+        if not name.strip():
+            return name
+        root = self._root.absolute()
+        below = Path(os.path.relpath(os.path.normpath(root / name), root)).as_posix()
+        is_same = self.holds(below) and (root / below).samefile(root / name)
+        return below if is_same and not below.startswith("../") else name
 
     def holds(self, name: str) -> bool:
         """Whether a file has that very name."""

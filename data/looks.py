@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
+from data.aspect import aspect_told
 from data.findings import Finding
 from data.geometry import Placement, read_mask
+from data.picture import is_coloured
 from data.readers import kind_of, read_pixels, read_stored, wrong_suffix
+from data.remarks import COLOUR, Remark
 from data.samples import Sample
 from data.scale import Depth, depth_of, grey_of
 from data.sketch import Sketch, sketch
@@ -20,7 +23,6 @@ from data.sketch import Sketch, sketch
 FRAME = 0.06
 CORNER = 0.15
 THUMB = 32
-TINT = 0.05  # of the range, between colour channels
 
 
 class Look(NamedTuple):
@@ -34,6 +36,8 @@ class Look(NamedTuple):
     scale: Depth | None  # of whole numbers with more than 8 bits
     ends: tuple[float, float] | None  # as in data.picture.Stored
     window: tuple[float, float] | None  # likewise
+    aspect: float  # likewise, or as the table says
+    remarks: tuple[Remark, ...]  # likewise, but for colour, which is a finding
     views: dict[str, NDArray]  # for each probe what it sees, (features,)
 
 
@@ -63,7 +67,7 @@ def look_at(
     wrong = wrong_suffix(path)
     if wrong:
         findings.append(Finding("wrong_suffix", [sample.path], wrong))
-    if _is_coloured(stored):
+    if is_coloured(stored):
         findings.append(Finding("colour", [sample.path], f"{path}: got colour, wanted grey"))
     height, width = image.shape
     place = Placement(height, width, config.image_size, config.border, config.stretch)
@@ -76,6 +80,8 @@ def look_at(
         scale=depth_of(seen),
         ends=seen.ends,
         window=seen.window,
+        aspect=aspect_told(sample.pixel_spacing_mm, seen.aspect),
+        remarks=tuple(remark for remark in seen.remarks if remark != COLOUR),
         views=_views(image, len(content)),
     )
     return look, findings
@@ -87,13 +93,6 @@ def _depth(stored: NDArray, kind: str) -> str:
     if channels > 1:
         depth += f" x {channels}"
     return depth
-
-
-def _is_coloured(stored: NDArray) -> bool:
-    if stored.ndim < 3 or stored.shape[2] < 3:
-        return False
-    tinted = np.ptp(stored[..., :3], axis=2) > TINT * stored.max()
-    return bool(tinted.mean() > TINT / 100)
 
 
 def _views(image: NDArray, size: int) -> dict[str, NDArray]:

@@ -2,10 +2,12 @@
 
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from data import group_columns
+from data.folder_notes import notes_of_folders
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.listed_files import ListedFiles
@@ -15,6 +17,7 @@ from data.split_columns import splits_told, tells_split
 from data.split_words import split_of
 from data.tables import Row, read_table
 from data.words import NO_CLASS, is_no_class, one_spelling
+from errors import one_line
 
 LABEL = re.compile(r"[^/\\.\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*")
 OTHER_NAMES = {
@@ -71,7 +74,11 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         faults.append(
             f"{manifest}: some rows have a split and others have none; fill in all or none"
         )
-    faults += listed_twice(manifest, [(sample.path, sample.label) for sample in samples])
+    written = [row["path"] if files.holds(row["path"]) else "" for row in rows]
+    faults += listed_twice(
+        manifest,
+        [(name or each.path, each.label) for name, each in zip(written, samples, strict=True)],
+    )
     if faults:
         raise DataError("\n".join(faults))
     spelt = one_spelling([row["label"] for row in rows], notes)
@@ -79,10 +86,24 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         replace(sample, label=spelt[row["label"]])
         for sample, row in zip(samples, rows, strict=True)
     ]
+    notes += _note_of_shared_masks(samples)
+    notes += notes_of_folders(samples)
     is_column = group is not None and group in rows[0]
     ties = _ties(rows, samples, group if is_column else None, notes)
     tied = [replace(sample, group=tie) for sample, tie in zip(samples, ties, strict=True)]
     return tied, is_column
+
+
+def _note_of_shared_masks(samples: list[Sample]) -> list[str]:
+    """What is said where one file is the mask of several images."""
+    counts = Counter(sample.mask for sample in samples if sample.mask)
+    several = sorted(mask for mask, count in counts.items() if count > 1)
+    if not several:
+        return []
+    return [
+        f"{len(several)} masks belong to more than one image each, such as {one_line(several[0])} "
+        f"to {counts[several[0]]}: is that meant?"
+    ]
 
 
 def known_names(row: Row) -> Row:

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from data.split_words import fold_of, is_place, is_unsure_split, may_be_class, splits_of
+from data.split_words import (
+    fold_of,
+    is_place,
+    is_unsure_split,
+    is_view,
+    may_be_class,
+    splits_of,
+)
 
 Parts = tuple[str, ...]  # the folders that an image lies in, from the outside in
 Folders = dict[str, Parts]  # of each image
@@ -73,6 +80,19 @@ def are_alike(held: Mapping[str, set[str]]) -> bool:
         and len(min(held.values(), key=len)) > 1
         and len({frozenset(names) for names in held.values()}) == 1
     )
+
+
+def guess_of(held: Mapping[str, set[str]], holding: set[str]) -> str:
+    """Why folders of any name around those of classes are patients; empty where they are not.
+
+    They hold a class each and not all classes, and are not called after a hospital or a vessel.
+    """
+    inner = {child: names for child, names in held.items() if child in holding}
+    if len(inner) < 2 or are_alike(inner):
+        return ""
+    if all(is_place(name) or is_view(name) for name in inner):
+        return ""
+    return ", for they do not all hold the same classes; if they are none, --group ties others"
 
 
 def folds_among(names: set[str]) -> set[str]:

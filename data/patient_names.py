@@ -9,6 +9,7 @@ from metrics.names import canonical
 
 # what stands before the number of a view, and has a digit of its own
 BEFORE = re.compile(r"(.*\d.*?)[-_ .]+(?:[a-z]{1,8}[-_ ]?)?\d{1,4}", re.IGNORECASE)
+WORD = re.compile(r"(.*\d)[-_ .]+[a-z]{1,12}", re.IGNORECASE)  # P01_LAO beside P01_RAO
 RUN = re.compile(r"(.*\d)[-_ ]?[a-z]", re.IGNORECASE)  # P01a beside P01b
 RUNS = 4  # of one patient; of more, the letter is the patient's
 MOST = 50  # images of one patient, on average
@@ -22,7 +23,10 @@ def note_of_names(paths: Iterable[str]) -> list[str]:
     names = list(paths)
     before = r"--group '([^/]*\d[^/]*)[-_ .][^/]*\.\w+$'"
     run = r"--group '([^/]*\d)[-_ ]?[A-Za-z]\.\w+$'"
-    return _note_of(names, BEFORE, before) or _note_of(names, RUN, run)
+    word = r"--group '([^/]*\d)[-_ .][A-Za-z]+\.\w+$'"
+    return (
+        _note_of(names, BEFORE, before) or _note_of(names, RUN, run) or _note_of(names, WORD, word)
+    )
 
 
 def _note_of(names: Collection[str], shape: re.Pattern[str], advice: str) -> list[str]:
@@ -46,13 +50,18 @@ def _note_of(names: Collection[str], shape: re.Pattern[str], advice: str) -> lis
 def runs_of(names: Collection[str]) -> dict[str, str]:
     """Those names that differ from others in the letter at their end alone, without that letter.
 
-    P01a and P01b are of one patient, P01. To tie two patients costs little, to part one is a leak.
+    P01a and P01b are of one patient, P01, and so is P01 itself beside them. To tie two patients
+    costs little, to part one is a leak.
     """
     alike = defaultdict(list)
     for name in names:
         if match := RUN.fullmatch(name.strip()):
             alike[canonical(match[1])].append((name, match[1]))
-    several = [found for found in alike.values() if 1 < len(found) <= RUNS]
+    few = {stem: found for stem, found in alike.items() if len(found) <= RUNS}
+    for name in names:
+        if found := few.get(canonical(name)):
+            found.append((name, found[0][1]))
+    several = [found for found in few.values() if len(found) > 1]
     return {name: stem for found in several for name, stem in found}
 
 

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from data.aspect import aspect_of
 from data.limits import MAX_PIXELS, DataError, check_size
-from data.picture import Picture, as_opencv, upright
+from data.picture import Picture, as_opencv, upright_picture
 
 ORIENTATION = 274  # the EXIF tag
+RESOLUTION = (282, 283)  # likewise: pixels in a unit, across and down
+DENSITIES = ("jfif_density", "aspect", "dpi")  # likewise, by Pillow's names, of JPEG, PNG and BMP
 PNG_HEAD = 8
-PNG_PLAIN = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"sBIT")
+PNG_PLAIN = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"sBIT", b"pHYs")
 PNG_ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # of text that is kept
 SCAN = b"\xff\xda"
 MAX_SCANS = 200  # of a JPEG; encoders make ten
@@ -47,10 +50,20 @@ def read_photo(path: Path, kind: str) -> Picture:
             pixels = as_opencv(png_decode(content))
         else:
             pixels = _pixels(image, content[24] if kind == "PNG" else 8)
-        orientation = image.getexif().get(ORIENTATION, 1)
+        exif = image.getexif()
+        orientation = exif.get(ORIENTATION, 1)
+        aspect = _aspect(image, exif)
     if kind == "JPEG" and _is_cut(content):
         raise ValueError(f"damaged or truncated ({len(content)} bytes)")
-    return Picture(upright(pixels, orientation))
+    return upright_picture(pixels, orientation if isinstance(orientation, int) else 1, None, aspect)
+
+
+def _aspect(image: Image.Image, exif: Image.Exif) -> float:
+    """Height of a pixel over its width, by how many of them there are in either direction."""
+    for name in DENSITIES:
+        if name in image.info:
+            return aspect_of(image.info[name])
+    return aspect_of(exif.get(tag) for tag in RESOLUTION)
 
 
 def _opened(content: bytes, kind: str) -> Image.Image:

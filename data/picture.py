@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.limits import DataError, check_size, full_scale
+from data.remarks import COLOUR, Remark
 
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
+TINT = 0.05  # of the range, between colour channels
 OPAQUE = {"u1": 2**8 - 1, "u2": 2**16 - 1}  # the alpha that hides nothing; 1 for floating ones
 
 
@@ -20,10 +23,14 @@ class Picture:
         pixels: (H, W), (H, W, 3) or (H, W, 4), upright, black is 0; colours in the order of
             OpenCV: blue, green, red, alpha.
         bits: how many bits of a pixel the file declares to be used; None where it does not say.
+        aspect: height of a pixel over its width, as the file says.
+        turned: whether the file stores it turned or mirrored.
     """
 
     pixels: NDArray
     bits: int | None = None
+    aspect: float = 1.0
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,8 @@ class Stored:
             image alone; None: what they are does not depend on it.
         window: the values that became 0 and 1 where the file names them; None: it names none.
         aspect: height of a pixel over its width, as the file says; shown are square pixels.
+        turned: whether the file stores it turned or mirrored.
+        remarks: what the file declares and the pixels do not show.
     """
 
     pixels: NDArray
@@ -45,6 +54,16 @@ class Stored:
     ends: tuple[float, float] | None = None
     window: tuple[float, float] | None = None
     aspect: float = 1.0
+    turned: bool = False
+    remarks: tuple[Remark, ...] = ()
+
+
+def upright_picture(
+    pixels: NDArray, orientation: int, bits: int | None = None, aspect: float = 1.0
+) -> Picture:
+    """A picture as a viewer turns it, with its ``aspect`` as the file has it before."""
+    shown = 1 / aspect if orientation in SIDEWAYS else aspect
+    return Picture(upright(pixels, orientation), bits, shown, 1 < orientation <= 8)
 
 
 def upright(pixels: NDArray, orientation: int) -> NDArray:
@@ -52,7 +71,7 @@ def upright(pixels: NDArray, orientation: int) -> NDArray:
 
     ``orientation`` is that of EXIF and TIFF (tag 274). Viewers take any other value for 1.
     """
-    if orientation in (5, 6, 7, 8):
+    if orientation in SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
@@ -97,11 +116,26 @@ def stored_grey(picture: Picture, path: Path) -> Stored:
         bits = None
     else:
         image = image.astype(np.uint16)
+    remarks = (COLOUR,) if is_coloured(image) else ()
     if image.ndim == 3:
         image = cv2.cvtColor(np.ascontiguousarray(image[:, :, :3]), cv2.COLOR_BGR2GRAY)
     if image.min() == image.max():
         raise DataError(f"{path}: every pixel has the same value; replace or remove it")
-    return Stored(np.ascontiguousarray(image), bits)
+    return Stored(
+        np.ascontiguousarray(image),
+        bits,
+        aspect=picture.aspect,
+        turned=picture.turned,
+        remarks=remarks,
+    )
+
+
+def is_coloured(image: NDArray) -> bool:
+    """Whether pixels (H, W) or (H, W, C) are in colour, if only few of them, as of a drawing."""
+    if image.ndim < 3 or image.shape[2] < 3:
+        return False
+    tinted = np.ptp(image[..., :3], axis=2) > TINT * image.max()
+    return bool(tinted.mean() > TINT / 100)
 
 
 def scaled(stored: Stored) -> NDArray:

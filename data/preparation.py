@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CONFIG import Config
-from data.aspect import aspect_of
-from data.boxes import check_inside, where
+from data.aspect import aspect_told
+from data.boxes import check_inside, check_told_size, where
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
+from data.remarks import TURNED, Remark
 from data.samples import Sample, pixels_sha256
 from data.scale import Depth, depth_of, grey_of
 from data.sketch import Sketch, sketch
@@ -37,6 +38,7 @@ class Prepared:
         ends: of its values, where they alone decide what is black and white; else None.
         window: values that became black and white, where the file names them; else None.
         aspect: height of a pixel over its width, by the table, else by the file.
+        remarks: what is to be said of the picture.
     """
 
     sample: Sample
@@ -50,6 +52,7 @@ class Prepared:
     ends: tuple[float, float] | None
     window: tuple[float, float] | None
     aspect: float
+    remarks: tuple[Remark, ...] = ()
 
 
 def prepare_one(
@@ -80,6 +83,7 @@ def prepare_one(
     stored = pixels if pixels.dtype == np.uint8 else np.clip(pixels, 0, 1).astype(np.float16)
     given_boxes = sample.lesion_boxes_xyxy
     given_spacing = sample.pixel_spacing_mm
+    is_drawn = mask is not None or bool(given_boxes.strip())
     sample = replace(
         sample,
         sha256=hashlib.sha256(seen.pixels.tobytes()).hexdigest(),
@@ -98,12 +102,15 @@ def prepare_one(
         depth_of(seen),
         seen.ends,
         seen.window,
-        aspect_of((given_spacing.split() * 2)[:2]) if given_spacing else seen.aspect,
+        aspect_told(given_spacing, seen.aspect),
+        (*seen.remarks, TURNED) if is_drawn and seen.turned else seen.remarks,
     )
 
 
 def _check_boxes(path: Path, sample: Sample, table: Path, height: int, width: int) -> None:
     try:
+        if sample.boxes:
+            check_told_size(sample.more, height, width)
         check_inside(sample.boxes, height, width)
     except DataError as error:
         raise DataError(f"{where(sample.path, table)}: {path}: {error}") from None

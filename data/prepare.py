@@ -14,17 +14,20 @@ from pathlib import Path
 import CONFIG
 import errors
 from data import boxes, contact_sheet, processed, sources
-from data.aspect import note_of_aspects
+from data.aspect import note_of_aspects, note_of_narrow
+from data.class_notes import notes_of_classes
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
+from data.geometry import Placement
 from data.group_columns import patient_in
+from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
+from data.remarks import notes_of_remarks
 from data.samples import Sample
 from data.scale import check_one_scale, note_of, note_of_windows, white_of
 from data.splits import Division
-from data.words import is_normal, is_positive
 from files import folder_to_make, folder_written_whole, free_dated_name
 from locks import held_beside
 
@@ -71,8 +74,7 @@ def prepare(
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
     names = processed.order_classes({sample.label for sample in found}, positive)
-    if positive is None:
-        _note_unknown_names(names, notes)
+    notes += notes_of_classes(names, positive)
     if not plain:  # only exported class folders have text burned into their borders
         config = replace(config, border=0.0)
     if resplit:
@@ -83,8 +85,12 @@ def prepare(
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
+    notes += notes_of_lesions(images, names[-1])
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
+    sizes = {image.sample.path: image.size for image in images}
+    notes += note_of_narrow(sizes, partial(_resized, config=config), config.image_size)
+    notes += notes_of_remarks({image.sample.path: image.remarks for image in images})
     division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)
@@ -93,6 +99,11 @@ def prepare(
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
     info = _info(names, images, division, bool(found[0].split), config, white, notes)
     return _written(output, images, division, config, info)
+
+
+def _resized(height: int, width: int, config: CONFIG.Config) -> tuple[int, int]:
+    """Width and height of an image in its square."""
+    return Placement(height, width, config.image_size, config.border, config.stretch).resized
 
 
 def _written(
@@ -130,14 +141,6 @@ def _keep_former(output: Path, notes: list[str]) -> None:
         kept = free_dated_name(output)
         output.rename(kept)
         notes.append(f"kept the former {output.name} as {kept.name}")
-
-
-def _note_unknown_names(names: list[str], notes: list[str]) -> None:
-    if not any(is_normal(name) or is_positive(name) for name in names):
-        notes.append(
-            f"no class has a known name, so {names[-1]} is taken as positive; "
-            "--positive names another"
-        )
 
 
 def _read_all(

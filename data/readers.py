@@ -83,7 +83,7 @@ def read_stored(path: Path, window: Sequence[float] | None = None, frame: int = 
 
         stored = read_dicom(path, window, frame).stored
         grey = stored_grey(Picture(stored.pixels, stored.bits), path)
-        return replace(grey, ends=stored.ends, window=stored.window, aspect=stored.aspect)
+        return replace(stored, pixels=grey.pixels, bits=grey.bits)
     return stored_grey(_read_picture(path), path)
 
 

@@ -1,13 +1,13 @@
 """Why the folders of a data set are refused: they would become classes that they are not."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from data.group_columns import header_of
 from data.layout import Layout
 from data.readers import SUFFIXES, DataError, is_dicom
-from data.spare_folders import copied_class
+from data.spare_folders import copied_class, is_spare
 from data.split_words import PATIENT, split_of
 from data.tree import Tree
 from data.words import letters, meaning_of
@@ -60,14 +60,33 @@ def refuse_joined(root: Path, labels: Iterable[str]) -> None:
         )
 
 
-def refuse_copied(root: Path, labels: Iterable[str]) -> None:
+def refuse_copied(root: Path, labels: Collection[str]) -> None:
     """Raise DataError where a folder such as normal (1) is a copy of a class by its name."""
     copy, original = copied_class(labels)
-    if copy:
+    if not copy:
+        return
+    name = one_line(original)
+    is_there = original in labels
+    advice = f"merge it into {name}/ or remove it" if is_there else f"rename it to {name}/"
+    raise DataError(
+        f"{root}: got a folder {one_line(copy)}/, which looks like a copy of the class {name}; "
+        f"{advice}, or, if it is a class of its own, give it a name of its own"
+    )
+
+
+def refuse_spare(root: Path, labels: Iterable[str]) -> None:
+    """Raise DataError where a folder such as backup would be a class beside others.
+
+    Beside known classes it is left out. Where all folders are such, as old and new, they are
+    classes.
+    """
+    names = sorted(set(labels))
+    spare = [name for name in names if is_spare(name)]
+    others = [name for name in names if not is_spare(name)]
+    if spare and others and not any(map(meaning_of, names)):
         raise DataError(
-            f"{root}: got a folder {one_line(copy)}/, which looks like a copy of the class "
-            f"{one_line(original)}; merge it into {one_line(original)}/ or remove it, or, if it is "
-            "a class of its own, give it a name of its own"
+            f"{root}: got a folder {one_line(spare[0])}/ beside {one_line(others[0])}/; by its "
+            "name it is no class; move it away, or, if it is one, give it another name"
         )
 
 
@@ -89,9 +108,10 @@ def too_few_classes(root: Path, found: Tree, layout: Layout) -> str:
 
 
 def _tables_told(found: Tree) -> str:
-    """What to do with a table that is no manifest.csv and lies at the top of the data set."""
+    """What to do with a table that is no manifest.csv, such as train/_classes.csv."""
     names = sorted(name for files in found.left_out.files.values() for name in files)
-    tables = [name for name in names if Path(name).suffix.lower() in TABLES and "/" not in name]
+    tables = [name for name in names if Path(name).suffix.lower() in TABLES]
+    tables.sort(key=lambda name: name.count("/"))
     if not tables:
         return ""
     return (

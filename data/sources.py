@@ -11,8 +11,15 @@ from data.layout import Layout
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
 from data.readers import DataError, is_dicom
-from data.refusals import refuse_copied, refuse_joined, refuse_patients, too_few_classes
+from data.refusals import (
+    refuse_copied,
+    refuse_joined,
+    refuse_patients,
+    refuse_spare,
+    too_few_classes,
+)
 from data.samples import Sample
+from data.spare_folders import note_of_spare_inside
 from data.tree import is_image as is_image
 from data.words import NO_CLASS, LeftOut, is_no_class, is_normal, one_spelling
 from data.workers import on_all_cores
@@ -24,6 +31,7 @@ UNLISTED = "which the manifest does not list"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 DICOM_NAMES = {
     "patient": "PatientID",
+    "subject": "PatientName",
     "study": "StudyInstanceUID",
     "frame of reference": "FrameOfReferenceUID",
 }
@@ -79,11 +87,17 @@ def _check_root(root: Path, table: Path) -> None:
         raise DataError(
             f"{root}: is a file; --Path is a folder of class folders, or a manifest ending in .csv"
         )
-    if any(root.glob("*/*/annotations/*.json")) or any(root.glob("*/annotations/*.json")):
+    annotations = [*root.glob("*/annotations/*.json"), *root.glob("*/*/annotations/*.json")]
+    if any(_holds(file.parents[1], {"annotations", "images"}) for file in annotations):
         raise DataError(
             f"{root}: holds COCO annotations as ARCADE is downloaded; first turn it into "
             f"labelled windows: python -m data.arcade --Path {root} --OUTPUT windows"
         )
+
+
+def _holds(folder: Path, names: set[str]) -> bool:
+    """Whether a folder holds nothing but these, and what is hidden."""
+    return {each.name for each in folder.iterdir() if not each.name.startswith(".")} <= names
 
 
 def each(work: Callable[[Sample], Result], samples: list[Sample], title: str) -> list[Result]:
@@ -113,7 +127,8 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         raise DataError(too_few_classes(root, found, layout))
     refuse_joined(root, layout.labels)
     refuse_patients(root, found, layout)
-    refuse_copied(root, spelt.values())
+    refuse_copied(root, set(spelt.values()))
+    refuse_spare(root, layout.labels)
     samples = [
         Sample(name, place.split, spelt[place.label], place.patient, mask=found.masks[name])
         for name, place in layout.places.items()
@@ -123,6 +138,10 @@ def _from_folders(root: Path, notes: list[str]) -> list[Sample]:
         notes.append(f"{len(masks)} masks beside images are used as theirs, such as {masks[0]}")
     lost = [mask for name, mask in found.masks.items() if mask and name not in layout.places]
     layout.left_out.add(MASKS_OF_LOST, lost)
+    notes += note_of_spare_inside({sample.path: sample.label for sample in samples})
+    if found.empty:
+        example = one_line(found.empty[0])
+        notes.append(f"{len(found.empty)} folders are empty, such as {example}, and are no classes")
     notes += found.left_out.lines()
     notes += layout.left_out.lines()
     return samples
@@ -184,6 +203,7 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
         )
     values: group_columns.Values = {
         "patient": [header.patient for header in headers],
+        "subject": [header.name for header in headers],
         "study": [header.study for header in headers],
         "frame of reference": [header.frame_of_reference for header in headers],
     }

@@ -1,9 +1,11 @@
 """Folders beside class folders that hold no class: what was put aside, and copies of classes."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from data.words import FILLING, composed, letters, meaning_of
+from errors import one_line
 
 # what is put aside, or made of the images, in any number: backup, old_2023, New folder (2)
 SPARE = {"backup", "backups", "bak", "archive", "archives", "archived", "old", "older", "new"}
@@ -20,6 +22,8 @@ FOLDER = {"folder", "directory", "ordner", "dossier", "carpeta", "cartella", "pa
 COPY = {"copy", "copies", "kopie", "kopien", "copie", "copia", "copias", "cópia", "kopia"}
 COPY |= {"副本"}
 OF = {"of", "von", "de", "di", "da"}
+# as browsers and Windows write a second download; of several such folders the numbers are grades
+LONE = re.compile(r"(.*?)\s*[(\[]\d[)\]]\s*")
 KEPT = {"old", "new", "backup", "bak", "archive", "orig", "original", "alt", "neu"}  # with a class
 
 
@@ -55,15 +59,37 @@ def spare_among(names: Iterable[str], means_class: Callable[[str], bool]) -> set
     return spare if any(map(means_class, others)) or {"0", "1"} <= others else set()
 
 
+def note_of_spare_inside(labels: Mapping[str, str]) -> list[str]:
+    """What is said of images that are used though they lie in normal/excluded or the like.
+
+    ``labels``: for each image, as a path within the data set, its class.
+    """
+    found = []
+    for name, label in labels.items():
+        folders = [folder.strip() for folder in name.split("/")[:-1]]
+        inner = folders[folders.index(label) + 1 :] if label in folders else []
+        if any(map(is_spare, inner)):
+            found.append(name)
+    if not found:
+        return []
+    return [
+        f"{len(found)} images are used though their folder within a class is called as what is put "
+        f"aside, such as {one_line(min(found))}; move them away if they are not to be used"
+    ]
+
+
 def copied_class(labels: Iterable[str]) -> tuple[str, str]:
     """A folder that is the copy of a class by its name, and that class; empty where there is none.
 
     normal (1), normal - Copy and normal_old are, beside normal; a number alone counts only behind a
-    word for a class: type_2 is no copy of type.
+    word for a class: type_2 is no copy of type. normal (1) is a copy if it is the only one, too.
     """
     first: dict[tuple[str, ...], str] = {}
     for label in sorted(labels):
         first.setdefault(tuple(_words(label)), label)
+    numbered = Counter(
+        match[1].casefold() for label in first.values() if (match := LONE.fullmatch(label))
+    )
     for words, label in first.items():
         is_copy = bool(COPY & set(words))
         around = COPY | (OF if is_copy else set()) | KEPT
@@ -74,7 +100,9 @@ def copied_class(labels: Iterable[str]) -> tuple[str, str]:
         is_sure = is_copy or bool(KEPT & set(words)) or label.endswith((")", "]"))
         if original and (is_sure or meaning_of(original)):
             return label, original
-        if is_copy and not original and meaning_of(" ".join(rest)):
+        match = LONE.fullmatch(label)
+        is_lone = match is not None and numbered[match[1].casefold()] == 1
+        if (is_copy or is_lone) and not original and meaning_of(" ".join(rest)):
             return label, " ".join(rest)
     return "", ""
 

@@ -100,6 +100,12 @@ def is_place(name: str) -> bool:
     return bool(PLACE.fullmatch(" ".join(re.findall(r"[^\W\d_]+|\d+", _apart(name)))))
 
 
+def is_view(name: str) -> bool:
+    """Whether a folder is called after a vessel, a projection or a time, as those of all have."""
+    words = set(_words(name))
+    return bool(words) and words <= VIEWS | AROUND
+
+
 def may_be_class(name: str) -> bool:
     """Whether a folder inside others of any name can be a class, and is no patient or view."""
     if split_of(name) or fold_of(name) or PATIENT.fullmatch(name.strip()):

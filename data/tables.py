@@ -19,6 +19,7 @@ EMPTY_TOP = re.compile(r"(?:[ ,;\t\r]*\n)+")
 FORMULA = re.compile(r"'*[=+@\-]")  # the beginning of what a spreadsheet runs, marked or not
 SIGNED_NUMBER = re.compile(r"[+-](\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-](nan|inf)")
 STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, and .xls
 MOST_CELL = 10_000_000  # characters, so that a stray quote is said and not read for ever
 Row = dict[str, str]
 
@@ -62,7 +63,9 @@ def numbered_rows(path: Path, inside: Path | None = None) -> list[tuple[int, Row
     header = [unguarded(name.strip()) for name in lines[0][1]]
     _check_header(header, path)
     rows = [
-        (number, _row(header, cells, number, path)) for number, cells in lines[1:] if any(cells)
+        (number, _row(header, cells, number, path))
+        for number, cells in lines[1:]
+        if any(map(str.strip, cells))
     ]
     if not rows:
         raise DataError(f"{path}: no rows")
@@ -92,6 +95,11 @@ def plain_bytes(path: Path, inside: Path | None = None) -> bytes:
 
 
 def _decoded(content: bytes, path: Path) -> str:
+    if content.startswith(WORKBOOKS):
+        raise DataError(
+            f"{path}: not readable as CSV: it is a workbook of a spreadsheet under another name; "
+            "open it there and save it as CSV"
+        )
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return _as(content, "utf-16", path)
     if len(content) > 3 and content[1:4:2] == b"\0\0":

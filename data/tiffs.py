@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffPage
 
+from data.aspect import aspect_of
 from data.codestreams import jpeg_frame
 from data.limits import DataError, check_size
-from data.picture import Picture, as_opencv, upright
+from data.picture import Picture, as_opencv, upright_picture
 
 ORIENTATION = 274
+RESOLUTION = (282, 283)  # pixels in a unit, across and down
 MAX_SAMPLE_VALUE = 281
 INK_SET = 332
 JPEG = 7
@@ -182,7 +184,17 @@ def _shown(path: Path, page: TiffPage, pixels: NDArray) -> Picture:
     if pixels.ndim == 3:
         pixels = as_opencv(pixels)
     turned = page.tags.valueof(ORIENTATION, 1)
-    return Picture(upright(pixels, turned if isinstance(turned, int) else 1), declared)
+    turned = turned if isinstance(turned, int) else 1
+    return upright_picture(pixels, turned, declared, _aspect(page))
+
+
+def _aspect(page: TiffPage) -> float:
+    """Height of a pixel over its width, of the pixels that an inch holds in either direction."""
+    try:
+        across, down = (n / d for n, d in (page.tags.valueof(tag) for tag in RESOLUTION))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0
+    return aspect_of((across, down))
 
 
 def _widened(page: TiffPage, pixels: NDArray, bits: int) -> tuple[NDArray, int | None]:

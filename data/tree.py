@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.foreign import FOREIGN, is_foreign
 from data.label_folders import classes_in_labels
 from data.mask_levels import picture_size
 from data.mask_names import is_mask_folder
@@ -32,7 +33,7 @@ OWN_TABLES = ("manifest.csv", "dataset.json")
 # classes of DICOM objects without a picture: a directory, reports, plans, curves, documents
 NO_PICTURE = re.compile(
     rb"1\.2\.840\.10008\.(1\.3\.10|5\.1\.4\.1\.1\.(88\.\d+|11\.\d+|104\.\d+|9\.\d+\.\d+|66(\.\d+)?"
-    rb"|481\.[3589]|67))[\0 A-Z]"
+    rb"|481\.[3589]|67))(?![0-9.])"
 )
 HEAD = 2000  # bytes of a DICOM file that hold its class
 OURS = "which lie in a folder that this program made"
@@ -51,11 +52,13 @@ class Tree:
         root: the folder.
         masks: for each image the file of its mask, or empty.
         left_out: all other files.
+        empty: folders without anything in them.
     """
 
     root: Path
     masks: dict[str, str] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> list[str]:
@@ -73,7 +76,7 @@ def look(root: Path) -> Tree:
     walk.run()
     if walk.faults:
         raise DataError("\n".join(walk.faults))
-    tree = Tree(root, left_out=walk.left_out)
+    tree = Tree(root, left_out=walk.left_out, empty=sorted(walk.empty))
     images = []
     for real, names in walk.images.items():
         first, *others = sorted(names, key=lambda name: (name.count("/"), name != real, name))
@@ -111,7 +114,9 @@ def why_no_image(path: Path) -> str:
                 return NO_IMAGE if NO_PICTURE.search(file.read(HEAD)) else ""
     except (DataError, OSError):
         kind = ""
-    return "" if kind or called else NO_IMAGE
+    if kind or called:
+        return ""
+    return FOREIGN if is_foreign(path) else NO_IMAGE
 
 
 def _is_predicted(path: Path) -> bool:
@@ -148,6 +153,7 @@ class _Walk:
         self.images: dict[str, list[str]] = defaultdict(list)  # of each file all its names
         self.left_out = LeftOut()
         self.faults: list[str] = []
+        self.empty: list[str] = []
         self._waiting = [_Folder("", self.real_root, "", frozenset([self.real_root]))]
 
     def run(self) -> None:
@@ -161,6 +167,8 @@ class _Walk:
                     f"{self.root / folder.name}: not readable: {error.strerror}; mend or remove it"
                 )
                 continue
+            if not (entries or folder.reason):
+                self.empty.append(folder.name)
             for entry in entries:
                 self._take(entry, folder)
 

@@ -1,5 +1,6 @@
 """The true class of an image that is predicted, as a manifest or its folders tell it."""
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,6 +57,36 @@ def class_of(label: str, class_names: list[str]) -> str:
         return class_names[meanings.index(meant)]
     number = int(meant == "abnormal")
     return "" if meanings[number] else class_names[number]
+
+
+def classes_of(labels: Iterable[str], class_names: list[str]) -> dict[str, str]:
+    """The class that each label of one table means; empty where it means none.
+
+    0 and 1 mean normal and diseased only where no other number is a label: in a table of 1 and 2,
+    1 may well be the normal one.
+    """
+    given = set(labels)
+    numbers = {in_one_spelling(label) for label in given if in_one_spelling(label).isdigit()}
+    meant = {label: class_of(label, class_names) for label in given}
+    if numbers <= {"0", "1"}:
+        return meant
+    named = {in_one_spelling(name) for name in class_names}
+    is_unsure = {label: in_one_spelling(label) in numbers - named for label in given}
+    return {label: "" if is_unsure[label] else name for label, name in meant.items()}
+
+
+def note_of_unknown(truths: Mapping[str, str], labelled: bool) -> list[str]:
+    """What is said where images have no truth, though others have one or a table has labels.
+
+    ``truths``: by the name of the image.
+    """
+    unknown = [name for name, truth in truths.items() if not truth]
+    if not unknown or (len(unknown) == len(truths) and not labelled):
+        return []
+    return [
+        f"{len(unknown)} of {len(truths)} images have no truth, such as {min(unknown)}: neither "
+        "their label nor their folder is a class of the model"
+    ]
 
 
 def rows_above(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:

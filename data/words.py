@@ -11,7 +11,7 @@ from metrics.names import composed as composed
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
 NORMAL_WORDS = {"normal", "normals", "healthy", "negative", "negatives", "control", "controls"}
-NORMAL_WORDS |= {"neg", "unremarkable"}
+NORMAL_WORDS |= {"neg", "unremarkable", "unaffected"}
 # Spanish, French, German, Italian, Portuguese, Chinese
 NORMAL_WORDS |= {"sano", "sana", "sanos", "sanas", "saludable", "sain", "sains", "saine", "saines"}
 NORMAL_WORDS |= {"normale", "normales", "normaux", "normali", "normais", "gesund", "gesunde"}
@@ -21,7 +21,7 @@ NORMAL_WORDS |= {"zdrowy", "zdrowe", "zdrowa"}  # Polish
 POSITIVE_WORDS = {"abnormal", "abnormals", "disease", "diseased", "positive", "positives", "lesion"}
 POSITIVE_WORDS |= {"lesions", "stenosis", "stenoses", "stenotic", "cad", "sick", "unhealthy"}
 POSITIVE_WORDS |= {"finding", "findings", "pathology", "pathological", "obstructive"}
-POSITIVE_WORDS |= {"pos"}
+POSITIVE_WORDS |= {"pos", "affected", "occlusion", "occlusions", "occluded"}
 POSITIVE_WORDS |= {"enfermo", "enferma", "enfermos", "anormal", "anormales", "anormale", "anormaux"}
 POSITIVE_WORDS |= {"malade", "malades", "krank", "kranke", "auffällig", "malato", "malati"}
 POSITIVE_WORDS |= {"anormali", "doente", "doentes"}
@@ -41,6 +41,7 @@ DENIED = re.compile(rf"^({'|'.join(DENIALS)})(?=.)")
 SIGN = re.compile(r"^(.*?)[\s_]*[(\[]?([+\-\u2212\u2013])[)\]]?\s*$")  # as in CAD+ and lesion (-)
 NOT_KNOWN = {"nan", "na", "null", "unknown", "undefined", "unlabeled", "unlabelled", "missing"}
 NOT_KNOWN |= {"notlabeled", "notlabelled", "nolabel", "tbd", "todo", "", "?"}
+CELL_FAULT = re.compile(r"#(REF|VALUE|NAME|DIV/0|NULL|NUM|N/A|SPILL|CALC)[!?]?", re.IGNORECASE)
 NO_CLASS = "which says that the class is not known; leave such images out, or give their class"
 
 
@@ -96,6 +97,8 @@ def _of_word(word: str) -> str:
 
 def is_no_class(label: str) -> bool:
     """Whether a label says that the class is not known."""
+    if CELL_FAULT.fullmatch(label.strip()):
+        return True
     words = {word for word in re.split(r"[\W_]+", _apart(label)) if word and word not in FILLING}
     return (letters(label) or label.strip()) in NOT_KNOWN or (bool(words) and words <= NOT_KNOWN)
 
@@ -112,7 +115,8 @@ def is_positive(label: str) -> bool:
 
 def in_one_spelling(label: str) -> str:
     """Without case, and with one blank for blanks, underscores and hyphens between its words."""
-    return re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+    spelt = re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", composed(label).strip().casefold())
+    return re.sub(r"^(\d+)\.0+$", r"\1", spelt)  # as tables write numbers where one is missing
 
 
 def tells_class(cells: Sequence[str], labels: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from pathlib import Path
+from posixpath import normpath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +144,7 @@ def _number(cell: str) -> float | None:
 
 
 def _twice(rows: Rows) -> list[str]:
-    counts = Counter(row["path"] for row in rows)
+    counts = Counter(normpath(row["path"].strip().replace("\\", "/")) for row in rows)
     return [
         f"{path}: got {count} rows, wanted one of each image"
         for path, count in counts.items()

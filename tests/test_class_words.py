@@ -8,14 +8,14 @@ import pytest
 from data import sources
 from data.preparation import _free_name
 from data.readers import DataError
-from data.words import is_no_class, meaning_of
+from data.words import in_one_spelling, is_no_class, meaning_of, one_spelling
 from tests.image_files import encode, picture, save
 
 NORMAL = "CAD-,lesion (-),-,normal_cases,Healthy_controls,no_finding,0_normal,NormalCases"
 NORMAL += ",control group,nonobstructive,neg,without stenosis,no"
-NORMAL += ",sain,Gesund,sano,Normales,正常,saudável,unauffällig"
+NORMAL += ",sain,Gesund,sano,Normales,unaffected,正常,saudável,unauffällig"
 ABNORMAL = "CAD+,lesion +,+,abnormal_cases,CAD_patients,finding,1_abnormal,yes,not normal,pos"
-ABNORMAL += ",malade,Krank,malato,anormal,异常,enfermos"
+ABNORMAL += ",affected,occlusion,malade,Krank,malato,anormal,异常,enfermos"
 
 
 def png(path: Path) -> None:
@@ -39,7 +39,7 @@ def test_words_that_tell_nothing(name: str) -> None:
     assert meaning_of(name) == ""
 
 
-@pytest.mark.parametrize("label", ["nan", "unknown", "N.A.", "?", "Unlabelled"])
+@pytest.mark.parametrize("label", ["nan", "unknown", "N.A.", "?", "Unlabelled", "#REF!", "#NAME?"])
 def test_a_label_that_is_not_known_is_refused(tmp_path: Path, label: str) -> None:
     rows = ["path,label"]
     for number, name in enumerate(["normal", "abnormal", label]):
@@ -82,3 +82,9 @@ def test_every_image_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize("label", ["unlabeled_data", "unknown images", "not labeled"])
 def test_words_around_no_class_change_nothing(label: str) -> None:
     assert is_no_class(label)
+
+
+def test_a_number_as_a_table_writes_it_beside_an_empty_cell_is_the_same() -> None:
+    assert set(one_spelling(["1", "1.0", "1", "0.0", "0"], notes := []).values()) == {"0", "1"}
+    assert "are one class, 1: '1' (2), '1.0' (1)" in "".join(notes)
+    assert in_one_spelling("1.5") == "1.5"

@@ -227,6 +227,19 @@ def test_two_rows_of_an_image_are_refused(folder: Path, option: str) -> None:
         main(words)
 
 
+@pytest.mark.parametrize(
+    "other", ["/x/Folder/val/./sick/0.npy", "/x/Folder/val/normal/../sick/0.npy"]
+)
+def test_two_rows_of_an_image_are_refused_however_its_path_is_written(
+    folder: Path, other: str
+) -> None:
+    changed(folder, "path", "/x/Folder/val/sick/0.npy", "predictions.csv")
+    table = folder / "predictions.csv"
+    table.write_text(table.read_text().replace("/x/Folder/val/sick/0.npy", other, 1))
+    with pytest.raises(SystemExit, match=r"/sick/0\.npy: got 2 rows, wanted one of each image"):
+        main(["--predictions", str(table)])
+
+
 def test_a_manifest_that_lists_an_image_twice_is_refused(folder: Path) -> None:
     changed(folder, "path", "val/sick/0.npy", "manifest.csv")
     words = ["--predictions", f"{folder}/predictions.csv", "--manifest", f"{folder}/manifest.csv"]

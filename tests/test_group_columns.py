@@ -113,6 +113,12 @@ def test_patients_that_differ_in_the_letter_at_their_end_are_said() -> None:
     assert "patient: 4 names differ only in the letter at their end, such as 'P1a'" in notes[0]
 
 
+def test_a_patient_beside_one_with_a_letter_is_said() -> None:
+    notes: list[str] = []
+    tied(notes, patient=["P1", "P1a", "P2", "P2", "P3", "P4", "P5", "P6"])
+    assert "patient: 2 names differ only in the letter at their end, such as 'P1' and" in notes[0]
+
+
 @pytest.mark.parametrize("names", [("Case", "Control"), ("open", "Narrow"), ("CAD", "healthy")])
 @pytest.mark.parametrize("column", ["Group", "patient"])
 def test_a_column_of_class_words_ties_nobody(
@@ -126,3 +132,9 @@ def test_a_column_of_class_words_ties_nobody(
     samples, notes = found(tmp_path)
     assert {each.group for each in samples} == {""}
     assert f"{column.lower()} holds words for classes, such as " in notes
+
+
+def test_numbers_that_a_spreadsheet_has_rounded_are_said() -> None:
+    notes: list[str] = []
+    tied(notes, patient=["1.23457E+11", "1.23457E+11", "P2", "P2", "P3", "P4", "P5", "P6"])
+    assert "patient: 2 cells, such as 1.23457E+11, are numbers that a spreadsheet" in notes[0]

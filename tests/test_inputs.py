@@ -152,3 +152,26 @@ def test_a_manifest_of_any_spelling_tells_truth_and_lesion(tmp_path: Path) -> No
     (tmp_path / "Manifest.CSV").write_text("path,label,mask_path\na.png,abnormal,a_lesion.png\n")
     (found,) = gather([tmp_path / "a.png"], ["normal", "abnormal"])
     assert (found.truth, found.mask) == ("abnormal", tmp_path / "a_lesion.png")
+
+
+@pytest.mark.parametrize(
+    ("labels", "truths"),
+    [
+        ("0 1 0 1", "normal abnormal normal abnormal"),
+        ("0.0 1.0 0.0 1.0", "normal abnormal normal abnormal"),
+        ("1 2 1 2", "? ? ? ?"),
+        ("0 1 2 normal", "? ? ? normal"),
+        ("normal x normal normal", "normal ? normal normal"),
+    ],
+)
+def test_numbers_in_a_manifest_tell_a_truth_only_as_0_and_1(
+    tmp_path: Path, labels: str, truths: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for number in range(4):
+        files.append(picture(tmp_path / f"{number}.png"))
+    rows = [f"{number}.png,{label}" for number, label in enumerate(labels.split())]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *rows]))
+    found = gather(files, ["normal", "abnormal"])
+    assert [each.truth or "?" for each in found] == truths.split()
+    assert ("images have no truth, such as" in capsys.readouterr().err) == ("?" in truths)

@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from CONFIG import Config
 from data import sources
-from data.lesion_columns import with_known_names, with_points
+from data.lesion_columns import BOXES, with_known_names, with_points
+from data.lesion_notes import notes_of_lesions
+from data.preparation import Prepared, prepare_one
 from data.readers import DataError
 from data.samples import Sample
 
@@ -120,3 +123,43 @@ def test_edges_in_four_columns_are_a_box() -> None:
     read = with_known_names(rows, Path(), notes)
     assert [row["lesion_boxes_xyxy"] for row in read] == ["1,2,3,4", ""]
     assert notes == ["columns xmin, ymin, xmax, ymax are read as lesion_boxes_xyxy"]
+
+
+def test_a_mask_of_several_images_is_said(raw: Path) -> None:
+    notes = listed(raw, "mask", "drawn_a.png", "drawn_a.png")[1]
+    assert "1 masks belong to more than one image each, such as drawn_a.png to 2" in notes
+    assert "more than one" not in listed(raw, "mask", "drawn_a.png", "drawn_b.png")[1]
+
+
+@pytest.mark.parametrize(("height", "width", "fits"), [(40, 48, True), (80, 96, False)])
+def test_boxes_of_a_picture_of_another_size_are_refused(
+    raw: Path, height: int, width: int, fits: bool
+) -> None:
+    columns = "Width,height,lesion_boxes_xyxy"
+    sample, _ = listed(raw, columns, f'{width},{height},"1,1,9,9"', f"{width},{height},")
+    made = prepare_one(sample, raw, Config(image_size=32), raw / "manifest.csv")
+    assert isinstance(made, str) != fits
+    if not fits:
+        assert "line 2: " in str(made) and "boxes of an image of 80 x 96 px" in str(made)
+
+
+def prepared(raw: Path, columns: str, cells: str, of_others: str) -> list[Prepared]:
+    """The image a.png, which is abnormal, and b.png, which is normal, with these cells."""
+    listed(raw, columns, cells, of_others)
+    samples = sources.find(raw, None, [])[1]
+    made = [prepare_one(each, raw, Config(image_size=32), raw / "manifest.csv") for each in samples]
+    return [each for each in made if isinstance(each, Prepared)]
+
+
+@pytest.mark.parametrize(("column", "cell"), [("mask", "drawn_b.png"), (BOXES, '"1,1,9,9"')])
+def test_a_lesion_on_a_normal_image_is_said(raw: Path, column: str, cell: str) -> None:
+    notes = notes_of_lesions(prepared(raw, column, "", cell), "abnormal")
+    assert "1 normal images have lesions, such as b.png" in "".join(notes)
+    assert not notes_of_lesions(prepared(raw, column, cell, ""), "abnormal")
+
+
+def test_an_empty_mask_of_a_diseased_image_is_said(raw: Path) -> None:
+    cv2.imwrite(str(raw / "drawn_a.png"), np.zeros((40, 48), np.uint8))
+    notes = notes_of_lesions(prepared(raw, "mask", "drawn_a.png", "drawn_a.png"), "abnormal")
+    assert len(notes) == 1
+    assert "1 images of abnormal have a mask without a lesion, such as a.png" in notes[0]

@@ -56,3 +56,35 @@ def test_a_name_that_is_nowhere_gets_no_advice(root: Path) -> None:
     assert ListedFiles(root).advice("images/c.png") == ""
     with pytest.raises(DataError, match=r"line 2: no such file \S+c.png$"):
         listed(root, "images/c.png", "images/b.png")
+
+
+def test_a_whole_path_into_the_folder_is_the_part_below_it(root: Path) -> None:
+    paths = listed(root, str(root / "images" / "a.png"), "./images/../images/b.png")
+    assert paths == ["images/a.png", "images/b.png"]
+    notes: list[str] = []
+    sources.find(root, None, notes)
+    assert "does not list" not in "".join(notes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "split", "words"),
+    [
+        (("abnormal", "normal"), "", "2 images have another label than their folder is called"),
+        (("train/x", "val/x"), "val train", "2 images have another split than their folder"),
+        (("healthy", "CAD"), "", ""),
+        (("train/normal", "val/CAD"), "train val", ""),
+    ],
+)
+def test_a_row_that_contradicts_the_folders_is_said(
+    tmp_path: Path, folders: tuple[str, str], split: str, words: str
+) -> None:
+    rows = ["path,label,split"]
+    labels = ("normal", "abnormal")
+    for folder, label, side in zip(folders, labels, split.split() or ["", ""], strict=True):
+        png(tmp_path / folder / "a.png")
+        rows.append(f"{folder}/a.png,{label},{side}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    notes: list[str] = []
+    sources.find(tmp_path, None, notes)
+    assert words in "".join(notes)
+    assert words or "is called after" not in "".join(notes)

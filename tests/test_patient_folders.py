@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from data import sources
 from data.patient_folders import patients_within
 from tests.image_files import encode, picture, save
@@ -29,6 +31,12 @@ def test_folders_that_differ_in_the_letter_at_their_end_are_one_patient() -> Non
     ties, notes = found("normal/P01a/a.png", "abnormal/P01b/a.png", "normal/P2a/a.png")
     assert list(ties.values()) == ["p1", "p1", "p2a"]
     assert "2 folders, such as P01a and P01b, are taken for runs of the same patient" in notes
+
+
+def test_a_folder_without_the_letter_is_one_of_its_patient_too() -> None:
+    ties, notes = found("normal/P01/a.png", "normal/P01a/a.png", "abnormal/P2/a.png")
+    assert list(ties.values()) == ["p1", "p1", "p2"]
+    assert "2 folders, such as P01 and P01a, are taken for runs of the same patient" in notes
 
 
 def test_class_folders_inside_runs_of_a_patient(tmp_path: Path) -> None:
@@ -92,3 +100,25 @@ def test_a_group_that_the_user_names_goes_before_folders(tmp_path: Path) -> None
 def test_few_patients_around_class_folders_are_groups_by_their_names(tmp_path: Path) -> None:
     names = [f"P{p}/{label}/{view}.png" for p in (1, 2) for label in LABELS for view in "ab"]
     assert groups_in(raw(tmp_path, *names)) == ["P1"] * 4 + ["P2"] * 4
+
+
+@pytest.mark.parametrize("names", ["Smith Jones Meyer Wu", "1 2 3 4", "AB CD EF GH"])
+def test_folders_of_any_name_that_hold_a_class_each_are_patients(
+    tmp_path: Path, names: str
+) -> None:
+    inside = zip(names.split(), LABELS * 2, strict=True)
+    files = [f"{name}/{label}/{view}.png" for name, label in inside for view in "ab"]
+    notes: list[str] = []
+    samples = sources.find(raw(tmp_path, *files), None, notes)[1]
+    assert {each.group for each in samples} == set(names.split())
+    assert "for they do not all hold the same classes" in "".join(notes)
+
+
+@pytest.mark.parametrize("names", ["Smith Jones", "siteA siteB", "LAD RCA"])
+def test_few_folders_that_all_hold_all_classes_or_are_views_tie_nobody(
+    tmp_path: Path, names: str
+) -> None:
+    first, second = names.split()
+    files = [f"{first}/{label}/a.png" for label in LABELS] + [f"{second}/normal/b.png"]
+    files += [f"{second}/abnormal/b.png"] * (names == "Smith Jones")
+    assert set(groups_in(raw(tmp_path, *files))) == {""}

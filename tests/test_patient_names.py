@@ -1,5 +1,6 @@
 """File names that seem to hold a patient's number."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,11 @@ def test_the_hint_ties_the_images(tmp_path: Path) -> None:
     pattern = hint.split("--group ")[1].strip("'")
     samples = sources.find(tmp_path, pattern, [])[1]
     assert len({sample.group for sample in samples}) == 2
+
+
+def test_names_that_differ_in_a_word_at_their_end_are_pointed_out() -> None:
+    names = [f"normal/p{number}_{view}.png" for number in (1, 2) for view in ("LAO", "RAO")]
+    (note,) = note_of_names(names)
+    assert "p1_LAO.png and normal/p1_RAO.png" in note
+    pattern = note.partition("--group '")[2].rstrip("'")
+    assert {re.search(pattern, name)[1] for name in names} == {"p1", "p2"}  # type: ignore[index]

@@ -7,7 +7,7 @@ import pytest
 
 from data import sources
 from data.readers import DataError
-from tests.raw_folders import found, pictures_in
+from tests.raw_folders import UNKNOWN, found, pictures_in
 from tests.test_class_words import png
 
 
@@ -50,6 +50,9 @@ def test_a_table_of_another_name_is_pointed_out(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\na.png,normal\n")
     with pytest.raises(DataError, match=r"if labels.csv holds the labels, save it as manifest.csv"):
         sources.find(tmp_path, None, [])
+    (tmp_path / "labels.csv").rename(tmp_path / "images" / "_classes.csv")
+    with pytest.raises(DataError, match=r"if images/_classes.csv holds the labels, save it as"):
+        sources.find(tmp_path, None, [])
 
 
 @pytest.mark.parametrize("spacing", ["nan", "0", "-0.3", "inf", "0.3 0.3 0.5", "small"])
@@ -73,7 +76,19 @@ def test_a_copied_class_folder_is_refused(tmp_path: Path, name: str) -> None:
         sources.find(tmp_path, None, [])
 
 
-@pytest.mark.parametrize("names", [("normal", "lesion_1", "lesion_2"), ("type", "type_2")])
+@pytest.mark.parametrize("name", ["normal (1)", "Normal(2)", "healthy [1]", "normal - Copy"])
+@pytest.mark.parametrize("other", ["abnormal", "abnormal (1)"])
+def test_a_copy_without_its_class_is_refused(tmp_path: Path, name: str, other: str) -> None:
+    pictures_in(tmp_path, name, other)
+    with pytest.raises(DataError, match=r"looks like a copy of the class (abn|n|h)\w+; rename it"):
+        sources.find(tmp_path, None, [])
+
+
+NUMBERED = [("normal", "lesion_1", "lesion_2"), ("type", "type_2")]
+NUMBERED += [("normal", "stenosis (1)", "stenosis (2)"), ("open", "grade (3)")]
+
+
+@pytest.mark.parametrize("names", NUMBERED)
 def test_numbered_classes_are_no_copies(tmp_path: Path, names: tuple[str, ...]) -> None:
     pictures_in(tmp_path, *names)
     assert {each.label for each in found(tmp_path)[0]} == set(names)
@@ -92,6 +107,16 @@ def test_a_folder_that_is_no_class_by_its_name_is_left_out(
     assert {each.label for each in samples} == {"normal", "abnormal"} and len(samples) == 6
     assert "left out: 3 files, which lie in a folder that is no class by its name" in notes
     assert f"such as {inside}{name}/p0.png" in notes
+
+
+@pytest.mark.parametrize("name", [*SPARES, "archive", "Copy of images"])
+@pytest.mark.parametrize("inside", ["", "data/", "train/"])
+def test_such_a_folder_beside_unknown_names_is_refused(
+    tmp_path: Path, name: str, inside: str
+) -> None:
+    pictures_in(tmp_path, *(f"{inside}{each}" for each in (*UNKNOWN, name)))
+    with pytest.raises(DataError, match=rf"got a (class )?folder {re.escape(name)}/"):
+        sources.find(tmp_path, None, [])
 
 
 @pytest.mark.parametrize("names", [("old", "new"), ("normal/old", "abnormal/old", "abnormal/new")])

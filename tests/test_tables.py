@@ -22,6 +22,7 @@ FORMS = {
     "tabs": PLAIN.replace(",", "\t").encode(),
     "sep": b"sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n").encode(),
     "empty cells": PLAIN.replace("\n", ",,\n").encode() + b",,,\n\n",
+    "rows of blanks": PLAIN.replace("\nb", "\n , \nb").encode() + b" , \n",
     "blanks": PLAIN.replace("path,label", " path , label").encode(),
 }
 
@@ -30,6 +31,16 @@ FORMS = {
 def test_forms_of_spreadsheets_are_read(tmp_path: Path, form: str) -> None:
     (tmp_path / "t.csv").write_bytes(FORMS[form])
     assert read_table(tmp_path / "t.csv", tmp_path) == ROWS
+
+
+@pytest.mark.parametrize("start", [b"PK\3\4", b"\xd0\xcf\x11\xe0"])
+def test_a_workbook_under_another_name_is_refused(
+    tmp_path: Path, start: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_bytes(start + bytes(100))
+    with pytest.raises(DataError, match=r"t.csv: .* is a workbook of a spreadsheet .* as CSV"):
+        read_table(tmp_path / "t.csv")
+    assert capsys.readouterr().err == ""
 
 
 def test_latin_1_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,6 +99,19 @@ def test_what_is_no_image_is_counted_beside_a_manifest_too(
     assert "which the manifest does not list; such as normal/p0.png" in notes
 
 
+FOREIGN = {"x.HEIC": b"?", "film.avi": b"RIFF", "a.nii.gz": b"?", "a.dcm.gz": b"?", "a.zip": b"?"}
+FOREIGN |= {"still": b"GIF89a", "phone": b"\0\0\0\x18ftypheic", "a.jp2": b"?"}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_pictures_in_a_form_that_is_not_read_are_counted_apart(tmp_path: Path, name: str) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "normal" / name).write_bytes(FOREIGN[name] + b"?" * 20)
+    (tmp_path / "abnormal" / "a.json").write_text("{}")
+    wanted = rf"left out: 1 files, which hold pictures in a form .* such as normal/{name}"
+    assert re.search(wanted, told(tmp_path)[1])
+
+
 MASKS = ["p0_mask.png", "p0-seg.png", "p0_label.png", "mask_p0.png", "masks/p0.png", "Masks/p0.png"]
 MASKS += ["segmentation/p0.png", "annotations/p0_mask.png", "../masks/normal/p0.png"]
 
@@ -419,6 +432,28 @@ def test_runs_of_one_study_cannot_be_divided_and_why_is_said(
     assert "images with the same StudyInstanceUID stay on one side of the split" in said
 
 
+def test_a_patient_without_an_id_is_known_by_name(tmp_path: Path) -> None:
+    for number in range(8):
+        path = dicom_of(tmp_path / CLASSES[number % 2] / f"IM{number}", "", number)
+        data = pydicom.dcmread(path)
+        data.PatientName = f"Doe^{number // 4}"
+        data.save_as(path)
+    notes: list[str] = []
+    _, samples, _ = sources.find(tmp_path, None, notes)
+    assert {each.group for each in samples} == {"subject Doe^0", "subject Doe^1"}
+    assert "images with the same PatientName stay on one side of the split" in notes
+
+
+@pytest.mark.parametrize("place", ["normal/annotations", "train/annotations"])
+def test_class_folders_beside_annotations_are_not_sent_to_arcade(
+    tmp_path: Path, place: str
+) -> None:
+    pictures_in(tmp_path, *(CLASSES if "normal" in place else [f"train/{c}" for c in CLASSES]))
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "a.json").write_text("{}")
+    assert len(told(tmp_path)[0]) == 6
+
+
 def test_folders_of_patients_around_class_folders_tie_their_images(tmp_path: Path) -> None:
     pictures_in(tmp_path, *(f"P{number}/{label}" for number in range(7) for label in CLASSES))
     notes: list[str] = []
@@ -451,3 +486,21 @@ def test_an_id_that_stands_for_nobody_is_not_a_patient(value: str) -> None:
     others = [f"10{number}" for number in range(6)]
     labels = ["normal"] * 6 + ["abnormal"] * 6
     assert without_common([value] * 6 + others, labels) == [""] * 6 + others
+
+
+def test_an_empty_folder_is_said(tmp_path: Path) -> None:
+    pictures_in(tmp_path, *CLASSES)
+    (tmp_path / "occlusion").mkdir()
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
+    assert "1 folders are empty, such as occlusion/, and are no classes" in told(tmp_path)[1]
+
+
+@pytest.mark.parametrize("name", ["excluded", "Rejected images", "old/2020"])
+def test_images_in_a_folder_within_a_class_that_is_put_aside_are_said(
+    tmp_path: Path, name: str
+) -> None:
+    pictures_in(tmp_path, *CLASSES, f"normal/{name}")
+    found, notes = told(tmp_path)
+    assert len(found) == 9
+    wanted = "3 images are used though their folder within a class is called as what is put aside"
+    assert f"{wanted}, such as normal/{name}/p0.png" in notes

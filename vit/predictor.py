@@ -15,6 +15,7 @@ import errors
 from data.expected import notes_of
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
+from data.remarks import Remark, notes_of_remarks
 from data.scale import Depth, depth_of
 from metrics.conformal import conformal_set, limits
 from vit import BATCH_SIZE, LEVEL, heatmap
@@ -38,6 +39,7 @@ class _Batch:
     in_training: list[bool]
     depths: list[Depth]  # of those with more than 8 bits
     own_scales: int  # how many run from their own least to their own greatest value
+    remarks: dict[str, tuple[Remark, ...]]  # by the name of the image, as in data.picture.Stored
     aspects: dict[str, float]  # height of a pixel over its width, by the name of the image
 
 
@@ -113,6 +115,7 @@ class Predictor:
         depths: list[Depth] = []
         own_scales = 0
         aspects: dict[str, float] = {}
+        remarks: dict[str, tuple[Remark, ...]] = {}
         bar = tqdm(
             total=len(inputs),
             desc="predicting",
@@ -129,6 +132,7 @@ class Predictor:
                 depths += batch.depths
                 own_scales += batch.own_scales
                 aspects |= batch.aspects
+                remarks |= batch.remarks
                 if faults:
                     continue  # only the other faults are still of interest
                 answers += self._answer(batch, request, None if known is None else known[part])
@@ -136,7 +140,8 @@ class Predictor:
                 ratios.clear()
         _refuse(faults, len(inputs))
         preprocessing = self.checkpoint.preprocessing
-        for line in notes_of(inputs, depths, preprocessing, own_scales, aspects):
+        lines = notes_of(inputs, depths, preprocessing, own_scales, aspects)
+        for line in [*lines, *notes_of_remarks(remarks)]:
             errors.note(line)
         outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
         return Predictions(self.class_names, answers, self.limits, outliers)
@@ -223,6 +228,7 @@ class Predictor:
         depths = []
         own_scales = 0
         aspects = {}
+        remarks = {}
         for item in items:
             try:
                 stored = item.stored(preprocessing)
@@ -238,9 +244,10 @@ class Predictor:
                 depths.append(depth_of(stored))
                 own_scales += stored.ends is not None
                 aspects[item.name] = stored.aspect
+                remarks[item.name] = stored.remarks
         images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
         known_depths = [depth for depth in depths if depth]
-        return _Batch(items, images, in_training, known_depths, own_scales, aspects)
+        return _Batch(items, images, in_training, known_depths, own_scales, remarks, aspects)
 
     def _answer(
         self, batch: _Batch, request: MapRequest | None, known: Tensor | None
