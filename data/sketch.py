@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from data.cut_pieces import cut_pieces
 from data.descriptors import describe, field_of_view
+from data.percentiles import percentile
 
 EDGE = 96  # P, edge in pixels of the small picture
 # noise [of 255] from which it is smoothed, and by how much [px]
@@ -49,7 +50,9 @@ def sketch(image: NDArray) -> Sketch:
     shown = field_of_view(picture, RIM) & (1 - cut)
     if shown.sum() < FEW:
         shown = np.ones_like(shown)
-    darkest, brightest = np.percentile(picture[shown > 0], [1, 99])
+    inside = picture[shown > 0]
+    darkest = percentile(inside, 1)
+    brightest = percentile(inside, 99)
     even = np.clip(10 + 235 * (picture - darkest) / max(brightest - darkest, 1e-6), 0, 255)
     places, features = _keypoints(even.astype(np.uint8), shown)
     return Sketch(describe(image, cut), picture.astype(np.uint8), places, features)
@@ -73,7 +76,7 @@ def _smoothed(image: NDArray) -> NDArray:
 def _noise(picture: NDArray) -> float:
     """Standard deviation (Immerkær 1996, "Fast noise variance estimation"; here by the median)."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    return float(np.median(np.abs(cv2.filter2D(picture, -1, mask)))) / 0.6745 / 6
+    return percentile(np.abs(cv2.filter2D(picture, -1, mask)), 50) / 0.6745 / 6
 
 
 def _keypoints(picture: NDArray, shown: NDArray) -> tuple[NDArray, NDArray]:
