@@ -22,7 +22,7 @@ from data.sketch import Sketch
 from data.vocabulary import Points, candidates
 
 SAMPLE = 500  # random pairs that tell how far unrelated images of this set agree
-BATCH = 128  # pairs at once
+BATCH = 32  # pairs at once
 SILENT = 5  # seconds before progress is shown
 # agreeing matches from which a pair is looked at, by the random pairs: share of them, bounds
 VOTES_SHARE = 0.9
@@ -86,22 +86,34 @@ def _changed_copies(
 ) -> NDArray:
     """(pairs, 2) of copies, by keypoints; none of two images of one of the ``sets`` (n,)."""
     points = Points.of(sketches)
-    pictures = np.stack([sketch.picture for sketch in sketches])
+    pictures = overlay.Pictures(np.stack([sketch.picture for sketch in sketches]))
 
-    def compared(pairs: NDArray, mirrored: bool, least: tuple[int, int]) -> NDArray:
-        parts = [pairs[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
+    def compared(
+        pairs: NDArray, mirrored: bool, least_votes: int, least_points: NDArray
+    ) -> NDArray:
+        # those of like size together, for a batch is filled up to its largest
+        order = np.argsort(points.counts[pairs].sum(axis=1), kind="stable")
+        parts = [order[start : start + BATCH] for start in range(0, len(pairs), BATCH)]
         with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
             results = pool.map(
-                lambda part: overlay.compare(points, pictures, part, mirrored, *least), parts
+                lambda part: overlay.compare(
+                    points, pictures, pairs[part], mirrored, least_votes, least_points[part]
+                ),
+                parts,
             )
             shown = tqdm(
                 results, "seeking copies", len(parts), unit=" batches", mininterval=1, delay=SILENT
             )
-            return np.concatenate([np.zeros((0, 3)), *shown])
+            result = np.zeros((len(pairs), 3))
+            result[order] = np.concatenate([np.zeros((0, 3)), *shown])
+            return result
 
     sample = unrelated(len(sketches), SAMPLE)
     random = np.concatenate(
-        [compared(sample, mirrored, (VOTES[0], POINTS[0])) for mirrored in (False, True)]
+        [
+            compared(sample, mirrored, VOTES[0], np.full(len(sample), POINTS[0]))
+            for mirrored in (False, True)
+        ]
     )
     votes = int(np.clip(np.quantile(random[:, 0], VOTES_SHARE), *VOTES))
     agreeing = int(np.clip(np.quantile(random[:, 1], POINTS_SHARE), *POINTS))
@@ -109,8 +121,11 @@ def _changed_copies(
     found = [np.zeros((0, 2), int)]
     for mirrored, likely in zip((False, True), candidates(points), strict=True):
         pairs = likely[sets[likely[:, 0]] != sets[likely[:, 1]]]
-        scores = _score(compared(pairs, mirrored, (votes, agreeing)))
-        found.append(pairs[scores >= np.where(strangers(pairs), STRANGERS, least)])
+        asked = np.where(strangers(pairs), STRANGERS, least)
+        # detail agrees by 1 at most, so that fewer keypoints cannot be enough
+        enough = np.maximum(np.ceil(KEYPOINTS * (asked - 1) - 1e-3), agreeing)
+        scores = _score(compared(pairs, mirrored, votes, enough))
+        found.append(pairs[scores >= asked])
     return np.concatenate(found)
 
 

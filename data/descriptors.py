@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data.percentiles import percentile
+
 SIZE = 48  # T, edge in pixels of the picture that is compared
 # pixels: detail that is kept, neighbourhood over which contrast is evened out
 FINE = 1.5
@@ -13,6 +15,16 @@ DARK = 0.1  # of the brightness range: what is darker, all round the rest, is co
 SCALE = 24
 OUTSIDE = -128
 RIM = 5  # pixels of the field of view that are left out all round
+
+
+def _blur(reach: float) -> NDArray:
+    """(T, T) matrix B such that B @ picture @ B.T is the picture after ``cv2.GaussianBlur``."""
+    kernel = cv2.getGaussianKernel(2 * round(4 * reach) + 1, reach, cv2.CV_32F)
+    return cv2.sepFilter2D(np.eye(SIZE, dtype=np.float32), -1, np.ones(1, np.float32), kernel)
+
+
+_FINELY = _blur(FINE)
+_COARSELY = _blur(COARSE)
 
 
 def describe(image: NDArray, cut: NDArray | None = None) -> NDArray:
@@ -33,14 +45,15 @@ def describe(image: NDArray, cut: NDArray | None = None) -> NDArray:
             small[without == 0] = small[field > 0].mean()
     weight = field.astype(np.float32)
 
-    def local(values: NDArray, reach: float) -> NDArray:
+    def local(values: NDArray, blur: NDArray) -> NDArray:
         """Mean of a neighbourhood, of what lies in the field."""
-        share = cv2.GaussianBlur(weight, (0, 0), reach)
-        return cv2.GaussianBlur(values, (0, 0), reach) / np.maximum(share, 1e-3)
+        share = blur @ weight @ blur.T
+        return blur @ values @ blur.T / np.maximum(share, 1e-3)
 
-    detail = (small - local(small * weight, FINE)) * weight
-    usual = np.sqrt((detail**2).sum() / max(weight.sum(), 1))
-    even = detail / (np.sqrt(local(detail**2, COARSE)) + 0.3 * usual + 1e-9)
+    detail = (small - local(small * weight, _FINELY)) * weight
+    squares = detail**2
+    usual = np.sqrt(squares.sum() / max(weight.sum(), 1))
+    even = detail / (np.sqrt(local(squares, _COARSELY)) + 0.3 * usual + 1e-9)
     detail = np.where(field > 0, np.clip(np.round(SCALE * even), -127, 127), OUTSIDE)
     brightness = np.round(255 * (small - low) / max(small.max() - low, 1e-9)) - 128
     return np.stack([detail, brightness]).astype(np.int8)
@@ -51,8 +64,8 @@ def field_of_view(small: NDArray, rim: int) -> NDArray:
 
     ``rim``: width in pixels of the square that the hull is eroded by.
     """
-    low = small.min()
-    high = np.percentile(small, 95)
+    low = float(small.min())
+    high = percentile(small, 95)
     shown = (small >= low + DARK * (high - low)).astype(np.uint8)
     outlines, _ = cv2.findContours(shown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = np.zeros(small.shape, np.uint8)

@@ -41,7 +41,9 @@ ROUGHLY = 0.8
 ROUGHLY_EDGES = 0.25
 FAINT = 3.3  # how far beyond unrelated images weaker detail has to be, in median to 90 %
 BATCH = 64  # pairs at once, few enough for the cache
-ROWS = 512  # images whose products with all others are held at once
+# images whose products with all others are held at once, and others that they are taken with
+ROWS = 256
+COLUMNS = 512
 
 
 def near_duplicates(
@@ -177,14 +179,32 @@ def _candidates(codes: NDArray) -> NDArray:
     """(pairs, 2) for each image the few later ones that are most similar at any shift."""
     count = codes.shape[1]
     most = int(np.clip(PAIRS // count, *NEAREST))
-    pairs = []
-    for start in range(0, count, ROWS):
-        rows = codes[len(codes) // 2, start : start + ROWS]
-        best = np.full((len(rows), count - start), -1, np.float32)
-        for code in codes:
-            np.maximum(best, rows @ code[start:].T, out=best)
-        best[np.tril_indices(len(rows), m=count - start)] = -2
+
+    def of_rows(start: int) -> NDArray:
+        best = _best_of_rows(codes, start)
         nearest = np.argpartition(best, -min(most, best.shape[1]), axis=1)[:, -most:]
         i, place = np.nonzero(np.take_along_axis(best, nearest, axis=1) > -2)
-        pairs.append(np.stack([i, nearest[i, place]], axis=1) + start)
-    return np.concatenate(pairs)
+        return np.stack([i, nearest[i, place]], axis=1) + start
+
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(of_rows, range(0, count, ROWS))))
+
+
+def _best_of_rows(codes: NDArray, start: int) -> NDArray:
+    """(rows, n - start) similarity at the best shift of ROWS images and the later ones, else -2.
+
+    A block of columns at once stays in the cache.
+    """
+    still = codes[len(codes) // 2, start : start + ROWS]
+    count = codes.shape[1]
+    best = np.empty((len(still), count - start), np.float32)
+    for column in range(start, count, COLUMNS):
+        blocks = codes[:, column : column + COLUMNS]
+        alike = still @ blocks[0].T
+        product = np.empty_like(alike)
+        for block in blocks[1:]:
+            np.matmul(still, block.T, out=product)
+            np.maximum(alike, product, out=alike)
+        best[:, column - start : column - start + COLUMNS] = alike
+    best[np.tril_indices(len(best), m=count - start)] = -2
+    return best

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from data.descriptors import OUTSIDE, SIZE, describe
+from data.alignment import BLOCK, SLACK, STEP, _all_blocks, _best_fit, _blocks
+from data.descriptors import OUTSIDE, SIZE, _blur, describe
 from data.duplicates import near_duplicates
 from phantoms.ct import phantom
 from tests.conftest import SHARED
@@ -138,6 +139,36 @@ def test_depth_of_pixels_does_not_matter(kind: type) -> None:
 
 def test_flat_image_has_a_descriptor_and_no_partner() -> None:
     assert pairs([np.full((32, 32), 7, np.uint8), np.full((40, 40), 9, np.uint8)]) == set()
+
+
+def test_detail_is_smoothed_as_opencv_does() -> None:
+    picture = np.random.default_rng(2).random((SIZE, SIZE)).astype(np.float32)
+    for reach in (1.5, 9.0):
+        blur = _blur(reach)
+        assert np.allclose(
+            blur @ picture @ blur.T, cv2.GaussianBlur(picture, (0, 0), reach), atol=1e-5
+        )
+
+
+def test_sums_of_blocks_are_those_of_their_pixels() -> None:
+    values = np.random.default_rng(2).integers(-99, 99, (SIZE, SIZE, 3)).astype(np.float32)
+    sums = _blocks(values)
+    everywhere = _all_blocks(values)
+    assert sums.shape == (7, 7, 3)
+    assert everywhere.shape == (37, 37, 3)
+    for row, column in ((0, 0), (2, 5), (6, 3)):
+        y, x = STEP * row, STEP * column
+        expected = values[y : y + BLOCK, x : x + BLOCK].sum(axis=(0, 1))
+        assert (sums[row, column] == expected).all()
+        assert (everywhere[y, x] == expected).all()
+
+
+def test_a_block_is_found_where_it_was_moved_to() -> None:
+    edge = SIZE + 2 * SLACK
+    moved = np.random.default_rng(2).normal(size=(edge, edge, 2)).astype(np.float32)
+    still = moved[:SIZE, 1 : 1 + SIZE]
+    assert _best_fit(still, moved).min() > 0.999
+    assert _best_fit(moved[::-1][:SIZE, :SIZE], moved).max() < 0.9
 
 
 def real(folder: str) -> list[Path]:
