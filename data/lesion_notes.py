@@ -9,14 +9,20 @@ from data.words import is_normal
 def notes_of_lesions(images: Sequence[Prepared], positive: str) -> list[str]:
     """Lines for the summary; ``positive`` is the name of the positive class."""
     healthy, empty = [], []
+    known = diseased = 0
     for image in images:
         name, label = image.sample.path, image.sample.label
         is_marked = image.mask is not None and bool(image.mask.any())
-        if is_normal(label) and (is_marked or image.sample.lesion_boxes_xyxy):
+        has_lesion = is_marked or bool(image.sample.lesion_boxes_xyxy)
+        diseased += label == positive
+        known += label == positive and has_lesion
+        if is_normal(label) and has_lesion:
             healthy.append(name)
         if label == positive and image.mask is not None and not is_marked:
             empty.append(name)
     notes = []
+    if known:
+        notes.append(f"a lesion is known of {known} of {diseased} images of {positive}")
     if healthy:
         notes.append(
             f"{len(healthy)} normal images have lesions, such as {min(healthy)}: is the label "

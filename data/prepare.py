@@ -77,8 +77,13 @@ def prepare(
     notes += notes_of_classes(names, positive)
     if not plain:  # only exported class folders have text burned into their borders
         config = replace(config, border=0.0)
+    if config.border:
+        notes.append(
+            f"{config.border:.2%} of height and width is cut from each edge, where exported "
+            "pictures have text burned in; --border 0 keeps all"
+        )
     if resplit:
-        found = [replace(sample, split="") for sample in found]
+        found = _without_split(found, notes)
     table = manifest_in(root)
     boxes.check_units(found, table)
     work = partial(prepare_one, folder=folder, config=config, table=table)
@@ -99,6 +104,15 @@ def prepare(
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
     info = _info(names, images, division, bool(found[0].split), config, white, notes)
     return _written(output, images, division, config, info)
+
+
+def _without_split(found: list[Sample], notes: list[str]) -> list[Sample]:
+    """The images for a new split; says what happens to those for testing."""
+    tested = sum(sample.split == "test" for sample in found)
+    if any(sample.split for sample in found):
+        further = f"; its {tested} images of test are divided too" if tested else ""
+        notes.append(f"the split that the data brings is not used (--resplit){further}")
+    return [replace(sample, split="") for sample in found]
 
 
 def _resized(height: int, width: int, config: CONFIG.Config) -> tuple[int, int]:

@@ -95,8 +95,10 @@ def images_of(arguments: argparse.Namespace) -> Images:
     threshold = arguments.threshold
     if threshold is not None and not 0 <= threshold <= 1:
         raise UserError(f"--threshold: got {threshold}, wanted a probability from 0 to 1")
+    source_of_threshold = "--threshold"
     if threshold is None:
         threshold = threshold_of(everyone, names, table)
+        source_of_threshold = "the column predicted fits"
     grouped = "each image its own group"
     if "group" in rows[0]:
         source = "manifest" if manifest else "predictions"
@@ -109,7 +111,7 @@ def images_of(arguments: argparse.Namespace) -> Images:
     parts = [
         f"{len(rows)} of {len(everyone)} images, {labels.sum()} {names[1]}",
         grouped,
-        f"positive from {threshold:.4g} on",
+        f"positive from {threshold:.4g} on ({source_of_threshold})",
         *(f"{len(paths)} {why}, such as {paths[0]}" for why, paths in left_out.items() if paths),
     ]
     errors.say("; ".join(parts))

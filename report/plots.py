@@ -45,6 +45,7 @@ class Explained:
         class_names: in index order, the positive one last.
         probabilities: of each class.
         lesion: (H, W) mask, or None where unknown.
+        is_of_disease: whether the map is of the positive class, so that its peak belongs there.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Explained:
     class_names: list[str]
     probabilities: list[float]
     lesion: NDArray | None = None
+    is_of_disease: bool = True
 
     @property
     def has_lesion(self) -> bool:
@@ -89,6 +91,7 @@ def explained(prediction: Prediction, checkpoint: Checkpoint, request: MapReques
         checkpoint.class_names,
         list(prediction.probabilities.values()),
         item.lesion(preprocessing),
+        request.target == len(checkpoint.class_names) - 1,
     )
 
 
@@ -162,7 +165,8 @@ def _say(axis: Axes, item: Explained) -> None:
     if np.isnan(item.map).any():
         small(0.02, "hatched: not seen")
     if item.has_lesion:
-        small(0.18, _place_of_peak(item))
+        if item.is_of_disease:
+            small(0.18, _place_of_peak(item))
         small(0.1, "outline: known lesion")
 
 

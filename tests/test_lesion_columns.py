@@ -155,7 +155,8 @@ def prepared(raw: Path, columns: str, cells: str, of_others: str) -> list[Prepar
 def test_a_lesion_on_a_normal_image_is_said(raw: Path, column: str, cell: str) -> None:
     notes = notes_of_lesions(prepared(raw, column, "", cell), "abnormal")
     assert "1 normal images have lesions, such as b.png" in "".join(notes)
-    assert not notes_of_lesions(prepared(raw, column, cell, ""), "abnormal")
+    notes = notes_of_lesions(prepared(raw, column, cell, ""), "abnormal")
+    assert notes == ["a lesion is known of 1 of 1 images of abnormal"]
 
 
 def test_an_empty_mask_of_a_diseased_image_is_said(raw: Path) -> None:

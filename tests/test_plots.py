@@ -15,13 +15,19 @@ SHAPE = (24, 40)  # 3 x 5 patches of 8 px
 
 
 def words_and_crosses(
-    map_: np.ndarray, lesion: np.ndarray | None, path: Path, monkeypatch: pytest.MonkeyPatch
+    map_: np.ndarray,
+    lesion: np.ndarray | None,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_of_disease: bool = True,
 ) -> tuple[str, list[tuple[float, float]]]:
     drawn: list[Any] = []
     monkeypatch.setattr(plt, "close", drawn.append)
     said = ("relevance, for b", "b", "b", ["a", "b"], [0.4, 0.6])
     plots.predictions(
-        [plots.Explained("x.png", np.full(SHAPE, 0.5), map_, *said, lesion)], path, "title"
+        [plots.Explained("x.png", np.full(SHAPE, 0.5), map_, *said, lesion, is_of_disease)],
+        path,
+        "title",
     )
     axes = drawn[0].axes
     words = " | ".join(text.get_text() for axis in axes for text in axis.texts)
@@ -46,6 +52,15 @@ def test_the_peak_is_marked_and_measured(
     ((x, y),) = crosses
     assert abs(x - (8 * column + 3.5)) < 4.5
     assert abs(y - (8 * row + 3.5)) < 2
+
+
+def test_evidence_for_no_disease_is_not_measured_against_the_lesion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesion = np.ones(SHAPE, np.uint8)
+    map_ = np.eye(3, 5, dtype=np.float32)
+    words, _ = words_and_crosses(map_, lesion, tmp_path / "x.png", monkeypatch, False)
+    assert "peak" not in words
 
 
 def test_an_empty_map_has_no_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     predict.main(["-p", file, "-k", str(ckpt), "-o", str(tmp_path / "b.png"), *asked])
     assert [item.method for item in shown] == [
         "agreement, for abnormal",
-        "rollout, layer 1, head 0, for normal",
+        "rollout, layer 1, head 0",
     ]
     (model,) = checkpoint.load(ckpt).models
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]

@@ -67,6 +67,9 @@ def test_border_of_raw_class_folders_is_cut(tmp_path: Path, pictures: Callable[.
         cv2.imwrite(str(path), image)
     result = prepare(raw, tmp_path / "out", CONFIGURATION)
     assert max(int(result.image(sample).max()) for sample in result.samples) <= 200
+    assert any(
+        note.startswith("10.00% of height and width is cut") for note in result.info["notes"]
+    )
 
 
 def test_given_split_is_kept_and_never_cropped(
@@ -292,6 +295,7 @@ def test_images_that_belong_with_validation_can_be_left_out_of_training(
         "1 groups of images that belong together on two sides" in note
         for note in kept.info["notes"]
     )
+    assert "of train normal, 12 of 13 are left" in dropped.info["notes"]
     assert {sample.source for sample in kept.samples} - {
         sample.source for sample in dropped.samples
     } == {"train/normal/twin.png"}
@@ -331,6 +335,10 @@ def test_a_split_that_the_data_brings_can_be_made_anew(
     pictures(count=6, height=32, width=32, name="raw/test")
     result = prepare(tmp_path / "raw", tmp_path / "out", CONFIGURATION, resplit=True)
     assert not result.of("test")
+    said = (
+        "the split that the data brings is not used (--resplit); its 12 images of test are divided"
+    )
+    assert any(note.startswith(said) for note in result.info["notes"])
     assert len(result.samples) == 36
     assert result.folds == 5
 

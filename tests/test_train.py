@@ -141,6 +141,9 @@ def test_folds_end_in_one_file_and_go_on_where_they_were_cut(
     assert (len(whole.models), len(whole.provenance.training_images_sha256)) == (2, 16)
     rows = list(csv.DictReader((folder.parent / "a" / "out_of_fold.csv").open()))
     assert len({row["path"] for row in rows}) == len(rows) == 16
+    for row in rows:  # as predict.py would say it
+        is_positive = float(row["probability_abnormal"]) >= whole.threshold
+        assert row["predicted"] == ("abnormal" if is_positive else "normal")
 
     arguments[arguments.index(str(folder.parent / "a"))] = str(folder.parent / "b")
     record = History.on_train_epoch_end

@@ -1,5 +1,6 @@
 """From finished runs to ViT.ckpt: temperature, threshold and estimates from validation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +68,8 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
             training_images_sha256=_all_of("training_images_sha256", plain),
             prepared_images_sha256=_all_of("prepared_images_sha256", plain),
         )
-        validation.write(target.parent / "out_of_fold.csv", keep_former=True)
+        table = validation.calibrated(result.temperature)
+        table.write(target.parent / "out_of_fold.csv", True, result.threshold)
     familiar = [run.folder / "familiarity.ckpt" for run in runs]
     if all(path.exists() for path in familiar):
         weights["familiarity"] = [checkpoint.read(path) for path in familiar]
@@ -134,5 +136,7 @@ def summary(published: Checkpoint, images: int, runs: int) -> str:
     lines = [f"{images} {source}; {fitted}"]
     for name, each in published.provenance.estimates.items():
         interval = f"95 % interval {each.low:.3f} to {each.high:.3f}"
+        if math.isnan(each.low):
+            interval = "(no interval: too few groups of a class)"
         lines.append(f"  {name:<24}{each.value:7.3f}   {interval}")
     return "\n".join(lines)

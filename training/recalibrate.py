@@ -37,7 +37,7 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
     if unknown:
         raise DataError(
             f"--recalibrate: {len(unknown)} of {len(predictions)} images have no known class, such "
-            f"as {unknown[0]}; wanted images in folders of their classes, or with a manifest.csv"
+            f"as {unknown[0]}; give it a class in manifest.csv or by its folder, or take it away"
         )
     learned = [each.name for each in predictions if each.in_training]
     if learned:

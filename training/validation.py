@@ -1,12 +1,13 @@
 """What a run says of the images that it did not learn from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from data.dataset import CoronaryDataset
 from data.tables import read_table, write_table
@@ -84,10 +85,17 @@ class Validation:
         """The group of each image; one without a group stands alone."""
         return [group or path for group, path in zip(self.groups, self.paths, strict=True)]
 
-    def write(self, path: Path, keep_former: bool = False) -> None:
+    def calibrated(self, temperature: float) -> "Validation":
+        """The same with the probabilities that a model with this temperature gives."""
+        return replace(self, probabilities=softmax(self.logits / temperature, axis=1))
+
+    def write(self, path: Path, keep_former: bool = False, threshold: float = 0.5) -> None:
         """Write the form of predictions.csv, with groups.
 
-        ``keep_former``: as in ``written_whole``.
+        Args:
+            path: of the table.
+            keep_former: as in ``written_whole``.
+            threshold: of two classes, an image is positive from this probability on.
         """
         rows = []
         for i, shares in enumerate(self.probabilities):
@@ -100,8 +108,13 @@ class Validation:
                     "path": self.paths[i],
                     "truth": self.truths[i],
                     **columns,
-                    "predicted": self.class_names[int(shares.argmax())],
+                    "predicted": self.class_names[_predicted(shares, threshold)],
                     "group": self.groups[i],
                 }
             )
         write_table(path, rows, keep_former=keep_former)
+
+
+def _predicted(shares: NDArray, threshold: float) -> int:
+    """The class that (K,) probabilities stand for."""
+    return int(shares[1] >= threshold) if len(shares) == 2 else int(shares.argmax())

@@ -182,6 +182,7 @@ METHODS: dict[str, Callable[[_Asked], Answer]] = {
     "grad-cam": _grad_cam,
     "occlusion": _occlusion,
 }
+KNOW_NO_CLASS = ("attention", "rollout")
 WITHOUT = {
     "grad-cam": ("head",),
     "occlusion": ("layer", "head"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vit.explain import DEFAULT
+from vit.explain import DEFAULT, KNOW_NO_CLASS
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class MapRequest:
     head: int | None = None
 
     def title(self, class_names: list[str]) -> str:
-        """What is drawn, in words."""
+        """What is drawn, in words; a class where the method knows one."""
         parts = [self.method]
         if self.layer is not None:
             parts.append(f"layer {self.layer}")
         if self.head is not None:
             parts.append(f"head {self.head}")
-        return f"{', '.join(parts)}, for {class_names[self.target]}"
+        if self.method not in KNOW_NO_CLASS:
+            parts.append(f"for {class_names[self.target]}")
+        return ", ".join(parts)
