@@ -71,6 +71,14 @@ def test_auto_takes_the_best_and_of_equals_the_weights(
     assert sizes == ((32, 16, 4) if taken == "made" else (48, 96, 4))
 
 
+def test_a_choice_by_few_images_is_said_to_be_unsure(
+    tmp_path: Path, box: Path, folder: processed.Processed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(AUTO, folder, tmp_path)
+    count = len(folder.of("train"))
+    assert f"{count} training images decide little between weights" in capsys.readouterr().err
+
+
 def test_a_choice_is_kept_and_not_made_again(
     tmp_path: Path, box: Path, folder: processed.Processed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

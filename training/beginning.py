@@ -30,6 +30,7 @@ EPOCHS = 25
 EPOCHS_FROM_RANDOM = 60
 LEAST_STEPS = 150
 MOST_EPOCHS = 100
+FEW = 50  # training images below which a comparison decides little
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beg
     best = max(probe, key=lambda name: (probe[name], name != RANDOM))
     figures = ", ".join(f"{name} {value:.3f}" for name, value in probe.items())
     errors.say(f"AUROC of frozen tokens on training images: {figures}; training begins with {best}")
+    if (count := len(folder.of("train"))) < FEW:
+        errors.note(
+            f"init: auto: {count} training images decide little between weights; init: "
+            "weights/FILE names those to begin with"
+        )
     chosen = replace(fitting.get(best, fresh), probe=probe)
     _say_what_it_brings(config, chosen)
     return chosen
