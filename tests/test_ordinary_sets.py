@@ -23,7 +23,7 @@ def test_patient_id_goes_before_a_column_that_may_hold_anything(other: str) -> N
 
 
 PAIRS = [
-    (("occluded", "patent"), ("cranial", "caudal")),
+    (("kinked", "smooth"), ("cranial", "caudal")),
     (("mild", "severe"), ("male", "female")),
     (("COVID", "nonCOVID"), ("CT", "Xray")),
 ]
