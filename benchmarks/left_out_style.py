@@ -5,7 +5,7 @@ python -m benchmarks.left_out_style --Path ProcessedFolder --OUTPUT out --styles
 A style is what acquisition gives and no label knows: background, spectrum, noise, dark edges.
 Images are clustered by it. train.py --folds runs twice, once with the styles as folds, once with
 folds that hold every style; both judge each image by a model that did not learn from its group.
-The limits of the prediction sets come from the second run, as a user has them. Keys that this
+The limits of the prediction sets come from the second run, as a user has them. Options that this
 does not know go to train.py. Stopped, the same command goes on.
 """
 
@@ -14,12 +14,14 @@ import itertools
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
@@ -27,12 +29,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 import errors
 from data.readers import DataError
 from data.tables import Row, read_table, write_table
+from errors import UserError
 from metrics.conformal import conformal_scores, conformal_set, limits
-from vit import LEVEL
+from vit import LEVEL, checkpoint
 
 BANDS = (0.02, 0.05, 0.1, 0.2, 0.5)  # edges of the bands of the spectrum [cycles per pixel]
 DARK = 0.08  # grey range 0 to 1
 OF_VALUES = 0.6745  # the median distance from the mean of normal values of deviation 1
+LEAST = 1e-300  # probability below which its logarithm is not taken
 
 
 def style(picture: NDArray) -> list[float]:
@@ -89,20 +93,21 @@ def mixed_folds(rows: list[Row], count: int) -> NDArray:
     return folds
 
 
-def cross_validate(source: Path, output: Path, folds: NDArray, more: list[str]) -> list[Row]:
-    """The rows of out_of_fold.csv of a training with these folds."""
+def cross_validate(source: Path, output: Path, folds: NDArray, more: list[str]) -> None:
+    """Train with these folds, (n,), on a copy of the folder. UserError: train.py failed."""
     rows = read_table(source / "manifest.csv")
-    prepared = output / "prepared"
-    if not prepared.exists():
-        shutil.copytree(source, prepared)
     numbered = iter(folds.tolist())
     for row in rows:
         row["fold"] = "" if row["split"] == "test" else str(next(numbered))
-    write_table(prepared / "manifest.csv", rows)
-    places = ["--data_folder", str(prepared), "--OUTPUT", str(output)]
-    command = [sys.executable, "train.py", "--folds", str(max(folds) + 1), *places, *more]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return read_table(output / "out_of_fold.csv")
+    with tempfile.TemporaryDirectory() as place:
+        prepared = Path(place) / "prepared"
+        shutil.copytree(source, prepared)
+        write_table(prepared / "manifest.csv", rows)
+        places = ["--data_folder", str(prepared), "--OUTPUT", str(output)]
+        command = [sys.executable, "train.py", "--folds", str(max(folds) + 1), *places, *more]
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise UserError(f"train.py ended with status {done.returncode}; what it said stands above")
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,17 @@ class Judged:
     shares: NDArray
 
     @classmethod
-    def of(cls, predicted: list[Row], rows: list[Row], names: list[str]) -> "Judged":
-        """In the order of the manifest's rows."""
-        known = {row["path"]: row for row in predicted}
+    def read(cls, output: Path, rows: list[Row], names: list[str]) -> "Judged":
+        """Of what train.py left in ``output``, in the order of the manifest's rows.
+
+        Without its temperature, which was fitted on these very images.
+        """
+        known = {row["path"]: row for row in read_table(output / "out_of_fold.csv")}
         ordered = [known[row["path"]] for row in rows]
         shares = [[float(row[f"probability_{name}"]) for name in names] for row in ordered]
-        return cls(np.array([row["label"] == names[1] for row in rows]), np.array(shares))
+        temperature = checkpoint.load(output / "ViT.ckpt").temperature
+        own = softmax(temperature * np.log(np.maximum(shares, LEAST)), axis=1)
+        return cls(np.array([row["label"] == names[1] for row in rows]), own)
 
     def auroc(self, chosen: NDArray) -> float:
         """Of the images for which ``chosen``, (n,), is true."""
@@ -139,19 +149,19 @@ class Judged:
 def measure(source: Path, output: Path, count: int, more: list[str]) -> None:
     """As ``main``. DataError: not two classes, or a style of one class alone."""
     rows = [row for row in read_table(source / "manifest.csv") if row["split"] != "test"]
-    names = sorted({row["label"] for row in rows})
-    if len(names) != 2:
-        raise DataError(f"{source}: got {len(names)} classes, wanted two")
-    found = styles_of(source, rows, count)
     labels = np.array([row["label"] for row in rows])
+    classes = len(set(labels.tolist()))
+    if classes != 2:
+        raise DataError(f"{source}: got {classes} classes, wanted two")
+    found = styles_of(source, rows, count)
     for number in range(count):
         if len(set(labels[found == number])) != 2:
             raise DataError(f"style {number} holds one class alone; give fewer with --styles")
-    seen = cross_validate(source, output / "seen", mixed_folds(rows, count), more)
-    left_out = cross_validate(source, output / "left_out", found, more)
-    columns = [name for name in seen[0] if name.startswith("probability_")]
-    names = [name.removeprefix("probability_") for name in columns]
-    table = compared(Judged.of(seen, rows, names), Judged.of(left_out, rows, names), found, names)
+    cross_validate(source, output / "seen", mixed_folds(rows, count), more)
+    cross_validate(source, output / "left_out", found, more)
+    names = checkpoint.load(output / "seen" / "ViT.ckpt").class_names
+    seen, left_out = (Judged.read(output / name, rows, names) for name in ("seen", "left_out"))
+    table = compared(seen, left_out, found, names)
     for row in table:
         errors.say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.items()))
     write_table(output / "left_out_style.csv", table, keep_former=True)
@@ -197,7 +207,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--Path", type=Path, required=True, help="a ProcessedFolder")
     parser.add_argument("--OUTPUT", type=Path, required=True, help="folder for runs and table")
-    parser.add_argument("--styles", type=int, default=4)
+    parser.add_argument("--styles", type=int, default=4, help="clusters")
     given, more = parser.parse_known_args(argv)
     with errors.ending_in_one_line():
         given.OUTPUT.mkdir(parents=True, exist_ok=True)

@@ -38,9 +38,9 @@ def note_of_narrow(
     first = min(narrow)
     height, width = sizes[first]
     return [
-        f"{len(narrow)} of {len(sizes)} images are so long that little is left of their shorter "
-        f"edge, such as {first} of {height} x {width} px (height x width), of which "
-        f"{left[first]} px are left in the {size} px square: cut them, or fill it with --stretch"
+        f"{len(narrow)} of {len(sizes)} images are very long and narrow, such as {first} of "
+        f"{height} x {width} px (height x width): only {left[first]} px of its shorter edge are "
+        f"left in the square of {size} px; cut such images, or stretch them with --stretch"
     ]
 
 

@@ -22,18 +22,18 @@ def notes_of_classes(names: list[str], positive: str | None) -> list[str]:
             )
         elif len(names) > 2:
             notes.append(
-                f"no class is diseased by its name, so {names[-1]} is taken as positive; "
+                f"no name of a class means diseased, so {names[-1]} is taken as positive; "
                 "--positive names another"
             )
     if unknown and normal and diseased:
         notes.append(
-            f"beside the known classes {' and '.join(unknown)} counts as a class of its own; if it "
-            "is none, or a known one in another spelling, move its images"
+            f"{' and '.join(unknown)} is no known name and counts as a class of its own; move its "
+            "images if it is no class, or another one in a wrong spelling"
         )
     for alike, meaning in ((normal, "normal"), (diseased, "diseased")):
         if len(alike) > 1:
             notes.append(
-                f"{' and '.join(alike)} mean {meaning}, and are {len(alike)} classes; give them "
-                "one name if they are one"
+                f"{' and '.join(alike)} mean {meaning}, but are {len(alike)} classes; give them "
+                "one name if they are the same"
             )
     return notes

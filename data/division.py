@@ -38,7 +38,7 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
         notes.append(
             f"the split that the data brings puts {len(set(groups[leaks]))} groups of images that "
             "belong together on two sides; --drop_leaks leaves their images out of train, or out "
-            "of val where the other side is test; train.py refuses them without it"
+            "of val where the other side is test; without it train.py refuses this folder"
         )
     return Division(labels, groups, sides)
 
@@ -88,9 +88,8 @@ def without_leaks(
         for name in np.unique(division.labels):
             there = (division.sides == side) & (division.labels == name)
             if (there & leaks).any():
-                notes.append(
-                    f"of {side} {name}, {(there & ~leaks).sum()} of {there.sum()} are left"
-                )
+                left = (there & ~leaks).sum()
+                notes.append(f"{left} of {there.sum()} images of {name} stay in {side}")
     if not (division.sides[~leaks] == "train").any():
         raise DataError("--drop_leaks: leaves no image in train; make a new split with --resplit")
     return only(images, ~leaks), division.only(~leaks)

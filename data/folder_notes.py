@@ -28,7 +28,7 @@ def _counted(found: Sequence[tuple[Sample, str]], column: str) -> list[str]:
         return []
     sample, folder = found[0]
     return [
-        f"{len(found)} images have another {column} than their folder is called after, such as "
+        f"the {column} of {len(found)} images differs from the name of their folder, such as "
         f"{getattr(sample, column)} for {one_line(sample.path)} in {one_line(folder)}/: the "
         "manifest is believed"
     ]

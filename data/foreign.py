@@ -3,7 +3,7 @@
 from pathlib import Path
 
 FOREIGN = (
-    "which hold pictures in a form that is not read, such as GIF, HEIC, films, volumes and "
+    "which hold pictures in a format that is not read, such as GIF, HEIC, films, volumes and "
     "archives: convert or unpack them"
 )
 # pictures, films, volumes, arrays, archives

@@ -1,11 +1,8 @@
 """Which images belong together, as columns of a table and headers of DICOM files say."""
 
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -63,9 +60,6 @@ LEVELS = {
 }
 SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)  # 1.23457E+11
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
-FRAMES = "NumberOfFrames"
-DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
-HEAD = 2000  # bytes of a file, which hold its transfer syntax
 FEW = 4  # images of a class that may well be all of one patient
 STUDY = 10  # images of one study, on average; of more, the name is that of a trial or a protocol
 SEVERAL = 4  # studies, of which a set has at least as many
@@ -158,7 +152,7 @@ def groups_of(
         if shortened := [value for value in same if SHORTENED.fullmatch(value.strip())]:
             notes.append(
                 f"{columns[level]}: {len(shortened)} cells, such as {shortened[0]}, are numbers "
-                "that a spreadsheet has rounded: several may be one now; write them as text"
+                "that a spreadsheet has rounded: several ids may be one now; write them as text"
             )
         usable = same if level == "group" else without_common(same, labels)
         _note_common(same, usable, columns[level], notes)
@@ -266,38 +260,3 @@ def _fill(groups: list[str], values: Sequence[str], level: str) -> int:
             groups[number] = next(iter(theirs), f"{level} {value}")
             filled += 1
     return filled
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the header of a DICOM file says; empty where it says nothing."""
-
-    patient: str = ""
-    name: str = ""
-    study: str = ""
-    frame_of_reference: str = ""
-    frames: int = 1
-
-
-def header_of(path: Path) -> Header:
-    """The header of a DICOM file; an empty one where it is not readable, as its picture tells."""
-    import pydicom  # takes time to load, and most sets need none
-
-    tags = ["PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if _is_deflated(path):
-                return Header()  # all of it would have to be inflated
-            data = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=[*tags, FRAMES]
-            )
-            patient, name, study, frame = (str(data.get(tag) or "").strip() for tag in tags)
-            return Header(patient, name, study, frame, int(data.get(FRAMES) or 1))
-    except Exception:  # pydicom raises whatever a damaged byte leads to
-        return Header()
-
-
-def _is_deflated(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return DEFLATED in file.read(HEAD)

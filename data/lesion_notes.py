@@ -22,7 +22,7 @@ def notes_of_lesions(images: Sequence[Prepared], positive: str) -> list[str]:
             empty.append(name)
     notes = []
     if known:
-        notes.append(f"a lesion is known of {known} of {diseased} images of {positive}")
+        notes.append(f"{known} of {diseased} images of {positive} have a known lesion")
     if healthy:
         notes.append(
             f"{len(healthy)} normal images have lesions, such as {min(healthy)}: is the label "

@@ -92,7 +92,8 @@ def guess_of(held: Mapping[str, set[str]], holding: set[str]) -> str:
         return ""
     if all(is_place(name) or is_view(name) for name in inner):
         return ""
-    return ", for they do not all hold the same classes; if they are none, --group ties others"
+    why = "for they do not all hold the same classes"
+    return f", {why}; if they are not patients, say with --group what belongs together"
 
 
 def folds_among(names: set[str]) -> set[str]:

@@ -110,7 +110,7 @@ def _without_split(found: list[Sample], notes: list[str]) -> list[Sample]:
     """The images for a new split; says what happens to those for testing."""
     tested = sum(sample.split == "test" for sample in found)
     if any(sample.split for sample in found):
-        further = f"; its {tested} images of test are divided too" if tested else ""
+        further = f"; its {tested} test images are divided too" if tested else ""
         notes.append(f"the split that the data brings is not used (--resplit){further}")
     return [replace(sample, split="") for sample in found]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from data.group_columns import header_of
+from data.dicom_header import header_of
 from data.layout import Layout
 from data.readers import SUFFIXES, DataError, is_dicom
 from data.spare_folders import copied_class, is_spare

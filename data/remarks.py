@@ -13,8 +13,8 @@ class Remark(NamedTuple):
 
 COLOUR = Remark(
     "are in colour",
-    ", and are turned grey by their brightness, false colours and drawings too; export them as "
-    "grey if another grey is meant",
+    ": their brightness is taken as grey, also that of false colours and of drawings; export them "
+    "in grey if that is wrong",
 )
 TURNED = Remark(
     "with masks or boxes are stored turned or mirrored (EXIF or TIFF orientation)",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from data import group_columns, manifest, tree
+from data.dicom_header import header_of
 from data.layout import Layout
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
@@ -194,7 +195,7 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
     ]
     if not numbers:
         return samples
-    headers = [group_columns.header_of(folder / samples[number].path) for number in numbers]
+    headers = [header_of(folder / samples[number].path) for number in numbers]
     runs = sum(header.frames > 1 for header in headers)
     if runs:
         notes.append(

@@ -73,8 +73,8 @@ def note_of_spare_inside(labels: Mapping[str, str]) -> list[str]:
     if not found:
         return []
     return [
-        f"{len(found)} images are used though their folder within a class is called as what is put "
-        f"aside, such as {one_line(min(found))}; move them away if they are not to be used"
+        f"{len(found)} images lie in a folder for what is put aside, within a class folder, such "
+        f"as {one_line(min(found))}; they are used: move them away if they are not to be"
     ]
 
 

@@ -98,7 +98,7 @@ def images_of(arguments: argparse.Namespace) -> Images:
     source_of_threshold = "--threshold"
     if threshold is None:
         threshold = threshold_of(everyone, names, table)
-        source_of_threshold = "the column predicted fits"
+        source_of_threshold = "inferred from the column predicted"
     grouped = "each image its own group"
     if "group" in rows[0]:
         source = "manifest" if manifest else "predictions"

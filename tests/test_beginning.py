@@ -76,7 +76,7 @@ def test_a_choice_by_few_images_is_said_to_be_unsure(
 ) -> None:
     begin(AUTO, folder, tmp_path)
     count = len(folder.of("train"))
-    assert f"{count} training images decide little between weights" in capsys.readouterr().err
+    assert f"{count} training images are few, so this choice is unsure" in capsys.readouterr().err
 
 
 def test_a_choice_is_kept_and_not_made_again(

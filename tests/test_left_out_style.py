@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.left_out_style import Judged, compared, mixed_folds, styles_of
-from data.tables import Row
+from data.tables import Row, write_table
+from tests.conftest import contents
+from vit import checkpoint
 
 EDGE = 64
 GROUPS = 12
@@ -45,6 +47,27 @@ def test_folds_of_all_styles_keep_groups_whole(rows: list[Row]) -> None:
 def judged(chances: NDArray) -> Judged:
     positive = np.arange(len(chances)) % 2 == 1
     return Judged(positive, np.stack([1 - chances, chances], 1))
+
+
+def test_the_temperature_of_the_images_themselves_is_taken_back(
+    tmp_path: Path, rows: list[Row]
+) -> None:
+    """Else the limits of one training would be held against the other's own calibration."""
+    raw = np.random.default_rng(1).uniform(0.05, 0.95, len(rows))
+    logits = np.log(np.stack([1 - raw, raw], 1))
+    warm = np.exp(logits / 3)
+    shares = warm / warm.sum(1, keepdims=True)
+    names = ["normal", "abnormal"]
+    columns = [
+        {f"probability_{name}": f"{share}" for name, share in zip(names, each, strict=True)}
+        for each in shares
+    ]
+    predicted = [{"path": row["path"], **own} for row, own in zip(rows, columns, strict=True)]
+    write_table(tmp_path / "out_of_fold.csv", predicted[::-1])
+    checkpoint.save(contents(temperature=3.0), tmp_path / "ViT.ckpt")
+    found = Judged.read(tmp_path, rows, names)
+    np.testing.assert_allclose(found.shares[:, 1], raw, rtol=1e-6)
+    assert found.positive.tolist() == [row["label"] == "abnormal" for row in rows]
 
 
 def test_what_a_style_costs_is_the_change_of_its_auroc() -> None:

@@ -156,7 +156,7 @@ def test_a_lesion_on_a_normal_image_is_said(raw: Path, column: str, cell: str) -
     notes = notes_of_lesions(prepared(raw, column, "", cell), "abnormal")
     assert "1 normal images have lesions, such as b.png" in "".join(notes)
     notes = notes_of_lesions(prepared(raw, column, cell, ""), "abnormal")
-    assert notes == ["a lesion is known of 1 of 1 images of abnormal"]
+    assert notes == ["1 of 1 images of abnormal have a known lesion"]
 
 
 def test_an_empty_mask_of_a_diseased_image_is_said(raw: Path) -> None:

@@ -69,8 +69,12 @@ def test_a_whole_path_into_the_folder_is_the_part_below_it(root: Path) -> None:
 @pytest.mark.parametrize(
     ("folders", "split", "words"),
     [
-        (("abnormal", "normal"), "", "2 images have another label than their folder is called"),
-        (("train/x", "val/x"), "val train", "2 images have another split than their folder"),
+        (("abnormal", "normal"), "", "the label of 2 images differs"),
+        (
+            ("train/x", "val/x"),
+            "val train",
+            "the split of 2 images differs",
+        ),
         (("healthy", "CAD"), "", ""),
         (("train/normal", "val/CAD"), "train val", ""),
     ],
@@ -87,4 +91,4 @@ def test_a_row_that_contradicts_the_folders_is_said(
     notes: list[str] = []
     sources.find(tmp_path, None, notes)
     assert words in "".join(notes)
-    assert words or "is called after" not in "".join(notes)
+    assert words or "differs from the name" not in "".join(notes)

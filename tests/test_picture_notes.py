@@ -101,7 +101,7 @@ SAID = [
     "1 of 12 images have pixels that are not square, such as train/normal/1.png",
     "1 of 12 images are in colour, such as train/abnormal/1.png",
     "1 of 12 images with masks or boxes are stored turned or mirrored (EXIF or TIFF orientation)",
-    "beside the known classes nromal counts as a class of its own",
+    "nromal is no known name and counts as a class of its own",
     "the data brings no val, so 3 images of its train are taken for it",
 ]
 
@@ -127,7 +127,7 @@ def test_the_audit_says_that_pixels_are_not_square(odd: Path) -> None:
 def test_pictures_of_which_little_is_left_are_said() -> None:
     sizes = {"a": (4, 400), "b": (100, 100), "c": (400, 100)}
     (note,) = note_of_narrow(sizes, lambda h, w: Placement(h, w, 64).resized, 64)
-    assert "1 of 3 images are so long" in note
-    assert "such as a of 4 x 400 px (height x width), of which 1 px are left in the 64 px" in note
+    assert "1 of 3 images are very long and narrow" in note
+    assert "such as a of 4 x 400 px (height x width): only 1 px of its shorter edge" in note
     stretched = note_of_narrow(sizes, lambda h, w: Placement(h, w, 64, stretch=True).resized, 64)
     assert not stretched

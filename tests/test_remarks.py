@@ -83,10 +83,10 @@ def test_remarks_are_counted_over_a_set() -> None:
     ("names", "words"),
     [
         ("open narrow", "no class has a known name, so narrow is taken as positive"),
-        ("0 1 2", "no class is diseased by its name, so 2 is taken as positive"),
-        ("healthy normal CAD", "healthy and normal mean normal, and are 2 classes"),
-        ("normal CAD stenosis", "CAD and stenosis mean diseased, and are 2 classes"),
-        ("normal nromal CAD", "beside the known classes nromal counts as a class of its own"),
+        ("0 1 2", "no name of a class means diseased, so 2 is taken as positive"),
+        ("healthy normal CAD", "healthy and normal mean normal, but are 2 classes"),
+        ("normal CAD stenosis", "CAD and stenosis mean diseased, but are 2 classes"),
+        ("normal nromal CAD", "nromal is no known name and counts as a class of its own"),
     ],
 )
 def test_names_of_classes_that_may_be_meant_otherwise_are_said(names: str, words: str) -> None:

@@ -126,8 +126,8 @@ def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beg
     errors.say(f"AUROC of frozen tokens on training images: {figures}; training begins with {best}")
     if (count := len(folder.of("train"))) < FEW:
         errors.note(
-            f"init: auto: {count} training images decide little between weights; init: "
-            "weights/FILE names those to begin with"
+            f"init: auto: {count} training images are few, so this choice is unsure; with init: "
+            "weights/FILE you choose the weights yourself"
         )
     chosen = replace(fitting.get(best, fresh), probe=probe)
     _say_what_it_brings(config, chosen)

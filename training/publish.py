@@ -69,7 +69,8 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
             prepared_images_sha256=_all_of("prepared_images_sha256", plain),
         )
         table = validation.calibrated(result.temperature)
-        table.write(target.parent / "out_of_fold.csv", True, result.threshold)
+        path = target.parent / "out_of_fold.csv"
+        table.write(path, keep_former=True, threshold=result.threshold)
     familiar = [run.folder / "familiarity.ckpt" for run in runs]
     if all(path.exists() for path in familiar):
         weights["familiarity"] = [checkpoint.read(path) for path in familiar]
