@@ -19,12 +19,7 @@ FLAT_IMAGE = 1e-5  # range [of the greatest value] that is an error of rounding
 LEAST_IMAGE = 48  # pixels of an image's edge: what is smaller is too soft to tell what was cut out
 RIM = 7  # pixels of the field of view that are left out all round
 MOST = 128  # keypoints of an image
-SOFTENED = 1.5  # pixels by which it is smoothed for the keypoints that noise leaves
-COARSEST = MOST // 2  # of those, at most
 SOFT = {"contrastThreshold": 0.001, "edgeThreshold": 20}  # weak keypoints are taken too
-# a keypoint of the halved picture, in the whole one
-_DOUBLED = np.array([2, 2, 2, 1], np.float32)
-_MIDDLE = np.array([0.5, 0.5, 0, 0], np.float32)
 FEW = 200  # pixels of a field of view below which the whole picture is taken
 
 
@@ -35,7 +30,7 @@ class Sketch(NamedTuple):
         detail: (2, T, T) int8, as ``data.descriptors.describe`` makes it.
         picture: (P, P) uint8, the image from its least to its greatest value.
         places: (K, 4) float32, a keypoint's x, y, diameter [px of the picture], angle [degrees];
-            the strongest first, and last those of the smoothed and halved picture.
+            the strongest first.
         features: (K, 128) uint8, the root of SIFT's histograms (Arandjelović and Zisserman 2012,
             "Three things everyone should know to improve object retrieval", section 3), times 255.
     """
@@ -59,7 +54,7 @@ def sketch(image: NDArray) -> Sketch:
     darkest = percentile(inside, 1)
     brightest = percentile(inside, 99)
     even = np.clip(10 + 235 * (picture - darkest) / max(brightest - darkest, 1e-6), 0, 255)
-    places, features = _both_keypoints(even.astype(np.uint8), shown)
+    places, features = _keypoints(even.astype(np.uint8), shown)
     return Sketch(describe(image, cut), picture.astype(np.uint8), places, features)
 
 
@@ -82,18 +77,6 @@ def _noise(picture: NDArray) -> float:
     """Standard deviation (Immerkær 1996, "Fast noise variance estimation"; here by the median)."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     return percentile(np.abs(cv2.filter2D(picture, -1, mask)), 50) / 0.6745 / 6
-
-
-def _both_keypoints(picture: NDArray, shown: NDArray) -> tuple[NDArray, NDArray]:
-    """Those of the picture, and those of it smoothed and halved, at most MOST in all."""
-    fine, fine_features = _keypoints(picture, shown)
-    small = cv2.GaussianBlur(picture, (0, 0), SOFTENED)
-    small = cv2.resize(small, (EDGE // 2, EDGE // 2), interpolation=cv2.INTER_AREA)
-    coarse, features = _keypoints(small, np.ascontiguousarray(shown[::2, ::2]))
-    coarse = coarse[:COARSEST] * _DOUBLED + _MIDDLE
-    left = MOST - len(coarse)
-    places = np.concatenate([fine[:left], coarse])
-    return places, np.concatenate([fine_features[:left], features[:COARSEST]])
 
 
 def _keypoints(picture: NDArray, shown: NDArray) -> tuple[NDArray, NDArray]:
