@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.percentiles import percentile
-
 # A piece that was cut out is flat or black, and a rectangle, also a sheared one: its range [of the
 # usual one], brightness [of the range], least edge [px], share of its bounding rectangle or of the
 # four corners [px off at most] that outline it, rim [px].
@@ -25,8 +23,8 @@ def cut_pieces(picture: NDArray) -> NDArray:
     three = np.ones((3, 3), np.uint8)
     contrast = cv2.dilate(picture, three) - cv2.erode(picture, three)
     low = float(picture.min())
-    extent = percentile(picture, 95) - low
-    flat = contrast <= max(FLAT * percentile(contrast, 50), 0.01 * extent)
+    extent = np.percentile(picture, 95) - low
+    flat = contrast <= max(FLAT * np.percentile(contrast, 50), 0.01 * extent)
     found = np.zeros(picture.shape, np.uint8)
     for piece in (flat, picture <= low + BLACK * extent):
         opened = cv2.morphologyEx(piece.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))

@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data.percentiles import percentile
-
 SIZE = 48  # T, edge in pixels of the picture that is compared
 # pixels: detail that is kept, neighbourhood over which contrast is evened out
 FINE = 1.5
@@ -65,7 +63,7 @@ def field_of_view(small: NDArray, rim: int) -> NDArray:
     ``rim``: width in pixels of the square that the hull is eroded by.
     """
     low = float(small.min())
-    high = percentile(small, 95)
+    high = float(np.percentile(small, 95))
     shown = (small >= low + DARK * (high - low)).astype(np.uint8)
     outlines, _ = cv2.findContours(shown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = np.zeros(small.shape, np.uint8)

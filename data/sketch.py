@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from data.cut_pieces import cut_pieces
 from data.descriptors import describe, field_of_view
-from data.percentiles import percentile
 
 EDGE = 96  # P, edge in pixels of the small picture
 # noise [of 255] from which it is smoothed, and by how much [px]
@@ -51,8 +50,8 @@ def sketch(image: NDArray) -> Sketch:
     if shown.sum() < FEW:
         shown = np.ones_like(shown)
     inside = picture[shown > 0]
-    darkest = percentile(inside, 1)
-    brightest = percentile(inside, 99)
+    darkest = np.percentile(inside, 1)
+    brightest = np.percentile(inside, 99)
     even = np.clip(10 + 235 * (picture - darkest) / max(brightest - darkest, 1e-6), 0, 255)
     places, features = _keypoints(even.astype(np.uint8), shown)
     return Sketch(describe(image, cut), picture.astype(np.uint8), places, features)
@@ -76,7 +75,7 @@ def _smoothed(image: NDArray) -> NDArray:
 def _noise(picture: NDArray) -> float:
     """Standard deviation (Immerkær 1996, "Fast noise variance estimation"; here by the median)."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    return percentile(np.abs(cv2.filter2D(picture, -1, mask)), 50) / 0.6745 / 6
+    return np.percentile(np.abs(cv2.filter2D(picture, -1, mask)), 50) / 0.6745 / 6
 
 
 def _keypoints(picture: NDArray, shown: NDArray) -> tuple[NDArray, NDArray]:
