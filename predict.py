@@ -131,7 +131,7 @@ def predict(arguments: argparse.Namespace) -> None:
     from report.prediction_pictures import draw_each, draw_some, pictures_of
     from vit import checkpoint
     from vit.device import torch_device
-    from vit.predictor import Predictor
+    from vit.torch_predictor import TorchPredictor
 
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
@@ -139,7 +139,7 @@ def predict(arguments: argparse.Namespace) -> None:
     refuse_folders(table)
     device = torch_device(arguments.device)
     source = checkpoint.load(arguments.Path_Checkpoint)
-    predictor = Predictor(source, device, arguments.batch_size, arguments.level)
+    predictor = TorchPredictor(source, device, arguments.batch_size, arguments.level)
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
@@ -170,11 +170,11 @@ def recalibrate(arguments: argparse.Namespace) -> None:
     from training import recalibrate
     from vit import checkpoint
     from vit.device import torch_device
-    from vit.predictor import Predictor
+    from vit.torch_predictor import TorchPredictor
 
     source = checkpoint.load(arguments.Path_Checkpoint)
     device = torch_device(arguments.device)
-    predictor = Predictor(source, device, arguments.batch_size, arguments.level)
+    predictor = TorchPredictor(source, device, arguments.batch_size, arguments.level)
     folder = arguments.recalibrate
     inputs = gather(find(folder), predictor.class_names, folder_given(folder))
     recalibrate.write(source, predictor.answer(inputs), arguments.Path_Checkpoint)

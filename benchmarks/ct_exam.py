@@ -28,9 +28,10 @@ from phantoms.examination import examine
 from phantoms.lesions import Lesion
 from phantoms.mpr import phantom
 from phantoms.scanner import USUAL
-from vit import checkpoint, predictor
-from vit.explain import DEFAULT, explain
+from vit import checkpoint, torch_predictor
+from vit.explain import explain
 from vit.heatmap import upsampled
+from vit.map_request import DEFAULT
 
 SEED = 161616
 PATIENTS = 1500
@@ -141,7 +142,10 @@ def peaks(source: checkpoint.Checkpoint, cases: list[Case], images: list[torch.T
 
 def judge(source: checkpoint.Checkpoint, cases: list[Case]) -> None:
     """Print the results of the exam."""
-    images = [source.preprocessing.tensor(case.image.astype(np.float32) / 255) for case in cases]
+    images = [
+        torch.from_numpy(source.preprocessing.standardised(case.image.astype(np.float32) / 255))
+        for case in cases
+    ]
     said = ask(source, images)
     normal = np.array([not case.lesions for case in cases])
     print("AUROC against all normal cases")
@@ -166,7 +170,7 @@ def judge_others(path: Path, others: list[str], real: list[str]) -> None:
     for name, unlike in unlike_images(others, source):
         count = int((ask(source, unlike).distances > 1).sum())
         print(f"flagged of {name}: {share(count, len(unlike))}")
-    asked = predictor.load(path)
+    asked = torch_predictor.load(path)
     for name in real:
         for one in asked.predict(name):
             print(

@@ -176,7 +176,9 @@ class Judge:
     def figures(self, pictures: list[Grey]) -> Figures:
         """Of (S, S) pictures in the order of the truths."""
         names = self.source.class_names
-        tensors = torch.stack([self.source.preprocessing.tensor(each) for each in pictures])
+        tensors = torch.from_numpy(
+            np.stack([self.source.preprocessing.standardised(each) for each in pictures])
+        )
         logits = torch.cat([self._logits(part) for part in torch.split(tensors, TOGETHER)])
         shares = (logits / self.source.temperature).softmax(1).numpy()
         is_positive = self.truths == len(names) - 1

@@ -42,7 +42,7 @@ def one_by_one(pictures: NDArray[np.uint8], augment: Augment) -> Tensor:
     each = []
     for number, picture in enumerate(pictures):
         grey, _ = augment(as_float(picture, len(picture)), np.random.default_rng([0, 1, number]))
-        each.append(preprocessing.tensor(grey))
+        each.append(torch.from_numpy(preprocessing.standardised(grey)))
     return torch.stack(each)
 
 

@@ -175,9 +175,18 @@ def unlike_images(paths: list[str], source: Checkpoint) -> Iterator[tuple[str, l
     preprocessing = source.preprocessing
     for path in paths:
         inputs = gather(find(path), source.class_names, folder_given(path))
-        yield path, [preprocessing.tensor(item.image(preprocessing)) for item in inputs]
+        yield (
+            path,
+            [
+                torch.from_numpy(preprocessing.standardised(item.image(preprocessing)))
+                for item in inputs
+            ],
+        )
     greys = crops(preprocessing.image_size)
-    yield "crops of photographs and textures", [preprocessing.tensor(grey) for grey in greys]
+    yield (
+        "crops of photographs and textures",
+        [torch.from_numpy(preprocessing.standardised(grey)) for grey in greys],
+    )
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
         if self.augment is not None:
             rng = np.random.default_rng([self.seed, epoch, index])
             image, masks = self.augment(image, rng, masks)
-        pixels = self.preprocessing.tensor(image)
+        pixels = torch.from_numpy(self.preprocessing.standardised(image))
         return pixels, self.labels[index], index, self._targets(masks)
 
     def _masks(self, sample: Sample) -> list[NDArray | None]:

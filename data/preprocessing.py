@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from data.geometry import Placement
 from data.readers import Stored, read_stored
@@ -118,8 +116,8 @@ class Preprocessing:
                 grey = np.clip(grey, 0, 1).astype(np.float16)  # as data.prepare stores it
         return as_float(grey, self.image_size)
 
-    def tensor(self, grey: NDArray) -> Tensor:
-        """(S, S) float32 from 0 to 1 to a standardised (C, S, S) tensor.
+    def standardised(self, grey: NDArray) -> NDArray:
+        """(S, S) float32 from 0 to 1 to the (C, S, S) float32 that the model sees.
 
         Without a mean the image's own is taken, of the pixels that are not black.
         """
@@ -127,8 +125,8 @@ class Preprocessing:
             standardised = _by_itself(grey)
         else:
             standardised = (grey - self.mean) / self.std
-        pixels = torch.from_numpy(np.ascontiguousarray(standardised, dtype=np.float32))
-        return pixels.expand(self.num_channels, -1, -1)
+        one = np.asarray(standardised, dtype=np.float32)
+        return np.broadcast_to(one, (self.num_channels, *one.shape)).copy()
 
 
 def _by_itself(grey: NDArray) -> NDArray:

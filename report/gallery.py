@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.preprocessing import Preprocessing
-from vit.explain import DEFAULT, explain, explain_at_once
+from vit.explain import explain, explain_at_once
 from vit.heatmap import COVER, shared_scale
+from vit.map_request import DEFAULT
 from vit.model import VisionTransformer
 from vit.predictions import Prediction, Predictions, written
-from vit.predictor import Predictor
+from vit.torch_predictor import TorchPredictor
 
 # maps of all blocks and heads together
 WHOLE = (DEFAULT, "relevance", "rollout", "gradient-rollout", "legrad", "grad-cam")
@@ -35,7 +36,7 @@ UNSEEN = 255  # the value of a patch that was left out
 SHOWN_APART = ("path", "split", "label", "sha256", "mask", "lesion_boxes_xyxy", "fold")
 
 # predictions, and the predictor that made them; of a cross-validation one pair for each fold
-Parts = list[tuple[Predictions, Predictor]]
+Parts = list[tuple[Predictions, TorchPredictor]]
 Json = dict[str, Any]  # as page.js reads it
 
 
@@ -86,8 +87,9 @@ def gallery(parts: Parts, root: Path) -> Json:
         for batch, asked in _batches(parts):
             preprocessing = asked.checkpoint.preprocessing
             greys = [each.item.image(preprocessing) for each in batch]
-            tensors = torch.stack([preprocessing.tensor(grey) for grey in greys])
-            maps_of_batches.append(_maps(asked, tensors.to(asked.device), layout))
+            seen = np.stack([preprocessing.standardised(grey) for grey in greys])
+            tensors = torch.from_numpy(seen).to(asked.device)
+            maps_of_batches.append(_maps(asked, tensors, layout))
             for each, grey in zip(batch, greys, strict=True):
                 images.append(_image(each, grey, preprocessing, root))
             bar.update(len(batch))
@@ -113,14 +115,14 @@ def gallery(parts: Parts, root: Path) -> Json:
     }
 
 
-def _batches(parts: Parts) -> Iterator[tuple[list[Prediction], Predictor]]:
+def _batches(parts: Parts) -> Iterator[tuple[list[Prediction], TorchPredictor]]:
     for predictions, predictor in parts:
         size = predictor.batch_size
         for start in range(0, len(predictions), size):
             yield predictions.items[start : start + size], predictor
 
 
-def _maps(predictor: Predictor, images: torch.Tensor, layout: Layout) -> NDArray:
+def _maps(predictor: TorchPredictor, images: torch.Tensor, layout: Layout) -> NDArray:
     """(B, maps, grid height, grid width) float16 for the positive class, mean of the models."""
     target = len(predictor.class_names) - 1
     every = []

@@ -26,9 +26,9 @@ from report.training_facts import audit_of, folder_of, is_trained_on, training_o
 from training.validation import Validation
 from vit import checkpoint as checkpoints
 from vit.checkpoint import Checkpoint
-from vit.explain import DEFAULT
+from vit.map_request import DEFAULT
 from vit.predictions import Prediction, Predictions
-from vit.predictor import Predictor
+from vit.torch_predictor import TorchPredictor
 
 HERE = Path(__file__).parent
 
@@ -57,7 +57,7 @@ def of_validation(
     """
     source = checkpoints.load(checkpoint)
     if len(validations) == 1:
-        parts = [_validated(folder, validations[0], Predictor(source, device))]
+        parts = [_validated(folder, validations[0], TorchPredictor(source, device))]
     else:
         parts = [
             _validated(folder.with_fold(number), validation, _of_fold(source, number, device))
@@ -66,16 +66,16 @@ def of_validation(
     _write(checkpoint.with_name("report.html"), parts, source, checkpoint)
 
 
-def _of_fold(source: Checkpoint, number: int, device: torch.device) -> Predictor:
+def _of_fold(source: Checkpoint, number: int, device: torch.device) -> TorchPredictor:
     """The model of a fold. Which images it did not learn from, only its fold says."""
     member = source.member(number)
     provenance = replace(member.provenance, training_images_sha256=[], prepared_images_sha256=[])
-    return Predictor(replace(member, provenance=provenance), device)
+    return TorchPredictor(replace(member, provenance=provenance), device)
 
 
 def _validated(
-    folder: Processed, validation: Validation, predictor: Predictor
-) -> tuple[Predictions, Predictor]:
+    folder: Processed, validation: Validation, predictor: TorchPredictor
+) -> tuple[Predictions, TorchPredictor]:
     """The predictions that validation has made already."""
     paths = [sample.path for sample in folder.of("val")]
     assert paths == validation.paths, "validation was of other images"

@@ -20,10 +20,10 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from data.figures import save_figure
-from vit.checkpoint import Checkpoint
+from vit.facts import Facts
 from vit.heatmap import blend, shared_scale, upsampled
+from vit.map_request import MapRequest
 from vit.predictions import Prediction
-from vit.predictor import MapRequest
 
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 LOSSES = {"train_loss": "--", "val_loss": "-"}
@@ -76,22 +76,22 @@ class Explained:
         return int(row), int(column)
 
 
-def explained(prediction: Prediction, checkpoint: Checkpoint, request: MapRequest) -> Explained:
+def explained(prediction: Prediction, facts: Facts, request: MapRequest) -> Explained:
     """A prediction with its pixels, ready to be drawn. DataError: its file cannot be read."""
     assert prediction.map is not None, "only what was explained is drawn"
-    preprocessing = checkpoint.preprocessing
+    preprocessing = facts.preprocessing
     item = prediction.item
     return Explained(
         prediction.name,
         item.image(preprocessing),
         prediction.map,
-        request.title(checkpoint.class_names),
+        request.title(facts.class_names),
         prediction.truth,
         prediction.label,
-        checkpoint.class_names,
+        facts.class_names,
         list(prediction.probabilities.values()),
         item.lesion(preprocessing),
-        request.target == len(checkpoint.class_names) - 1,
+        request.target == len(facts.class_names) - 1,
     )
 
 

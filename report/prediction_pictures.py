@@ -12,8 +12,9 @@ from data.readers import DataError
 from files import LONGEST_NAME
 from report import plots
 from vit.heatmap import shared_scale
+from vit.map_request import MapRequest
 from vit.predictions import Prediction, Predictions
-from vit.predictor import MapRequest, Predictor
+from vit.predictor import Predictor
 
 LONGEST_STEM = LONGEST_NAME - len("_2000-01-01_00-00-00_9999.png")  # bytes of a picture's name
 
@@ -113,7 +114,7 @@ def draw_some(
 
     checkpoint: name of the ViT.ckpt, for the title.
     """
-    source = predictor.checkpoint
+    source = predictor.facts
     chosen, words = spread(predictions, count, source.positive)
     explained = predictor.answer([each.item for each in chosen], request)
     title = f"{checkpoint}: {words}"
@@ -133,5 +134,5 @@ def draw_each(
     """Draw a picture of each image, whose map is there, all on one colour scale."""
     top = shared_scale([each.map for each in predictions if each.map is not None])
     for each, picture in zip(predictions, pictures, strict=True):
-        item = plots.explained(each, predictor.checkpoint, request)
+        item = plots.explained(each, predictor.facts, request)
         plots.predictions([item], picture, checkpoint, top)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -84,7 +85,7 @@ def subject_of(path: str | None, checkpoint: Path) -> Subject:
         (item,) = gather([first], source.class_names, folder_given(path))
         name = first.stem[-30:]
         shown = _Shown(item.image(preprocessing), item.lesion(preprocessing), name, item.truth)
-    batch = preprocessing.tensor(shown.image)[None]
+    batch = torch.from_numpy(preprocessing.standardised(shown.image))[None]
     logits, _ = explain(model, batch, "attention")
     probability = float((logits / source.temperature).softmax(dim=1)[0, -1])
     truth = f"truth {shown.truth}, " if shown.truth else ""

@@ -17,7 +17,7 @@ import vit
 from data.readers import DataError
 from tests.conftest import contents
 from vit import checkpoint
-from vit.explain import ExplanationError
+from vit.map_request import ExplanationError
 
 PROJECT = Path(__file__).resolve().parents[1]
 

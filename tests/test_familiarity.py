@@ -19,7 +19,7 @@ from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
 from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
-from vit.predictor import Predictor
+from vit.torch_predictor import TorchPredictor
 
 
 def model(**changes: Any) -> VisionTransformer:
@@ -159,7 +159,7 @@ def test_distances_of_an_ensemble_are_averaged(tmp_path: Path, folder: Path) -> 
     said = []
     for members in (near[:1], near[1:], near):
         more = {"members": [contents()["state_dict"]]} if len(members) == 2 else {}
-        predictor = Predictor(stored(tmp_path, members, **more), batch_size=3)
+        predictor = TorchPredictor(stored(tmp_path, members, **more), batch_size=3)
         predictions = predictor.predict(folder / "val")
         said.append(np.array([each.distance for each in predictions], float))
     assert said[2] == pytest.approx((said[0] + said[1]) / 2, rel=1e-4)

@@ -10,8 +10,9 @@ from tests.models import model_of
 from vit.checkpoint_gate import Plain
 from vit.encoder import EncoderBlock
 from vit.explain import explain
-from vit.hooks import OUTLIER, attention_maps, token_outliers
+from vit.hooks import attention_maps, token_outliers
 from vit.model import VisionTransformer
+from vit.predictions import OUTLIER
 
 DEPTH = 3
 HEADS = 4

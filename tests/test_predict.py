@@ -19,7 +19,7 @@ from tests.conftest import contents, table
 from vit import checkpoint
 from vit.model import VisionTransformer
 from vit.predictions import Prediction, Predictions
-from vit.predictor import Predictor
+from vit.torch_predictor import TorchPredictor
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -128,9 +128,9 @@ def test_logits_are_divided_by_the_temperature(tmp_path: Path, folder: Path) -> 
 def test_a_class_is_called_from_the_threshold_on(folder: Path, ckpt: Path) -> None:
     loaded = checkpoint.load(ckpt)
     image = next((folder / "val").rglob("*.npy"))
-    (first,) = Predictor(loaded).predict(image)
+    (first,) = TorchPredictor(loaded).predict(image)
     moved = replace(loaded, threshold=first.probabilities["abnormal"])
-    (again,) = Predictor(moved).predict(image)
+    (again,) = TorchPredictor(moved).predict(image)
     assert again.label == "abnormal"
 
 

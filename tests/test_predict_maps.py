@@ -15,7 +15,8 @@ from report.prediction_pictures import picture_names
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint
 from vit.checkpoint import Checkpoint
-from vit.explain import DEFAULT, METHODS, explain
+from vit.explain import METHODS, explain
+from vit.map_request import DEFAULT
 from vit.model import VisionTransformer
 
 

@@ -80,7 +80,9 @@ def _figures(
     found = []
     for start in range(0, len(samples), TOGETHER):
         stored = [folder.image(sample) for sample in samples[start : start + TOGETHER]]
-        images = torch.stack([preprocessing.tensor(as_float(image, size)) for image in stored])
+        images = torch.from_numpy(
+            np.stack([preprocessing.standardised(as_float(image, size)) for image in stored])
+        )
         logits, tokens, _ = model.with_patches(images)
         found.append(torch.cat([tokens.mean(1), tokens.amax(1), logits], dim=1))
     return torch.cat(found).double().numpy()

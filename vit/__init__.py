@@ -57,9 +57,9 @@ def load(path: "str | Path", device: str = "auto", level: float = LEVEL) -> "Pre
     from vit.archive import screened
 
     screened(Path(path))  # before torch, for which a hostile file may have been made, is there
-    from vit import predictor
+    from vit import torch_predictor
 
-    return predictor.load(path, device, level)
+    return torch_predictor.load(path, device, level)
 
 
 def __getattr__(name: str) -> Any:

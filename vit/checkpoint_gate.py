@@ -4,8 +4,6 @@ import math
 import reprlib
 from typing import Any
 
-import torch
-
 import CONFIG
 from data.dataset_info import LARGEST_SIZE, is_full_scale
 
@@ -87,17 +85,6 @@ def check(plain: Plain) -> CONFIG.Config:
         if not fits:
             raise ValueError(f"{name}: got {_shown(plain.get(name))}")
     return config
-
-
-def check_tensors(states: list[Plain]) -> None:
-    """Raise ValueError if tensors share their numbers: a small file could then stand for many."""
-    tensors = [
-        value for state in states for value in state.values() if isinstance(value, torch.Tensor)
-    ]
-    places = [tensor.untyped_storage().data_ptr() for tensor in tensors]
-    filled = [place for place in places if place]
-    if len(set(filled)) < len(filled):
-        raise ValueError("tensors that share their numbers")
 
 
 def _config(given: Plain) -> CONFIG.Config:

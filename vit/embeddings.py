@@ -163,6 +163,6 @@ class Embeddings(nn.Module):
             )  # (B, K, D)
         cls = self.cls_token + self.position_embedding[:, :1]  # (1, 1, D)
         prefix = torch.cat([cls, self.registers], dim=1).expand(
-            len(images), -1, -1
+            images.shape[0], -1, -1
         )  # (B, 1 + R, D)
         return self.dropout(torch.cat([prefix, patches], dim=1))

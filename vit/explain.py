@@ -12,15 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from errors import UserError
 from vit.hooks import attention_maps, outputs_of, still
+from vit.map_request import DEFAULT, ExplanationError
 from vit.model import VisionTransformer
-
-DEFAULT = "agreement"
-
-
-class ExplanationError(UserError):
-    """A method, class, block or head that is not there."""
 
 
 class _Asked(NamedTuple):
@@ -182,7 +176,6 @@ METHODS: dict[str, Callable[[_Asked], Answer]] = {
     "grad-cam": _grad_cam,
     "occlusion": _occlusion,
 }
-KNOW_NO_CLASS = ("attention", "rollout")
 WITHOUT = {
     "grad-cam": ("head",),
     "occlusion": ("layer", "head"),
@@ -221,7 +214,7 @@ def explain(
     """
     target = model.num_classes - 1 if target is None else target
     check(model, method, target, layer, head)
-    wanted = torch.as_tensor(target, device=images.device).expand(len(images))
+    wanted = torch.as_tensor(target, device=images.device).expand(images.shape[0])
     blocks, own = (
         slice(None) if number is None else slice(number, number + 1) for number in (layer, head)
     )
@@ -238,7 +231,7 @@ def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> di
         (B, L * (1 + H), grid height, grid width): of each block first the mean over its heads, then
             each head.
     """
-    wanted = torch.full((len(images),), target, device=images.device)
+    wanted = torch.full((images.shape[0],), target, device=images.device)
     with still(model), attention_maps(model) as maps:
         slopes = torch.autograd.grad(log_odds(model(images), wanted).sum(), maps)
     with torch.no_grad():

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 from vit.attention import SelfAttention, explicit_attention
 from vit.model import VisionTransformer
 
-OUTLIER = 3.0  # times the median norm of an image's patch tokens: from there on a token stands out
-
 
 @contextmanager
 def attention_maps(model: VisionTransformer, first: int = 0) -> Iterator[list[Tensor]]:
@@ -70,10 +68,10 @@ def token_outliers(model: VisionTransformer) -> Iterator[list[Tensor]]:
 
     It is (B,): the largest norm of a patch token divided by the usual one of the image.
 
-    Norms of the tokens that enter the last block, the largest divided by the median. From OUTLIER
-    on the model keeps notes in a patch that has no need of its place, and attention lies there
-    whatever the picture shows (Darcet et al. 2024, "Vision Transformers Need Registers", section
-    2.1).
+    Norms of the tokens that enter the last block, the largest divided by the median. From
+    ``vit.predictions.OUTLIER`` on the model keeps notes in a patch that has no need of its place,
+    and attention lies there whatever the picture shows (Darcet et al. 2024, "Vision Transformers
+    Need Registers", section 2.1).
     """
     ratios: list[Tensor] = []
 

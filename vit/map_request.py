@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from vit.explain import DEFAULT, KNOW_NO_CLASS
+from errors import UserError
+
+DEFAULT = "agreement"  # of vit.explain.METHODS
+KNOW_NO_CLASS = ("attention", "rollout")
+
+
+class ExplanationError(UserError):
+    """A method, class, block or head that is not there."""
 
 
 @dataclass(frozen=True)

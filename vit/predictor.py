@@ -1,14 +1,18 @@
-"""A trained model that answers: predictions of images, and where the evidence for them lies."""
+"""A trained model that answers: predictions of images, and where the evidence for them lies.
 
+What runs the model is not known here: PyTorch (vit/torch_predictor.py) or a graph without it
+(vit/graph_predictor.py).
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from torch import Tensor
+from scipy.special import softmax
 from tqdm import tqdm
 
 import errors
@@ -19,15 +23,25 @@ from data.remarks import Remark, notes_of_remarks
 from data.scale import Depth, depth_of
 from metrics.conformal import conformal_set, limits
 from vit import BATCH_SIZE, LEVEL, heatmap
-from vit import checkpoint as checkpoints
-from vit import explain as explanations
 from vit.archive import CheckpointError
-from vit.checkpoint import Checkpoint
-from vit.device import torch_device
-from vit.explain import DEFAULT, ExplanationError
-from vit.hooks import OUTLIER, token_outliers
-from vit.map_request import MapRequest as MapRequest
-from vit.predictions import Prediction, Predictions
+from vit.facts import Facts
+from vit.map_request import DEFAULT, ExplanationError, MapRequest
+from vit.predictions import OUTLIER, Prediction, Predictions
+
+
+class Answers(NamedTuple):
+    """What models say of B images; means over the models where there are several.
+
+    Args:
+        logits: (B, K) float32.
+        maps: (B, grid height, grid width) evidence, NaN where a patch was not seen; None: not
+            asked for.
+        outliers: (B,) how far the longest patch token stands out, see vit.hooks; None: not known.
+    """
+
+    logits: NDArray
+    maps: NDArray | None = None
+    outliers: NDArray | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +49,7 @@ class _Batch:
     """Images that are ready for the model."""
 
     items: list[Input]
-    images: Tensor  # (B, C, S, S), standardised
+    pixels: NDArray  # (B, S, S) float32 from 0 to 1
     in_training: list[bool]
     depths: list[Depth]  # of those with more than 8 bits
     own_scales: int  # how many run from their own least to their own greatest value
@@ -43,36 +57,38 @@ class _Batch:
     aspects: dict[str, float]  # height of a pixel over its width, by the name of the image
 
 
-class Predictor:
-    """The model of a ViT.ckpt, ready to be asked. ``vit.load`` makes one.
+class Predictor(ABC):
+    """A trained model, ready to be asked. ``vit.load`` makes one.
 
     Args:
-        checkpoint: the models, and all that belongs to them.
-        device: that works on the images.
+        facts: what its file says of it.
         batch_size: images at a time.
         level: share of the images of each class whose prediction set shall hold it, 0 to 1.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        device: torch.device | str = "cpu",
-        batch_size: int = BATCH_SIZE,
-        level: float = LEVEL,
-    ) -> None:
-        self.checkpoint = checkpoint
-        self.device = torch.device(device)
+    def __init__(self, facts: Facts, batch_size: int = BATCH_SIZE, level: float = LEVEL) -> None:
+        self.facts = facts
         self.batch_size = batch_size
         self.level = level
-        self.limits = limits(checkpoint.conformal_scores, level)
-        self._trained_on = checkpoint.provenance.known_images
-        for module in [*checkpoint.models, *checkpoint.familiarity]:
-            module.to(self.device)
+        self.limits = limits(facts.conformal_scores, level)
+        self._trained_on = facts.provenance.known_images
+
+    @abstractmethod
+    def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
+        """What the models say of (B, S, S) float32 pictures from 0 to 1."""
+
+    @abstractmethod
+    def distances(self, pixels: NDArray) -> NDArray | None:
+        """(B,) distances of such pictures from the training images; None: they are not known."""
+
+    @abstractmethod
+    def check(self, request: MapRequest) -> None:
+        """Raise ExplanationError unless ``run`` can answer this."""
 
     @property
     def class_names(self) -> list[str]:
         """In index order, the positive class last."""
-        return self.checkpoint.class_names
+        return self.facts.class_names
 
     def predict(self, images: Picture | Sequence[Picture], progress: bool = False) -> Predictions:
         """What the model says of each image.
@@ -108,10 +124,10 @@ class Predictor:
         Raises:
             DataError: every image, or lesion to be drawn, that cannot be read, a line each.
         """
-        known = None if logits is None else torch.as_tensor(np.asarray(logits))
+        known = None if logits is None else np.asarray(logits)
         answers: list[Prediction] = []
         faults: list[str] = []
-        longest: list[Tensor] = []
+        longest: list[NDArray] = []
         depths: list[Depth] = []
         own_scales = 0
         aspects: dict[str, float] = {}
@@ -124,7 +140,7 @@ class Predictor:
             leave=False,
             disable=not progress,
         )
-        with bar, token_outliers(self.checkpoint.models[0]) as ratios:
+        with bar:
             for start in range(0, len(inputs), self.batch_size):
                 part = slice(start, start + self.batch_size)
                 batch = self._read(inputs[part], request is not None, faults)
@@ -135,15 +151,15 @@ class Predictor:
                 remarks |= batch.remarks
                 if faults:
                     continue  # only the other faults are still of interest
-                answers += self._answer(batch, request, None if known is None else known[part])
-                longest += ratios[:1]  # occlusion makes more passes, of painted images
-                ratios.clear()
+                said = self.run(batch.pixels, request) if known is None else Answers(known[part])
+                answers += self._answer(batch, said)
+                longest += [] if said.outliers is None else [said.outliers]
         _refuse(faults, len(inputs))
-        preprocessing = self.checkpoint.preprocessing
+        preprocessing = self.facts.preprocessing
         lines = notes_of(inputs, depths, preprocessing, own_scales, aspects)
         for line in [*lines, *notes_of_remarks(remarks)]:
             errors.note(line)
-        outliers = int((torch.cat(longest) > OUTLIER).sum()) if longest else 0
+        outliers = int((np.concatenate(longest) > OUTLIER).sum()) if longest else 0
         return Predictions(self.class_names, answers, self.limits, outliers)
 
     def explain(
@@ -175,7 +191,7 @@ class Predictor:
         request = self.request(method, target, layer, head)
         map_ = self.answer([item], request, progress=False)[0].map
         assert map_ is not None, "it was asked for"
-        preprocessing = self.checkpoint.preprocessing
+        preprocessing = self.facts.preprocessing
         size = preprocessing.image_size
         shape = item.grey(preprocessing).shape
         evidence = heatmap.upsampled(map_, (size, size))
@@ -188,7 +204,7 @@ class Predictor:
             DataError: not exactly one image, or evidence of another shape.
         """
         item = self._single(image)
-        grey = item.grey(self.checkpoint.preprocessing)
+        grey = item.grey(self.facts.preprocessing)
         if heat.shape != grey.shape:
             raise DataError(f"heat: got shape {heat.shape}, wanted that of the image {grey.shape}")
         scale = 255 if grey.dtype == np.uint8 else 1
@@ -211,7 +227,7 @@ class Predictor:
         if name not in names:
             raise ExplanationError(f"target: got {name}, wanted one of {', '.join(names)}")
         request = MapRequest(names.index(name), method, layer, head)
-        explanations.check(self.checkpoint.models[0], method, request.target, layer, head)
+        self.check(request)
         return request
 
     def _single(self, image: Picture) -> Input:
@@ -222,8 +238,8 @@ class Predictor:
 
     def _read(self, items: list[Input], with_lesions: bool, faults: list[str]) -> _Batch:
         """The images; what cannot be read goes to ``faults``, a line each."""
-        preprocessing = self.checkpoint.preprocessing
-        tensors = []
+        preprocessing = self.facts.preprocessing
+        pictures = []
         in_training = []
         depths = []
         own_scales = 0
@@ -239,23 +255,21 @@ class Predictor:
             except ValueError as error:
                 faults.append(str(error))
             else:
-                tensors.append(preprocessing.tensor(pixels))
+                pictures.append(pixels)
                 in_training.append(bool(self._trained_on & digests))
                 depths.append(depth_of(stored))
                 own_scales += stored.ends is not None
                 aspects[item.name] = stored.aspect
                 remarks[item.name] = stored.remarks
-        images = torch.stack(tensors).to(self.device) if tensors else torch.empty(0)
         known_depths = [depth for depth in depths if depth]
-        return _Batch(items, images, in_training, known_depths, own_scales, remarks, aspects)
+        stacked = np.stack(pictures) if pictures else np.empty(0)
+        return _Batch(items, stacked, in_training, known_depths, own_scales, remarks, aspects)
 
-    def _answer(
-        self, batch: _Batch, request: MapRequest | None, known: Tensor | None
-    ) -> list[Prediction]:
-        logits, maps = self._ask(batch.images, request) if known is None else (known, None)
-        distances = self._distances(batch.images)
+    def _answer(self, batch: _Batch, said: Answers) -> list[Prediction]:
+        logits, maps, _ = said
+        distances = self.distances(batch.pixels)
         _check_numbers(batch.items, logits, maps, distances)
-        shares = (logits / self.checkpoint.temperature).softmax(dim=1).tolist()
+        shares = softmax(logits.astype(np.float32) / self.facts.temperature, axis=1).tolist()
         answers = []
         for i, item in enumerate(batch.items):
             row = shares[i]
@@ -266,37 +280,17 @@ class Predictor:
                     tuple(logits[i].tolist()),
                     dict(zip(self.class_names, row, strict=True)),
                     tuple(conformal_set(row, self.limits)) if self.limits else None,
-                    None if distances is None else distances[i],
+                    None if distances is None else float(distances[i]),
                     batch.in_training[i],
                     None if maps is None else maps[i],
                 )
             )
         return answers
 
-    def _ask(self, images: Tensor, request: MapRequest | None) -> tuple[Tensor, NDArray | None]:
-        """(B, K) logits and (B, grid height, grid width) maps, means over the models."""
-        models = self.checkpoint.models
-        if request is None:
-            with torch.inference_mode():
-                return _mean([model(images) for model in models]), None
-        pairs = [
-            explanations.explain(
-                model, images, request.method, request.target, request.layer, request.head
-            )
-            for model in models
-        ]
-        logits = _mean([of_one for of_one, _ in pairs])
-        return logits, _mean([map_ for _, map_ in pairs]).numpy()
-
-    def _distances(self, images: Tensor) -> list[float] | None:
-        pairs = zip(self.checkpoint.models, self.checkpoint.familiarity, strict=False)
-        found = [familiarity(model, images) for model, familiarity in pairs]
-        return list(_mean(found).tolist()) if found else None
-
     def _decide(self, probabilities: list[float]) -> str:
         """The predicted class: by the threshold where there are two, else the most probable."""
         if len(probabilities) == 2:
-            return self.class_names[int(probabilities[1] >= self.checkpoint.threshold)]
+            return self.class_names[int(probabilities[1] >= self.facts.threshold)]
         return self.class_names[probabilities.index(max(probabilities))]
 
 
@@ -308,14 +302,14 @@ def _refuse(faults: list[str], count: int) -> None:
 
 
 def _check_numbers(
-    items: list[Input], logits: Tensor, maps: NDArray | None, distances: list[float] | None
+    items: list[Input], logits: NDArray, maps: NDArray | None, distances: NDArray | None
 ) -> None:
     """Refuse what is no number: it must not leave the model as a prediction.
 
     Raises:
         CheckpointError: with the first image at fault. A map may hold NaN, for patches not seen.
     """
-    finite = logits.isfinite().all(dim=1).numpy()
+    finite = np.isfinite(logits).all(axis=1)
     if maps is not None:
         finite &= ~np.isinf(maps).any(axis=(1, 2))
     if distances is not None:
@@ -326,12 +320,3 @@ def _check_numbers(
             f"{first}: the model gives no finite number for it, so its weights are damaged or far "
             "too large; train again, with a lower lr"
         )
-
-
-def _mean(members: list[Tensor]) -> Tensor:
-    return torch.stack(members).float().mean(dim=0).cpu()
-
-
-def load(path: str | Path, device: str = "auto", level: float = LEVEL) -> Predictor:
-    """The model of a ViT.ckpt, as a Predictor; see ``vit.load``."""
-    return Predictor(checkpoints.load(Path(path)), torch_device(device), level=level)

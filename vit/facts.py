@@ -1,0 +1,128 @@
+"""What a file says of a model beside its weights."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from CONFIG import Config
+from data.preprocessing import Preprocessing
+from metrics.conformal import Scores
+from metrics.estimate import Estimate
+from vit.checkpoint_gate import FORMAT, Plain
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a checkpoint comes from, and how its training went.
+
+    Args:
+        run: name of the run.
+        split_sha256: of which image was in which split under which label.
+        training_images_sha256: of the source of each training image; none after phantoms.
+        prepared_images_sha256: of the stored pixels of each training image, likewise.
+        content_sha256: of all that was trained and validated on, see Processed.content_hash.
+        versions: of Python and of the libraries.
+        init: run, configuration, split and images of the weights that training began with, and the
+            figures of those that were compared; {}: random ones.
+        validation: epoch of the weights, and the metrics of that epoch.
+        estimates: on the validation images, with their intervals.
+        epoch_chosen_on_validation: whether validation chose the epoch; its metrics look too good.
+        history: for each model the metrics of every epoch.
+        recalibrated_images: of another place, that temperature, threshold and limits were fitted
+            to; 0: to those of validation.
+    """
+
+    run: str = ""
+    split_sha256: str = ""
+    training_images_sha256: list[str] = field(default_factory=list)
+    prepared_images_sha256: list[str] = field(default_factory=list)
+    content_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    init: Plain = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    epoch_chosen_on_validation: bool = True
+    history: list[list[dict[str, float]]] = field(default_factory=list)
+    recalibrated_images: int = 0
+
+    @property
+    def known_images(self) -> set[str]:
+        """By which an image is known as one of training."""
+        before = self.init.get("known_images_sha256", [])
+        return {*self.training_images_sha256, *self.prepared_images_sha256, *before}
+
+    @classmethod
+    def from_plain(cls, plain: Plain) -> "Provenance":
+        """From the keys of ViT.ckpt, of which older files lack some."""
+        names = {each.name for each in dataclasses.fields(cls)} - {"estimates"}
+        given = {name: plain[name] for name in names if name in plain}
+        figures = plain.get("figures", {})
+        estimates = {name: Estimate(*values) for name, values in figures.items()}
+        return cls(**given, estimates=estimates)
+
+    def plain(self) -> Plain:
+        """The keys of ViT.ckpt; what is not known is left out."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        values["figures"] = {
+            name: [each.value, each.low, each.high]
+            for name, each in values.pop("estimates").items()
+        }
+        always = ("run", "split_sha256", "training_images_sha256", "epoch_chosen_on_validation")
+        return {name: value for name, value in values.items() if value or name in always}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that prediction needs beside the numbers of a model.
+
+    Args:
+        config: of the training.
+        class_names: in index order, the positive one last.
+        preprocessing: what is done to an image before the model sees it.
+        threshold: probability from which on an image of two classes counts as positive.
+        temperature: that logits are divided by.
+        conformal_scores: for the prediction sets, see metrics.conformal; {}: none.
+        provenance: where it comes from.
+    """
+
+    config: Config
+    class_names: list[str]
+    preprocessing: Preprocessing
+    threshold: float = 0.5
+    temperature: float = 1.0
+    conformal_scores: Scores = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def positive(self) -> str:
+        """The class whose probability is followed."""
+        return self.class_names[-1]
+
+    @classmethod
+    def of_plain(cls, plain: Plain, config: Config) -> "Facts":
+        """From the keys of ViT.ckpt, that were checked, and its configuration."""
+        names = plain["class_names"]
+        scores = plain.get("conformal_scores") or {}
+        return Facts(
+            config,
+            names,
+            Preprocessing.from_plain(plain["preprocessing"], config.num_channels),
+            plain["threshold"],
+            plain["temperature"],
+            {name: sorted(map(float, scores[name])) for name in names} if scores else {},
+            Provenance.from_plain(plain),
+        )
+
+    def plain(self) -> Plain:
+        """In the form that ViT.ckpt keeps."""
+        values: Plain = {
+            "format_version": FORMAT,
+            "config": dataclasses.asdict(self.config),
+            "class_names": self.class_names,
+            "preprocessing": self.preprocessing.plain(),
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            **self.provenance.plain(),
+        }
+        if self.conformal_scores:
+            values["conformal_scores"] = self.conformal_scores
+        return values
