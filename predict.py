@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import errors
 import vit
 from files import refuse_folders
+from vit.archive import is_graph
 
 if TYPE_CHECKING:
     from vit.predictions import Predictions
+    from vit.predictor import Predictor
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -28,7 +30,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "-k",
         type=Path,
         default=Path("ViT.ckpt"),
-        help="ViT.ckpt",
+        help="ViT.ckpt, or a graph of python -m vit.export",
     )
     parser.add_argument(
         "--OUTPUT",
@@ -129,17 +131,13 @@ def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
     from data.inputs import find, folder_given, gather
     from report.prediction_pictures import draw_each, draw_some, pictures_of
-    from vit import checkpoint
-    from vit.device import torch_device
-    from vit.torch_predictor import TorchPredictor
 
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
     table = (output.parent if kind else output) / "predictions.csv"
     refuse_folders(table)
-    device = torch_device(arguments.device)
-    source = checkpoint.load(arguments.Path_Checkpoint)
-    predictor = TorchPredictor(source, device, arguments.batch_size, arguments.level)
+    predictor = predictor_of(arguments, kind)
+    source = predictor.facts
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
@@ -156,7 +154,9 @@ def predict(arguments: argparse.Namespace) -> None:
         draw_some(predictor, predictions, request, arguments.num_images, output, name)
     elif kind == ".html":
         from report import page  # the page's libraries are not loaded for a figure
+        from vit.torch_predictor import TorchPredictor
 
+        assert isinstance(predictor, TorchPredictor), "no page of a graph is made"
         page.write(output, [(predictions, predictor)], arguments.Path_Checkpoint)
     else:
         draw_each(predictor, predictions, request, pictures, name)
@@ -164,20 +164,41 @@ def predict(arguments: argparse.Namespace) -> None:
     errors.say(f"wrote {table} and {output}")
 
 
+def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":
+    """The model of a ViT.ckpt, or of a graph, which needs no PyTorch.
+
+    Raises:
+        UserError: no such file, damaged or not ours; a graph is asked for what it cannot give.
+    """
+    path = arguments.Path_Checkpoint
+    if not is_graph(path):
+        from vit import checkpoint
+        from vit.device import torch_device
+        from vit.torch_predictor import TorchPredictor
+
+        device = torch_device(arguments.device)
+        source = checkpoint.load(path)
+        return TorchPredictor(source, device, arguments.batch_size, arguments.level)
+    from vit import graph_predictor
+
+    wanted = {"a report": kind == ".html", "--recalibrate": bool(arguments.recalibrate)}
+    wanted[f"--device {arguments.device}"] = arguments.device not in ("auto", "cpu")
+    for name in [name for name, asked in wanted.items() if asked]:
+        raise errors.UserError(f"{path}: {name} needs a ViT.ckpt, got a graph")
+    return graph_predictor.load(path, arguments.batch_size, arguments.level)
+
+
 def recalibrate(arguments: argparse.Namespace) -> None:
     """Write a model whose threshold and probabilities are fitted to another place's images."""
     from data.inputs import find, folder_given, gather
     from training import recalibrate
-    from vit import checkpoint
-    from vit.device import torch_device
     from vit.torch_predictor import TorchPredictor
 
-    source = checkpoint.load(arguments.Path_Checkpoint)
-    device = torch_device(arguments.device)
-    predictor = TorchPredictor(source, device, arguments.batch_size, arguments.level)
+    predictor = predictor_of(arguments)
+    assert isinstance(predictor, TorchPredictor), "a graph is refused"
     folder = arguments.recalibrate
     inputs = gather(find(folder), predictor.class_names, folder_given(folder))
-    recalibrate.write(source, predictor.answer(inputs), arguments.Path_Checkpoint)
+    recalibrate.write(predictor.checkpoint, predictor.answer(inputs), arguments.Path_Checkpoint)
 
 
 def counted(predictions: "Predictions") -> str:
@@ -198,7 +219,8 @@ def main(argv: list[str]) -> None:
     with errors.ending_in_one_line(memory, disk):
         from vit.archive import screened
 
-        screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
+        if not is_graph(arguments.Path_Checkpoint):
+            screened(arguments.Path_Checkpoint)  # before torch, for which it may have been made
         from data.read_lock import reading
 
         with reading(arguments.Path or arguments.recalibrate):

@@ -40,6 +40,8 @@ COMMANDS = (
     "report.evaluate",
     "report.learning_curve",
     "report.pictures",
+    "training.boxed",
+    "vit.export",
 )
 # words of other programs
 FOREIGN = {

@@ -39,6 +39,7 @@ KEEPS = {
     "report/page.py": 1,  # report.html
     "report/pictures.py": 5,  # seven pictures of a model
     "vit/checkpoint.py": 3,  # ViT.ckpt; states of a run
+    "vit/export.py": 1,  # model.onnx
 }
 ASKS = {"training/publish.py": 1, "training/recalibrate.py": 1}  # vit.checkpoint to keep ViT.ckpt
 NEW_FOLDERS = {  # in a folder of folder_written_whole, which takes its name when all is there

@@ -11,7 +11,7 @@
 
 Names that stay stable (changes stand in CHANGELOG.md):
 
-    load         reads a ViT.ckpt and gives a Predictor
+    load         reads a ViT.ckpt, or a graph of vit.export, and gives a Predictor
     Predictor    predict(images), explain(image, ...), overlay(image, heat)
     Prediction   what predict gives of each image: label, probabilities (by class name, the positive
                  class last), prediction_set, distance (above 1: unlike the training images),
@@ -31,17 +31,18 @@ if TYPE_CHECKING:
     from vit.predictions import Prediction
     from vit.predictor import Predictor
 
-__version__ = "2.1.0"
+__version__ = "2.2.0"
 LEVEL = 0.9  # share of the images of each class whose prediction set holds it, unless said
 BATCH_SIZE = 16  # images at a time, unless said
 __all__ = ["Prediction", "Predictor", "UserError", "load"]
 
 
 def load(path: "str | Path", device: str = "auto", level: float = LEVEL) -> "Predictor":
-    """The model of a ViT.ckpt, ready to predict and to explain.
+    """The model of a ViT.ckpt or of a graph, ready to predict and to explain.
 
     Args:
-        path: ViT.ckpt as train.py writes it.
+        path: ViT.ckpt as train.py writes it, or model.onnx as vit.export does, which is run
+            without PyTorch.
         device: auto (a GPU where there is one), cpu, gpu, cuda or mps.
         level: share of the images of each class whose prediction set shall hold it, 0 to 1.
 
@@ -54,12 +55,23 @@ def load(path: "str | Path", device: str = "auto", level: float = LEVEL) -> "Pre
     refuse_collisions()
     from pathlib import Path
 
-    from vit.archive import screened
+    from vit.archive import is_graph, screened
 
+    if is_graph(Path(path)):
+        return _load_graph(Path(path), device, level)
     screened(Path(path))  # before torch, for which a hostile file may have been made, is there
     from vit import torch_predictor
 
     return torch_predictor.load(path, device, level)
+
+
+def _load_graph(path: "Path", device: str, level: float) -> "Predictor":
+    from errors import UserError
+    from vit import graph_predictor
+
+    if device not in ("auto", "cpu"):
+        raise UserError(f"device: got {device}, but a graph is run on the CPU; wanted auto or cpu")
+    return graph_predictor.load(path, level=level)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,11 @@ class CheckpointError(UserError):
     """A checkpoint that cannot be used, with the reason in one line."""
 
 
+def is_graph(path: Path) -> bool:
+    """Whether a file is called like a graph of vit.export, which holds no pickle."""
+    return path.suffix.lower() == ".onnx"
+
+
 def is_boxed(path: Path) -> bool:
     """Whether a file begins as those of weights/ do: length of its header, and a bracket."""
     if not path.is_file():  # a pipe would make it wait

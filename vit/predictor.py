@@ -34,12 +34,14 @@ class Answers(NamedTuple):
 
     Args:
         logits: (B, K) float32.
+        distances: (B,) from the training images; None: they are not known.
         maps: (B, grid height, grid width) evidence, NaN where a patch was not seen; None: not
             asked for.
         outliers: (B,) how far the longest patch token stands out, see vit.hooks; None: not known.
     """
 
     logits: NDArray
+    distances: NDArray | None = None
     maps: NDArray | None = None
     outliers: NDArray | None = None
 
@@ -151,7 +153,11 @@ class Predictor(ABC):
                 remarks |= batch.remarks
                 if faults:
                     continue  # only the other faults are still of interest
-                said = self.run(batch.pixels, request) if known is None else Answers(known[part])
+                said = (
+                    self.run(batch.pixels, request)
+                    if known is None
+                    else Answers(known[part], self.distances(batch.pixels))
+                )
                 answers += self._answer(batch, said)
                 longest += [] if said.outliers is None else [said.outliers]
         _refuse(faults, len(inputs))
@@ -266,8 +272,7 @@ class Predictor(ABC):
         return _Batch(items, stacked, in_training, known_depths, own_scales, remarks, aspects)
 
     def _answer(self, batch: _Batch, said: Answers) -> list[Prediction]:
-        logits, maps, _ = said
-        distances = self.distances(batch.pixels)
+        logits, distances, maps, _ = said
         _check_numbers(batch.items, logits, maps, distances)
         shares = softmax(logits.astype(np.float32) / self.facts.temperature, axis=1).tolist()
         answers = []

@@ -45,11 +45,13 @@ class TorchPredictor(Predictor):
         with token_outliers(self.checkpoint.models[0]) as ratios:
             logits, maps = self._ask(images, request)
         # occlusion makes more passes, of painted images
-        return Answers(logits, maps, ratios[0].numpy(force=True))
+        return Answers(logits, self._distances(images), maps, ratios[0].numpy(force=True))
 
     def distances(self, pixels: NDArray) -> NDArray | None:
         """(B,) distances of such pictures from the training images; None: they are not known."""
-        images = self._images(pixels)
+        return self._distances(self._images(pixels))
+
+    def _distances(self, images: Tensor) -> NDArray | None:
         pairs = zip(self.checkpoint.models, self.checkpoint.familiarity, strict=False)
         found = [familiarity(model, images) for model, familiarity in pairs]
         return _mean(found) if found else None

@@ -1,0 +1,195 @@
+"""A trained model as one ONNX graph, map included:
+python -m vit.export ViT.ckpt --OUTPUT model.onnx
+"""
+
+import argparse
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._decomp import core_aten_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+import errors
+from data.preprocessing import BLACK, FARTHEST, FLAT, Preprocessing
+from data.readers import DataError
+from files import refuse_folders, written_whole
+from vit import checkpoint, graph
+from vit.archive import is_graph
+from vit.checkpoint import Checkpoint
+from vit.explain import explain
+from vit.hooks import token_outliers
+
+LEAST = 2  # images that the graph is traced with; 1 would be taken for a constant
+
+
+def answers_of(source: Checkpoint, uint8: bool = False) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """A function of (B, 1, S, S) pixels that gives OUTPUTS, without distances where none are known.
+
+    Means over the models where there are several.
+    """
+    target = len(source.class_names) - 1
+
+    def answers(pixels: Tensor) -> tuple[Tensor, ...]:
+        grey = pixels.float() / 255 if uint8 else pixels
+        images = standardised(source.preprocessing, grey)
+        with token_outliers(source.models[0]) as ratios:
+            said = [explain(model, images, target=target) for model in source.models]
+        logits = torch.stack([of_one for of_one, _ in said]).mean(dim=0)
+        maps = torch.stack([map_ for _, map_ in said]).mean(dim=0)
+        probabilities = (logits / source.temperature).softmax(dim=1)
+        with torch.no_grad():
+            pairs = zip(source.models, source.familiarity, strict=False)
+            found = [familiarity(model, images) for model, familiarity in pairs]
+        distances = [torch.stack(found).mean(dim=0)] if found else []
+        return logits, probabilities, *distances, ratios[0], maps
+
+    return answers
+
+
+def standardised(preprocessing: Preprocessing, grey: Tensor) -> Tensor:
+    """What ``Preprocessing.standardised`` does, of (B, 1, S, S) pictures: (B, C, S, S)."""
+    mean, std = preprocessing.mean, preprocessing.std
+    if mean is not None and std is not None:
+        images = (grey - mean) / std
+    else:
+        seen = (grey > BLACK).to(grey)
+        count = seen.sum(dim=(1, 2, 3), keepdim=True)
+        middle = (grey * seen).sum(dim=(1, 2, 3), keepdim=True) / count.clamp_min(1)
+        squares = ((grey - middle) ** 2 * seen).sum(dim=(1, 2, 3), keepdim=True)
+        spread = (squares / count.clamp_min(1)).sqrt() + FLAT
+        spread = torch.where(count > 0, spread, torch.ones_like(spread))
+        low, high = middle - FARTHEST * spread, middle + FARTHEST * spread
+        images = (torch.minimum(torch.maximum(grey, low), high) - middle) / spread
+    return images.expand(-1, preprocessing.num_channels, -1, -1)
+
+
+def export(source: Checkpoint, uint8: bool = False) -> bytes:
+    """The graph as the bytes of an ONNX file.
+
+    The function is traced with its backward pass, which then is forward operations like all others.
+
+    Raises:
+        DataError: onnxscript is not installed.
+    """
+    stable_sort = _sort()
+    for module in [*source.models, *source.familiarity]:
+        module.requires_grad_(False)
+    size = source.preprocessing.image_size
+    pixels = torch.rand(LEAST, 1, size, size)
+    pixels = (255 * pixels).to(torch.uint8) if uint8 else pixels
+    table = dict(core_aten_decompositions())
+    table[torch.ops.aten.native_group_norm.default] = _group_norm
+    trace = make_fx(
+        answers_of(source, uint8),
+        tracing_mode="symbolic",
+        decomposition_table=table,
+        _allow_non_fake_inputs=True,
+    )
+    traced = trace(pixels)
+    several = {0: torch.export.Dim("batch")}
+    program = torch.export.export(traced, (pixels,), dynamic_shapes=(several,))
+    names = [name for name in graph.OUTPUTS if name != "distance" or source.familiarity]
+    with _quiet():
+        made: Any = torch.onnx.export(
+            program,
+            input_names=[graph.INPUT],
+            output_names=names,
+            dynamo=True,
+            custom_translation_table={torch.ops.aten.sort.stable: stable_sort},
+        )
+    made.model.metadata_props[graph.KEY] = graph.text_of(source, uint8)
+    return bytes(made.model_proto.SerializeToString())
+
+
+def _group_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    _: int,
+    __: int,
+    ___: int,
+    groups: int,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one group, for any number of images; torch's own holds their number as a constant."""
+    assert groups == 1, "the stem has norms over the whole image"
+    mean = x.mean((1, 2, 3), keepdim=True)
+    off = x - mean
+    scale = torch.rsqrt((off * off).mean((1, 2, 3), keepdim=True) + eps)
+    normed = off * scale
+    if weight is not None:
+        normed = normed * weight.view(1, -1, 1, 1)
+    if bias is not None:
+        normed = normed + bias.view(1, -1, 1, 1)
+    return normed, mean.view(-1, 1), scale.view(-1, 1)
+
+
+def _sort() -> Callable[..., Any]:
+    """torch.sort for the exporter, which has no stable one; TopK keeps the order of equals.
+
+    Raises:
+        DataError: onnxscript is not installed.
+    """
+    try:
+        import onnxscript
+    except ImportError:
+        raise DataError(
+            "onnxscript is not installed, which writes a graph; pip install onnx onnxscript "
+            "onnxruntime"
+        ) from None
+    op: Any = onnxscript.opset18
+
+    def stable_sort(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
+        count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+        return op.TopK(x, count, axis=dim, largest=int(descending), sorted=1)
+
+    return stable_sort
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter tells of its steps on stdout, and warns of what does not matter here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def main(argv: list[str]) -> None:
+    """Write the graph as the command line says."""
+    parser = argparse.ArgumentParser(
+        "python -m vit.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path, help="ViT.ckpt")
+    parser.add_argument("--OUTPUT", "--output", "-o", type=Path, default=Path("model.onnx"))
+    parser.add_argument(
+        "--uint8",
+        action="store_true",
+        help="the graph takes pixels from 0 to 255, instead of float32 from 0 to 1",
+    )
+    given = parser.parse_args(argv)
+    with errors.ending_in_one_line():
+        if not is_graph(given.OUTPUT):
+            raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in .onnx")
+        refuse_folders(given.OUTPUT)
+        content = export(checkpoint.load(given.checkpoint), given.uint8)
+        with written_whole(given.OUTPUT, keep_former=True) as beside:
+            beside.write_bytes(content)
+        errors.say(f"wrote {given.OUTPUT}, {len(content) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,115 @@
+"""The ONNX graph of a trained model, and what it says of itself.
+
+A graph takes pictures as they were prepared and gives all that a prediction needs, the evidence map
+included: the backward pass of the map is written as forward operations. So nothing but a runtime of
+ONNX is needed to predict and to explain.
+"""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from data.readers import DataError
+from files import other_kind
+from vit.archive import CheckpointError
+from vit.checkpoint_gate import Plain, check
+from vit.facts import Facts
+
+KEY = "vit"  # of the metadata that holds the facts
+INPUT = "pixels"
+# of (B, 1, S, S) pixels: (B, K), (B, K), (B,), (B,), (B, grid height, grid width)
+OUTPUTS = ("logits", "probabilities", "distance", "outliers", "map")
+FORMAT = 1
+LARGEST = 2**30  # bytes
+LEFT_OUT = ("history",)  # of the facts: not needed by who predicts
+
+
+def text_of(facts: Facts, uint8: bool) -> str:
+    """What the graph's metadata says, as JSON."""
+    plain = {name: value for name, value in facts.plain().items() if name not in LEFT_OUT}
+    plain["graph"] = {"format": FORMAT, "pixels": "uint8" if uint8 else "float32"}
+    return json.dumps(plain, allow_nan=False)
+
+
+def facts_of(content: bytes, path: Path) -> tuple[Facts, bool]:
+    """What the graph of a file says, and whether its pixels are uint8.
+
+    Raises:
+        CheckpointError: it is no graph, not ours, or damaged.
+        DataError: onnx is not installed.
+    """
+    model = _parsed(content, path)
+    said = {each.key: each.value for each in model.metadata_props}
+    names = [given.name for given in model.graph.input]
+    if KEY not in said or names != [INPUT]:
+        raise CheckpointError(f"{path}: is no graph of ours; python -m vit.export makes one")
+    try:
+        plain: Plain = json.loads(said[KEY])
+        config = check({"state_dict": {}, **plain})
+        about = plain["graph"]
+        if about["format"] != FORMAT or about["pixels"] not in ("uint8", "float32"):
+            raise ValueError(f"graph: got {about}")
+        return Facts.of_plain(plain, config), about["pixels"] == "uint8"
+    except (ValueError, TypeError, LookupError) as error:
+        first = (str(error).splitlines() or [""])[0][:300]
+        raise CheckpointError(f"{path}: its metadata is damaged: {first}") from None
+
+
+def without_map(content: bytes) -> bytes:
+    """The same graph without the map, and without what leads to it alone."""
+    model = _parsed(content, Path("graph"))
+    kept = [output.name for output in model.graph.output if output.name != "map"]
+    part = _library("onnx.utils").Extractor(model).extract_model([INPUT], kept)
+    return bytes(part.SerializeToString())
+
+
+def session_of(content: bytes) -> Any:
+    """An onnxruntime.InferenceSession.
+
+    Raises:
+        CheckpointError: onnxruntime does not take the graph.
+    """
+    onnxruntime = _library("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+    except Exception as error:  # it raises many kinds for a damaged graph
+        said = (str(error).splitlines() or [""])[0][:200]
+        raise CheckpointError(f"the graph is damaged: {said}") from None
+
+
+def _parsed(content: bytes, path: Path) -> Any:
+    onnx = _library("onnx")
+    try:
+        return onnx.load_model_from_string(content)
+    except Exception:  # protobuf's errors have no common root
+        raise CheckpointError(f"{path}: is damaged, or no graph") from None
+
+
+def bytes_of(path: Path) -> bytes:
+    """The whole file; from memory no other file can be reached through it.
+
+    Raises:
+        CheckpointError: missing, too large, or not to be read.
+    """
+    if kind := other_kind(path):
+        raise CheckpointError(f"{path}: is {kind}, wanted a graph that vit.export made")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise CheckpointError(f"{path}: has {path.stat().st_size:,} bytes, wanted {LARGEST:,}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; python -m vit.export makes one") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise DataError(
+            f"{name} is not installed, which a graph needs; pip install onnx onnxruntime"
+        ) from None

@@ -1,0 +1,79 @@
+"""A Predictor that onnxruntime runs, without PyTorch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vit import BATCH_SIZE, LEVEL, graph
+from vit.facts import Facts
+from vit.map_request import DEFAULT, ExplanationError, MapRequest
+from vit.predictor import Answers, Predictor
+
+
+class GraphPredictor(Predictor):
+    """The model of a graph, ready to be asked.
+
+    Args:
+        content: the graph, as the bytes of its file.
+        facts: what its metadata says.
+        uint8: whether it takes pixels from 0 to 255.
+        batch_size: images at a time.
+        level: share of the images of each class whose prediction set shall hold it, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        facts: Facts,
+        uint8: bool = False,
+        batch_size: int = BATCH_SIZE,
+        level: float = LEVEL,
+    ) -> None:
+        super().__init__(facts, batch_size, level)
+        self._content = content
+        self._uint8 = uint8
+        self._sessions: dict[bool, Any] = {}  # with the map, and without
+
+    def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
+        """What the models say of (B, S, S) float32 pictures from 0 to 1."""
+        said = self._ask(pixels, request is not None)
+        return Answers(said["logits"], said.get("distance"), said.get("map"), said["outliers"])
+
+    def distances(self, pixels: NDArray) -> NDArray | None:
+        """(B,) distances of such pictures from the training images; None: they are not known."""
+        return self.run(pixels, None).distances
+
+    def check(self, request: MapRequest) -> None:
+        """Raise ExplanationError unless ``run`` can answer this."""
+        positive = len(self.class_names) - 1
+        if request != MapRequest(positive):
+            raise ExplanationError(
+                f"a graph holds one map: {DEFAULT} for {self.class_names[positive]}, of all blocks "
+                f"and heads; got {request.title(self.class_names)}; ask a ViT.ckpt for others"
+            )
+
+    def _ask(self, pixels: NDArray, with_map: bool) -> dict[str, NDArray]:
+        """The outputs of the graph by their names."""
+        given = pixels[:, None]
+        if self._uint8:
+            given = np.round(255 * given).astype(np.uint8)
+        if with_map not in self._sessions:
+            content = self._content if with_map else graph.without_map(self._content)
+            self._sessions[with_map] = graph.session_of(content)
+        session = self._sessions[with_map]
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, {graph.INPUT: given}), strict=True))
+
+
+def load(path: str | Path, batch_size: int = BATCH_SIZE, level: float = LEVEL) -> GraphPredictor:
+    """The model of a graph; see ``vit.load``.
+
+    Raises:
+        CheckpointError: no such file, damaged, or not ours.
+        DataError: onnxruntime is not installed.
+    """
+    content = graph.bytes_of(Path(path))
+    facts, uint8 = graph.facts_of(content, Path(path))
+    return GraphPredictor(content, facts, uint8, batch_size, level)
