@@ -77,8 +77,9 @@ class DataConfig:
     standardise: str = key(
         "set",
         "mean and standard deviation of the grey values; set: those of all training images; "
-        "image: those of each image, which evens out exposure",
-        choices=("set", "image"),
+        "image: those of each image, which evens out exposure; none: 0 and 1, which weights of "
+        "other programs bring",
+        choices=("set", "image", "none"),
     )
     phantoms: str = key(
         "none",
@@ -168,8 +169,8 @@ class TrainingConfig:
     init: str = key(
         "auto",
         "weights to begin with; auto: those of weights/ or random ones, whichever tell the "
-        "training images apart best; none: random ones; else the file, a ViT.ckpt or one of "
-        "weights/",
+        "training images apart best; none: random ones; else the file, a ViT.ckpt, one of "
+        "weights/, or one of another program",
     )
     epochs: int = key(
         AUTO,

@@ -98,9 +98,9 @@ def test_a_box_that_is_cut_is_refused(box: Path, share: float) -> None:
         InitialWeights(box)
 
 
-def test_weights_of_another_program_are_refused(tmp_path: Path) -> None:
+def test_weights_of_no_transformer_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match=r"are weights of another program; wanted those of"):
+    with pytest.raises(CheckpointError, match=r"holds no Vision Transformer that is known"):
         InitialWeights(tmp_path / "other.safetensors")
 
 

@@ -41,6 +41,7 @@ COMMANDS = (
     "report.learning_curve",
     "report.pictures",
     "training.boxed",
+    "training.weights",
     "vit.export",
 )
 # words of other programs

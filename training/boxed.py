@@ -58,6 +58,13 @@ def write(source: Path, target: Path) -> None:
         save_file(halves, beside, {META: json.dumps(told, sort_keys=True)})
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file of safetensors says that it holds weights of this project, or may say so."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return length > MOST_HEADER or f'"{META}":'.encode() in file.read(length)
+
+
 def read(path: Path) -> "Checkpoint":
     """What ``write`` wrote, as a checkpoint without threshold and temperature of its own.
 

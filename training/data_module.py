@@ -221,6 +221,8 @@ def _statistics(
 ) -> tuple[float, float] | tuple[None, None]:
     if config.standardise == "image":
         return None, None
+    if config.standardise == "none":
+        return 0.0, 1.0
     if "mean" in folder.info and "std" in folder.info:
         return float(folder.info["mean"]), float(folder.info["std"])
     return processed.statistics([folder.image(sample) for sample in folder.of("train")])

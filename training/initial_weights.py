@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from CONFIG import Config, ModelConfig
-from training import boxed
+from training import boxed, foreign_weights
 from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
+from vit.checkpoint import Checkpoint
 from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
 
@@ -29,24 +30,25 @@ SHAPING = (  # keys of the configuration that weights cannot do without
     "representation_size",
     "stem",
 )
-BROUGHT = ("standardise", "kept_tokens", "flip")  # what weights were trained with
+BROUGHT = ("standardise", "kept_tokens", "flip", "eps")  # what weights were trained with
 POSITIONS = "embeddings.position_embedding"
 
 
 class InitialWeights:
-    """The first model of a ViT.ckpt, or weights in the box, read once.
+    """The first model of a ViT.ckpt, weights in the box, or those of another program, read once.
 
     Args:
         path: the file.
 
     Raises:
-        CheckpointError: as ``vit.checkpoint.load`` and ``training.boxed.read`` do.
+        CheckpointError: as ``vit.checkpoint.load``, ``training.boxed.read`` and
+            ``training.foreign_weights.read`` do.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        self.checkpoint = boxed.read(path) if is_boxed(path) else checkpoint.load(path)
+        self.checkpoint = _read(path)
 
     def known_among(self, digests: Iterable[str]) -> set[str]:
         """Which of these images, by sha256, the weights learned from."""
@@ -114,6 +116,13 @@ class InitialWeights:
         own = self.checkpoint.config
         pairs = [(key, getattr(own, key), getattr(config, key)) for key in SHAPING]
         return ", ".join(f"{key} to {need} (got {got})" for key, need, got in pairs if need != got)
+
+
+def _read(path: Path) -> Checkpoint:
+    if is_boxed(path):
+        return boxed.read(path) if boxed.is_ours(path) else foreign_weights.read(path)
+    is_ours = "format_version" in checkpoint.read(path)
+    return checkpoint.load(path) if is_ours else foreign_weights.read(path)
 
 
 def _resampled(positions: Tensor, source: tuple[int, int], grid: tuple[int, int]) -> Tensor:

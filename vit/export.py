@@ -1,5 +1,6 @@
-"""A trained model as one ONNX graph, map included:
+"""A trained model for other programs: one ONNX graph, map included, or its weights alone:
 python -m vit.export ViT.ckpt --OUTPUT model.onnx
+python -m vit.export ViT.ckpt --OUTPUT weights.safetensors --layout timm
 """
 
 import argparse
@@ -19,9 +20,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import errors
 from data.preprocessing import BLACK, FARTHEST, FLAT, Preprocessing
 from data.readers import DataError
+from errors import UserError
 from files import refuse_folders, written_whole
-from vit import checkpoint, graph
-from vit.archive import is_graph
+from vit import checkpoint, conversion, graph, layouts
 from vit.checkpoint import Checkpoint
 from vit.explain import explain
 from vit.hooks import token_outliers
@@ -108,6 +109,37 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
     return bytes(made.model_proto.SerializeToString())
 
 
+def named_as(source: Checkpoint, layout: str) -> bytes:
+    """The weights under the names of another program, as a file of safetensors.
+
+    That program's model has one channel, an eps of its norms as in ``Config.eps``, and takes
+    standardised pictures. For transformers the names are those of ViTForImageClassification.
+
+    Raises:
+        UserError: several folds; a model that the other program does not have.
+    """
+    from safetensors.torch import save as as_bytes
+
+    if len(source.models) > 1:
+        raise UserError(f"got {len(source.models)} models of folds, wanted one model")
+    if source.config.kept_tokens < 1:
+        raise UserError(
+            f"kept_tokens: got {source.config.kept_tokens}, but {layout} has all patches; "
+            "wanted a model of kept_tokens 1"
+        )
+    state = conversion.from_ours(layouts.WRITTEN[layout], source.models[0].state_dict())
+    before = "vit." if layout == layouts.TRANSFORMERS.name else ""
+    heads = ("head.", "heads.", "classifier.")
+    return bytes(
+        as_bytes(
+            {
+                name if name.startswith(heads) else before + name: value.contiguous()
+                for name, value in state.items()
+            }
+        )
+    )
+
+
 def _group_norm(
     x: Tensor,
     weight: Tensor | None,
@@ -180,12 +212,19 @@ def main(argv: list[str]) -> None:
         action="store_true",
         help="the graph takes pixels from 0 to 255, instead of float32 from 0 to 1",
     )
+    parser.add_argument(
+        "--layout",
+        choices=layouts.WRITTEN,
+        help="write the weights alone, as safetensors under the names of this program",
+    )
     given = parser.parse_args(argv)
     with errors.ending_in_one_line():
-        if not is_graph(given.OUTPUT):
-            raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in .onnx")
+        wanted = ".safetensors" if given.layout else ".onnx"
+        if given.OUTPUT.suffix.lower() != wanted:
+            raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in {wanted}")
         refuse_folders(given.OUTPUT)
-        content = export(checkpoint.load(given.checkpoint), given.uint8)
+        source = checkpoint.load(given.checkpoint)
+        content = named_as(source, given.layout) if given.layout else export(source, given.uint8)
         with written_whole(given.OUTPUT, keep_former=True) as beside:
             beside.write_bytes(content)
         errors.say(f"wrote {given.OUTPUT}, {len(content) / 1e6:.1f} MB")
