@@ -6,6 +6,7 @@ ONNX is needed to predict and to explain.
 """
 
 import json
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ KEY = "vit"  # of the metadata that holds the facts
 INPUT = "pixels"
 # of (B, 1, S, S) pixels: (B, K), (B, K), (B,), (B,), (B, grid height, grid width)
 OUTPUTS = ("logits", "probabilities", "distance", "outliers", "map")
+WITHOUT_MAP = OUTPUTS[:-1]
 FORMAT = 1
 LARGEST = 2**30  # bytes
 LEFT_OUT = ("history",)  # of the facts: not needed by who predicts
@@ -56,16 +58,16 @@ def facts_of(content: bytes, path: Path) -> tuple[Facts, bool]:
         raise CheckpointError(f"{path}: its metadata is damaged: {first}") from None
 
 
-def without_map(content: bytes) -> bytes:
-    """The same graph without the map, and without what leads to it alone."""
+def only(content: bytes, outputs: Sequence[str]) -> bytes:
+    """The same graph with these outputs, where it has them, and with what leads to them alone."""
     model = _parsed(content, Path("graph"))
-    kept = [output.name for output in model.graph.output if output.name != "map"]
+    kept = [output.name for output in model.graph.output if output.name in outputs]
     part = _library("onnx.utils").Extractor(model).extract_model([INPUT], kept)
     return bytes(part.SerializeToString())
 
 
-def session_of(content: bytes) -> Any:
-    """An onnxruntime.InferenceSession.
+def session_of(content: bytes, threads: int = 0) -> Any:
+    """An onnxruntime.InferenceSession on so many threads; 0: as many as cores.
 
     Raises:
         CheckpointError: onnxruntime does not take the graph.
@@ -73,6 +75,7 @@ def session_of(content: bytes) -> Any:
     onnxruntime = _library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
     except Exception as error:  # it raises many kinds for a damaged graph

@@ -60,7 +60,7 @@ class GraphPredictor(Predictor):
         if self._uint8:
             given = np.round(255 * given).astype(np.uint8)
         if with_map not in self._sessions:
-            content = self._content if with_map else graph.without_map(self._content)
+            content = self._content if with_map else graph.only(self._content, graph.WITHOUT_MAP)
             self._sessions[with_map] = graph.session_of(content)
         session = self._sessions[with_map]
         names = [output.name for output in session.get_outputs()]
