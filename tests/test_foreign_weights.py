@@ -323,3 +323,24 @@ def test_what_another_program_has_not_is_refused(
     with pytest.raises(SystemExit, match=said):
         output = str(tmp_path / "t.safetensors")
         export.main([str(tmp_path / "a.ckpt"), "-o", output, "--layout", "timm"])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"num_attention_heads": "3"},
+        {"num_attention_heads": 0},
+        {"layer_norm_eps": -1.0},
+        {"image_mean": [0.5, 0.5]},
+        {"image_std": [0.0, 0.0, 0.0]},
+        {"image_std": "half"},
+        {"pretrained_cfg": {"mean": {"r": 1}}},
+    ],
+)
+def test_impossible_words_beside_the_weights_are_refused(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    save_file(tiny().state_dict(), tmp_path / "a.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    with pytest.raises(CheckpointError, match=r"config.json: .*got .*, wanted"):
+        read(tmp_path / "a.safetensors")

@@ -15,6 +15,7 @@ from torch import Tensor
 import errors
 from CONFIG import Config
 from data.preprocessing import Preprocessing
+from data.tables import plain_bytes
 from settings import ConfigError
 from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
@@ -42,25 +43,54 @@ class Told:
 
     @classmethod
     def beside(cls, path: Path) -> "Told":
-        """Of the folder of a file; what is not there is not known."""
+        """Of the folder of a file; what is not there is not known.
+
+        Raises:
+            CheckpointError: what they say cannot be.
+        """
         plain: dict[str, Any] = {}
         for name in ("config.json", "preprocessor_config.json"):
             file = path.with_name(name)
+            if not file.is_file():
+                continue
             try:
-                known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-            except ValueError:
-                raise CheckpointError(f"{file}: is no JSON; mend or remove it") from None
+                known = json.loads(plain_bytes(file))
+            except ValueError as error:
+                raise CheckpointError(f"{file}: cannot be read: {error}") from None
             plain |= known if isinstance(known, dict) else {}
-        own = plain.get("pretrained_cfg", {})
-        numbers = [own.get("mean", plain.get("image_mean")), own.get("std", plain.get("image_std"))]
-        mean, std = (tuple(map(float, each)) if each else None for each in numbers)
-        return cls(
-            plain.get("num_attention_heads"),
-            plain.get("layer_norm_eps"),
-            mean,
-            std,
-            plain.get("hidden_act"),
-        )
+        own = plain.get("pretrained_cfg")
+        timm = own if isinstance(own, dict) else {}
+        try:
+            return cls(
+                _number(plain, "num_attention_heads", int),
+                _number(plain, "layer_norm_eps", float),
+                _values(timm.get("mean", plain.get("image_mean")), 0),
+                _values(timm.get("std", plain.get("image_std")), 1e-3),
+                plain.get("hidden_act"),
+            )
+        except ValueError as error:
+            raise CheckpointError(f"{path.with_name('config.json')}: {error}") from None
+
+
+def _number(plain: dict[str, Any], name: str, kind: type[int] | type[float]) -> Any:
+    """A number above 0, or None. ValueError: it is another."""
+    value = plain.get(name)
+    if value is None:
+        return None
+    if isinstance(value, kind) and 0 < value < 1000:
+        return value
+    raise ValueError(f"{name}: got {str(value)[:40]}, wanted a number above 0")
+
+
+def _values(given: Any, least: float) -> tuple[float, ...] | None:
+    """Grey values from ``least`` to 1, of one channel or three. ValueError: they are others."""
+    if given is None:
+        return None
+    numbers = [float(each) for each in given if isinstance(each, int | float)]
+    whole = isinstance(given, list) and len(numbers) == len(given) in (1, 3)
+    if whole and all(least <= number <= 1 for number in numbers):
+        return tuple(numbers)
+    raise ValueError(f"mean or deviation: got {str(given)[:40]}, wanted numbers from 0 to 1")
 
 
 def read(path: Path) -> Checkpoint:

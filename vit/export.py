@@ -224,6 +224,8 @@ def main(argv: list[str]) -> None:
             raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in {wanted}")
         refuse_folders(given.OUTPUT)
         source = checkpoint.load(given.checkpoint)
+        if not given.layout:
+            errors.say("writing the graph, which takes a minute or two")
         content = named_as(source, given.layout) if given.layout else export(source, given.uint8)
         with written_whole(given.OUTPUT, keep_former=True) as beside:
             beside.write_bytes(content)
