@@ -194,6 +194,11 @@ def test_what_a_graph_cannot_give_is_refused_in_one_line(
         predict.main(["-p", str(folder / "val"), "-k", str(plain.with_suffix(".onnx")), *words])
 
 
+def test_where_a_checkpoint_is_needed_a_graph_is_named(plain: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"a.onnx: is a graph; wanted the ViT.ckpt that"):
+        checkpoint.load(plain.with_suffix(".onnx"))
+
+
 def test_a_gpu_is_refused(plain: Path) -> None:
     with pytest.raises(UserError, match="device: got cuda, but a graph is run on the CPU"):
         vit.load(plain.with_suffix(".onnx"), device="cuda")

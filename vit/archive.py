@@ -75,6 +75,8 @@ def screened(path: Path) -> io.BytesIO:
     if not path.is_file():
         makes_one = "python train.py --Config config.yml makes one"
         raise CheckpointError(f"{path}: no such file; {makes_one}")
+    if is_graph(path):
+        raise CheckpointError(f"{path}: is a graph; wanted the ViT.ckpt that it was made from")
     if is_boxed(path):
         raise CheckpointError(
             f"{path}: holds weights to begin a training with, and no trained model; give them to "
