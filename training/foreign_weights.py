@@ -21,7 +21,7 @@ from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
 from vit.checkpoint import Checkpoint
 from vit.conversion import to_ours
-from vit.layouts import CLS, PATCHES, POSITIONS, REGISTERS, Layout, LayoutError, layout_of
+from vit.layouts import CLS, IMAGENET, PATCHES, POSITIONS, REGISTERS, Layout, LayoutError, layout_of
 from vit.model import VisionTransformer
 
 MOST = 4 * 2**30  # bytes of a file
@@ -130,6 +130,8 @@ def read(path: Path) -> Checkpoint:
     except RuntimeError as error:
         said = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{path}: is no whole Vision Transformer: {said}") from None
+    if not all(value.isfinite().all() for value in ours.values()):
+        raise CheckpointError(f"{path}: holds weights that are no finite numbers")
     names = [f"class {number}" for number in range(config.num_classes)]
     return Checkpoint(config, names, Preprocessing(config.image_size, 0.0, 1.0), models=[model])
 
@@ -167,8 +169,7 @@ def _grey_values(
 ) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the grey values that the weights were trained with, (channels,)."""
     # files of DeiT, DINO and MAE keep timm's names in a part, and have ImageNet's values
-    usual = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    mean, std = (layout.mean, layout.std) if not wrapped else usual
+    mean, std = IMAGENET if wrapped else (layout.mean, layout.std)
     if told.mean and told.std:
         mean, std = told.mean, told.std
     else:

@@ -77,7 +77,7 @@ def from_ours(layout: Layout, state: State) -> dict[str, Tensor]:
 
 
 def _newer_names(layout: Layout, state: State) -> dict[str, Tensor]:
-    """Names that a program has changed, as they were."""
+    """The weights under the names that a program has now, where it has changed them."""
     changed = {"mlp.linear_1.": "mlp.0.", "mlp.linear_2.": "mlp.3."}  # torchvision before 0.14
     names = {}
     for name in state:

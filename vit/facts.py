@@ -97,8 +97,8 @@ class Facts:
         """The class whose probability is followed."""
         return self.class_names[-1]
 
-    @classmethod
-    def of_plain(cls, plain: Plain, config: Config) -> "Facts":
+    @staticmethod
+    def of_plain(plain: Plain, config: Config) -> "Facts":
         """From the keys of ViT.ckpt, that were checked, and its configuration."""
         names = plain["class_names"]
         scores = plain.get("conformal_scores") or {}

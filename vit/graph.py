@@ -101,7 +101,9 @@ def bytes_of(path: Path) -> bytes:
         raise CheckpointError(f"{path}: is {kind}, wanted a graph that vit.export made")
     try:
         if path.stat().st_size > LARGEST:
-            raise CheckpointError(f"{path}: has {path.stat().st_size:,} bytes, wanted {LARGEST:,}")
+            raise CheckpointError(
+                f"{path}: has {path.stat().st_size:,} bytes, wanted at most {LARGEST:,}"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; python -m vit.export makes one") from None

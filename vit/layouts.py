@@ -5,7 +5,7 @@ registers) and torchvision (vit_b_16 and its kin) hold the same numbers under ot
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from errors import UserError
 
@@ -13,6 +13,8 @@ CLS = "embeddings.cls_token"
 REGISTERS = "embeddings.registers"
 POSITIONS = "embeddings.position_embedding"
 PATCHES = "embeddings.patch_embedding.projection"
+# mean and deviation of red, green and blue in ImageNet
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class LayoutError(UserError):
@@ -45,8 +47,8 @@ class Layout:
     scales: tuple[str, str] = ("", "")
     ignored: tuple[str, ...] = ()
     eps: float = 1e-6
-    mean: tuple[float, ...] = field(default=(0.485, 0.456, 0.406))
-    std: tuple[float, ...] = field(default=(0.229, 0.224, 0.225))
+    mean: tuple[float, ...] = IMAGENET[0]
+    std: tuple[float, ...] = IMAGENET[1]
 
 
 HALF = (0.5, 0.5, 0.5)

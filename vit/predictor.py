@@ -6,7 +6,6 @@ What runs the model is not known here: PyTorch (vit/torch_predictor.py) or a gra
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +19,11 @@ from data.expected import notes_of
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
 from data.remarks import Remark, notes_of_remarks
-from data.scale import Depth, depth_of
+from data.scale import Depth
 from metrics.conformal import conformal_set, limits
 from vit import BATCH_SIZE, LEVEL, heatmap
 from vit.archive import CheckpointError
+from vit.batches import Batch, read_batch
 from vit.facts import Facts
 from vit.map_request import DEFAULT, ExplanationError, MapRequest
 from vit.predictions import OUTLIER, Prediction, Predictions
@@ -44,19 +44,6 @@ class Answers(NamedTuple):
     distances: NDArray | None = None
     maps: NDArray | None = None
     outliers: NDArray | None = None
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Images that are ready for the model."""
-
-    items: list[Input]
-    pixels: NDArray  # (B, S, S) float32 from 0 to 1
-    in_training: list[bool]
-    depths: list[Depth]  # of those with more than 8 bits
-    own_scales: int  # how many run from their own least to their own greatest value
-    remarks: dict[str, tuple[Remark, ...]]  # by the name of the image, as in data.picture.Stored
-    aspects: dict[str, float]  # height of a pixel over its width, by the name of the image
 
 
 class Predictor(ABC):
@@ -126,6 +113,7 @@ class Predictor(ABC):
         Raises:
             DataError: every image, or lesion to be drawn, that cannot be read, a line each.
         """
+        preprocessing = self.facts.preprocessing
         known = None if logits is None else np.asarray(logits)
         answers: list[Prediction] = []
         faults: list[str] = []
@@ -145,7 +133,9 @@ class Predictor(ABC):
         with bar:
             for start in range(0, len(inputs), self.batch_size):
                 part = slice(start, start + self.batch_size)
-                batch = self._read(inputs[part], request is not None, faults)
+                batch = read_batch(
+                    inputs[part], preprocessing, self._trained_on, request is not None, faults
+                )
                 bar.update(len(inputs[part]))
                 depths += batch.depths
                 own_scales += batch.own_scales
@@ -161,7 +151,6 @@ class Predictor(ABC):
                 answers += self._answer(batch, said)
                 longest += [] if said.outliers is None else [said.outliers]
         _refuse(faults, len(inputs))
-        preprocessing = self.facts.preprocessing
         lines = notes_of(inputs, depths, preprocessing, own_scales, aspects)
         for line in [*lines, *notes_of_remarks(remarks)]:
             errors.note(line)
@@ -242,36 +231,7 @@ class Predictor(ABC):
             raise DataError(f"image: got {len(inputs)} images, wanted one")
         return inputs[0]
 
-    def _read(self, items: list[Input], with_lesions: bool, faults: list[str]) -> _Batch:
-        """The images; what cannot be read goes to ``faults``, a line each."""
-        preprocessing = self.facts.preprocessing
-        pictures = []
-        in_training = []
-        depths = []
-        own_scales = 0
-        aspects = {}
-        remarks = {}
-        for item in items:
-            try:
-                stored = item.stored(preprocessing)
-                pixels = preprocessing.place(preprocessing.grey(stored), item.prepared)
-                digests = item.digests(preprocessing, stored) if self._trained_on else set()
-                if with_lesions:
-                    item.lesion(preprocessing)
-            except ValueError as error:
-                faults.append(str(error))
-            else:
-                pictures.append(pixels)
-                in_training.append(bool(self._trained_on & digests))
-                depths.append(depth_of(stored))
-                own_scales += stored.ends is not None
-                aspects[item.name] = stored.aspect
-                remarks[item.name] = stored.remarks
-        known_depths = [depth for depth in depths if depth]
-        stacked = np.stack(pictures) if pictures else np.empty(0)
-        return _Batch(items, stacked, in_training, known_depths, own_scales, remarks, aspects)
-
-    def _answer(self, batch: _Batch, said: Answers) -> list[Prediction]:
+    def _answer(self, batch: Batch, said: Answers) -> list[Prediction]:
         logits, distances, maps, _ = said
         _check_numbers(batch.items, logits, maps, distances)
         shares = softmax(logits.astype(np.float32) / self.facts.temperature, axis=1).tolist()
