@@ -55,12 +55,12 @@ def _with_own_name(path: Path) -> Path:
     return path.resolve() if path.name in ("", "..") else path
 
 
-def refuse_folders(*paths: Path) -> None:
-    """Raise UserError if a folder has the name of a file that will be written."""
+def refuse_other_kinds(*paths: Path) -> None:
+    """Raise UserError if a folder, a pipe or a device lies where a file will be written."""
     for path in paths:
-        if path.is_dir():
+        if kind := other_kind(path):
             raise errors.UserError(
-                f"{path}: is a folder, wanted a file to write; move it, or name another output"
+                f"{path}: is {kind}, wanted a file to write; move it, or name another output"
             )
 
 
@@ -80,7 +80,7 @@ def written_whole(path: Path, keep_former: bool = False) -> Iterator[Path]:
         UserError: a folder has that name.
     """
     path = Path(path)
-    refuse_folders(path)
+    refuse_other_kinds(path)
     beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.stem[:40]}{path.suffix[:20]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

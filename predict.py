@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import errors
 import vit
-from files import refuse_folders
+from files import refuse_other_kinds
 from vit.archive import is_graph
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def predict(arguments: argparse.Namespace) -> None:
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
     table = (output.parent if kind else output) / "predictions.csv"
-    refuse_folders(table)
+    refuse_other_kinds(table)
     predictor = predictor_of(arguments, kind)
     source = predictor.facts
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))

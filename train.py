@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import CONFIG
 import errors
-from files import refuse_folders, remove_leftovers, written_whole
+from files import refuse_other_kinds, remove_leftovers, written_whole
 from locks import held, held_beside, read_here
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def main(argv: list[str]) -> None:
         from vit.archive import screen_init
 
         config = CONFIG.load(arguments.Config, CONFIG.overrides(arguments))
-        refuse_folders(*(arguments.OUTPUT / name for name in WRITTEN))
+        refuse_other_kinds(*(arguments.OUTPUT / name for name in WRITTEN))
         screen_init(config.init)  # before torch, for which it may have been made, is there
     from training.launch import forget_other_launchers, is_single_process
 

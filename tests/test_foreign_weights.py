@@ -15,7 +15,7 @@ import train
 from training import weights
 from training.foreign_weights import read
 from training.initial_weights import InitialWeights
-from vit import checkpoint
+from vit import checkpoint, export
 from vit.archive import CheckpointError
 
 
@@ -160,3 +160,73 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     save_file(state, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match=r"holds weights that are no finite numbers"):
         read(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    "beside", [{"model": "vit_base"}, {"teacher": None}, {"model": torch.zeros(2)}]
+)
+def test_a_part_that_holds_no_weights_is_passed_over(
+    beside: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.save(beside | {"state_dict": tiny().state_dict()}, tmp_path / "a.pth")
+    assert read(tmp_path / "a.pth").config.num_hidden_layers == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("cls_token", ()),
+        ("cls_token", (1, 64)),
+        ("pos_embed", ()),
+        ("patch_embed.proj.weight", ()),
+        ("patch_embed.proj.weight", (64, 3)),
+        ("patch_embed.proj.weight", (64, 2, 16, 16)),
+        ("blocks.0.mlp.fc1.weight", ()),
+        ("blocks.0.attn.qkv.weight", ()),
+        ("blocks.0.attn.qkv.weight", (2, 64)),
+        ("blocks.0.ls1.gamma", ()),
+        ("blocks.0.ls1.gamma", (3,)),
+        ("head.weight", ()),
+    ],
+)
+def test_tensors_of_odd_shapes_end_in_one_line(
+    name: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    state = tiny().state_dict() | {name: torch.zeros(shape)}
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"a.safetensors: "):
+        read(tmp_path / "a.safetensors")
+
+
+def test_images_that_were_not_standardised(tmp_path: Path) -> None:
+    source = tiny()
+    save_file(source.state_dict(), tmp_path / "a.safetensors")
+    told = {"do_normalize": False, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    (model,) = read(tmp_path / "a.safetensors").models
+    bias = model.embeddings.patch_embedding.projection.bias
+    with torch.no_grad():
+        assert bias == pytest.approx(source.patch_embed.proj.bias)
+
+
+def test_deep_words_beside_the_weights(tmp_path: Path) -> None:
+    save_file(tiny().state_dict(), tmp_path / "a.safetensors")
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match=r"config.json: cannot be read"):
+        read(tmp_path / "a.safetensors")
+
+
+def test_what_vit_export_wrote_is_not_read_back(tmp_path: Path, ckpt: Path) -> None:
+    file = tmp_path / "t.safetensors"
+    export.main([str(ckpt), "--OUTPUT", str(file), "--layout", "timm"])
+    with pytest.raises(CheckpointError, match=r"begin with the ViT.ckpt that it was made from"):
+        InitialWeights(file)
+
+
+def test_a_configuration_does_not_take_the_place_of_the_weights(tmp_path: Path) -> None:
+    file = tmp_path / "a.safetensors"
+    save_file(tiny().state_dict(), file)
+    before = file.read_bytes()
+    with pytest.raises(SystemExit, match=r"wanted a name that ends in .yml"):
+        weights.main([str(file), "--OUTPUT", str(file)])
+    assert file.read_bytes() == before

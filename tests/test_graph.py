@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -264,3 +265,51 @@ def test_the_command_keeps_a_former_file(
 def test_the_command_wants_a_name_of_a_graph(plain: Path) -> None:
     with pytest.raises(SystemExit, match=r"got model.pt, wanted a name that ends in .onnx"):
         export.main([str(plain), "--OUTPUT", "model.pt"])
+
+
+def test_a_figure_that_is_not_known_does_not_hinder(tmp_path: Path) -> None:
+    plain = contents(validation={"auroc": float("nan")})
+    path = stored(tmp_path / "a.ckpt", plain)
+    assert "auroc" not in graph.text_of(checkpoint.load(path), False)
+
+
+def three_classes(said: Plain) -> None:
+    said["config"]["num_classes"] = 3
+    said["class_names"] = ["normal", "mild", "abnormal"]
+    del said["conformal_scores"]
+
+
+def larger(said: Plain) -> None:
+    said["config"]["image_size"] = said["preprocessing"]["image_size"] = 64
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (three_classes, r"does not fit its metadata: logits: got \(1, 2\), wanted \(1, 3\)"),
+        (larger, r"the graph cannot be run: "),
+        (lambda said: said.update(graph={"format": 1, "pixels": "uint8"}), r"cannot be run: "),
+    ],
+)
+def test_a_graph_that_does_not_fit_its_words_is_refused(
+    plain: Path, tmp_path: Path, change: Callable[[Plain], Any], said: str
+) -> None:
+    file = tmp_path / "a.onnx"
+    file.write_bytes(relabelled(plain.with_suffix(".onnx"), change))
+    with pytest.raises(CheckpointError, match=said):
+        vit.load(file).predict(scenes(1, 5)[0])
+
+
+def test_a_graph_of_a_later_version_is_refused(plain: Path, tmp_path: Path) -> None:
+    later = relabelled(plain.with_suffix(".onnx"), lambda said: said.update(format_version=99))
+    (tmp_path / "a.onnx").write_bytes(later)
+    with pytest.raises(CheckpointError, match="format_version: got 99, of a later version"):
+        vit.load(tmp_path / "a.onnx")
+
+
+def test_a_pipe_is_not_replaced(plain: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "t.safetensors"
+    os.mkfifo(pipe)
+    with pytest.raises(SystemExit, match="is a pipe, wanted a file to write"):
+        export.main([str(plain), "--OUTPUT", str(pipe), "--layout", "timm"])
+    assert pipe.is_fifo()

@@ -15,12 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer as Torchvision
 
+import CONFIG
 from tests.conftest import CONFIGURATION, contents
 from tests.models import model_of
 from training.foreign_weights import read
+from training.initial_weights import InitialWeights
 from vit import checkpoint, export
-from vit.conversion import from_ours
-from vit.layouts import WRITTEN
+from vit.conversion import from_ours, to_ours
+from vit.layouts import WRITTEN, LayoutError
 from vit.model import VisionTransformer
 
 HALF = (0.5, 0.5, 0.5)
@@ -214,3 +216,34 @@ def test_what_another_program_has_not_is_refused(
     with pytest.raises(SystemExit, match=said):
         output = str(tmp_path / "t.safetensors")
         export.main([str(tmp_path / "a.ckpt"), "-o", output, "--layout", "timm"])
+
+
+def test_registers_are_for_timm_alone() -> None:
+    for name in ("transformers", "torchvision"):
+        with pytest.raises(LayoutError, match=f"{name} has no registers; wanted num_registers 0"):
+            from_ours(WRITTEN[name], ours(num_registers=2).state_dict())
+
+
+def test_positions_that_fit_two_sizes_are_refused() -> None:
+    state = from_ours(WRITTEN["timm"], ours(num_registers=8).state_dict())  # 1 + 8 + 16 = 5 x 5
+    with pytest.raises(LayoutError, match=r"25 positions and 8 registers, which fits two sizes"):
+        to_ours(WRITTEN["timm"], state)
+
+
+@pytest.mark.parametrize(("size", "patch"), [(70, 14), (40, 8)])
+def test_an_image_size_that_16_does_not_divide(size: int, patch: int, tmp_path: Path) -> None:
+    source = of_timm(img_size=size, patch_size=patch, depth=1)
+    save_file(source.state_dict(), tmp_path / "a.safetensors")
+    config = InitialWeights(tmp_path / "a.safetensors").shaped(CONFIG.Config())
+    assert (config.image_size, config.patch_size) == (size, patch)
+
+
+def test_a_note_says_how_many_heads_were_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file(of_timm(depth=1).state_dict(), tmp_path / "a.safetensors")
+    assert read(tmp_path / "a.safetensors").config.num_heads == 3
+    assert "how many heads its blocks have; taken: 3" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text(json.dumps({"model_args": {"num_heads": 4}}))
+    assert read(tmp_path / "a.safetensors").config.num_heads == 4
+    assert "heads" not in capsys.readouterr().err

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import errors
 from errors import UserError
-from files import refuse_folders, written_whole
+from files import refuse_other_kinds, written_whole
 from vit.archive import CheckpointError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--OUTPUT", "--output", "-o", dest="output", type=Path, required=True)
     given = parser.parse_args(argv)
     with errors.ending_in_one_line():
-        refuse_folders(given.output)
+        refuse_other_kinds(given.output)
         write(given.source, given.output)
         errors.say(f"wrote {given.output}: {given.output.stat().st_size:,} bytes")
 

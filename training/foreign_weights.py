@@ -3,9 +3,8 @@
 Read are files of safetensors, and files of torch.save that hold plain types and tensors.
 """
 
-import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,82 +14,30 @@ from torch import Tensor
 import errors
 from CONFIG import Config
 from data.preprocessing import Preprocessing
-from data.tables import plain_bytes
 from settings import ConfigError
+from training.foreign_config import Told
 from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
 from vit.checkpoint import Checkpoint
 from vit.conversion import to_ours
-from vit.layouts import CLS, IMAGENET, PATCHES, POSITIONS, REGISTERS, Layout, LayoutError, layout_of
+from vit.layouts import (
+    CLS,
+    IMAGENET,
+    MADE_HERE,
+    PATCHES,
+    POSITIONS,
+    REGISTERS,
+    Layout,
+    LayoutError,
+    layout_of,
+)
 from vit.model import VisionTransformer
 
 MOST = 4 * 2**30  # bytes of a file
 HOLDERS = ("teacher", "model", "state_dict")  # names under which such files keep the weights
 # heads of the widths whose heads are not 64 wide (Zhai et al. 2022, "Scaling Vision Transformers")
-HEADS = {1280: 16, 1408: 16, 1664: 16}
+HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 HEAD = 64  # width of a head otherwise
-
-
-@dataclass(frozen=True)
-class Told:
-    """What the files beside the weights tell: config.json, preprocessor_config.json."""
-
-    heads: int | None
-    eps: float | None
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    activation: str | None
-
-    @classmethod
-    def beside(cls, path: Path) -> "Told":
-        """Of the folder of a file; what is not there is not known.
-
-        Raises:
-            CheckpointError: what they say cannot be.
-        """
-        plain: dict[str, Any] = {}
-        for name in ("config.json", "preprocessor_config.json"):
-            file = path.with_name(name)
-            if not file.is_file():
-                continue
-            try:
-                known = json.loads(plain_bytes(file))
-            except ValueError as error:
-                raise CheckpointError(f"{file}: cannot be read: {error}") from None
-            plain |= known if isinstance(known, dict) else {}
-        own = plain.get("pretrained_cfg")
-        timm = own if isinstance(own, dict) else {}
-        try:
-            return cls(
-                _number(plain, "num_attention_heads", int),
-                _number(plain, "layer_norm_eps", float),
-                _values(timm.get("mean", plain.get("image_mean")), 0),
-                _values(timm.get("std", plain.get("image_std")), 1e-3),
-                plain.get("hidden_act"),
-            )
-        except ValueError as error:
-            raise CheckpointError(f"{path.with_name('config.json')}: {error}") from None
-
-
-def _number(plain: dict[str, Any], name: str, kind: type[int] | type[float]) -> Any:
-    """A number above 0, or None. ValueError: it is another."""
-    value = plain.get(name)
-    if value is None:
-        return None
-    if isinstance(value, kind) and 0 < value < 1000:
-        return value
-    raise ValueError(f"{name}: got {str(value)[:40]}, wanted a number above 0")
-
-
-def _values(given: Any, least: float) -> tuple[float, ...] | None:
-    """Grey values from ``least`` to 1, of one channel or three. ValueError: they are others."""
-    if given is None:
-        return None
-    numbers = [float(each) for each in given if isinstance(each, int | float)]
-    whole = isinstance(given, list) and len(numbers) == len(given) in (1, 3)
-    if whole and all(least <= number <= 1 for number in numbers):
-        return tuple(numbers)
-    raise ValueError(f"mean or deviation: got {str(given)[:40]}, wanted numbers from 0 to 1")
 
 
 def read(path: Path) -> Checkpoint:
@@ -105,35 +52,43 @@ def read(path: Path) -> Checkpoint:
     state, wrapped = _tensors(path)
     told = Told.beside(path)
     try:
-        layout, before = layout_of(set(state))
-        inner = {
-            name.removeprefix(before): value
-            for name, value in state.items()
-            if name.startswith(before) or name.startswith("classifier.")
-        }
-        ours = to_ours(layout, inner)
-        if told.activation not in (None, "gelu"):
-            raise LayoutError(f"has {told.activation} as activation, wanted gelu")
-    except LayoutError as error:
+        model, config = _model(path, state, wrapped, told)
+    except (LayoutError, ConfigError) as error:
         raise CheckpointError(f"{path}: {error}") from None
-    mean, std = _grey_values(path, layout, told, wrapped, ours[f"{PATCHES}.weight"].shape[1])
-    _make_grey(ours, mean, std)
-    try:
-        config = _config(path, layout, told, ours)
-    except ConfigError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    model = VisionTransformer(config).eval()
-    own = model.state_dict()
-    ours = {**{name: own[name] for name in own if name.startswith("head.")}, **ours}
-    try:
-        model.load_state_dict(ours)
-    except RuntimeError as error:
-        said = " ".join(str(error).split())[:300]
+    except CheckpointError:
+        raise
+    except (LookupError, TypeError, ArithmeticError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]  # tensors of other shapes than their names say
         raise CheckpointError(f"{path}: is no whole Vision Transformer: {said}") from None
-    if not all(value.isfinite().all() for value in ours.values()):
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
         raise CheckpointError(f"{path}: holds weights that are no finite numbers")
     names = [f"class {number}" for number in range(config.num_classes)]
     return Checkpoint(config, names, Preprocessing(config.image_size, 0.0, 1.0), models=[model])
+
+
+def _model(
+    path: Path, state: dict[str, Tensor], wrapped: bool, told: Told
+) -> tuple[VisionTransformer, Config]:
+    """Ours with these weights, and its configuration."""
+    layout, before = layout_of(set(state))
+    if told.activation not in (None, "gelu"):
+        raise LayoutError(f"has {told.activation} as activation, wanted gelu")
+    inner = {
+        name.removeprefix(before): value
+        for name, value in state.items()
+        if name.startswith((before, "classifier."))
+    }
+    ours = to_ours(layout, inner)
+    channels = ours[f"{PATCHES}.weight"].shape[1]
+    if channels not in (1, 3):
+        raise LayoutError(f"takes images of {channels} channels, wanted 1 or 3")
+    mean, std = _grey_values(path, layout, told, wrapped, channels)
+    _make_grey(ours, mean, std)
+    config = _config(path, layout, told, ours)
+    model = VisionTransformer(config).eval()
+    own = model.state_dict()
+    model.load_state_dict({**{name: own[name] for name in own if name.startswith("head.")}, **ours})
+    return model, config
 
 
 def _tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -142,16 +97,24 @@ def _tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
     if size > MOST:
         raise CheckpointError(f"{path}: has {size:,} bytes, wanted at most {MOST:,}")
     if is_boxed(path):
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors import SafetensorError, safe_open
 
         try:
-            return {name: value.float() for name, value in load_file(path).items()}, False
+            with safe_open(path, "pt") as file:
+                if MADE_HERE in (file.metadata() or {}):
+                    raise CheckpointError(
+                        f"{path}: was written by vit.export for another program; begin with the "
+                        "ViT.ckpt that it was made from"
+                    )
+                names = list(file.keys())
+                return {name: file.get_tensor(name).float() for name in names}, False
+        except CheckpointError:
+            raise
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path}: is damaged: {str(error)[:300]}") from None
     plain: Any = checkpoint.read(path)
     wrapped = False
-    while isinstance(plain, dict) and (inner := [name for name in HOLDERS if name in plain]):
+    while inner := [name for name in HOLDERS if isinstance(plain.get(name), dict)]:
         plain = plain[inner[0]]
         wrapped = True
     tensors = {
@@ -195,11 +158,16 @@ def _make_grey(ours: dict[str, Tensor], mean: Tensor, std: Tensor) -> None:
 def _config(path: Path, layout: Layout, told: Told, ours: dict[str, Tensor]) -> Config:
     """The shape that the tensors have."""
     width = ours[CLS].shape[2]
-    heads = told.heads or HEADS.get(width, max(1, width // HEAD))
-    if told.heads is None and width % HEAD and width not in HEADS:
+    heads = told.heads or HEADS.get(width, width // HEAD)
+    if told.heads is None and (not heads or (width % HEAD and width not in HEADS)):
         raise CheckpointError(
             f"{path}: its tokens are {width} wide, and no config.json beside it says with how many "
             'heads; write one: {"num_attention_heads": 3}'
+        )
+    if told.heads is None:
+        errors.note(
+            f"{path.name}: no config.json beside it says how many heads its blocks have; taken: "
+            f"{heads}, as models of this width mostly have"
         )
     patch = ours[f"{PATCHES}.weight"].shape[-1]
     edge = math.isqrt(ours[POSITIONS].shape[1] - 1)

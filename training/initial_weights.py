@@ -84,7 +84,9 @@ class InitialWeights:
         keys = (*SHAPING, *BROUGHT)
         free = [key for key in keys if getattr(config, key) == getattr(usual, key)]
         brought = {key: getattr(source, key) for key in free}
-        return replace(self.sized(config), **brought)
+        if not config.image_size:
+            brought["image_size"] = source.image_size  # at once, as it divides into their patches
+        return replace(config, **brought)
 
     def give_to(self, model: VisionTransformer, config: ModelConfig) -> None:
         """Give a model of that configuration these weights.

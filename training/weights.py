@@ -11,7 +11,7 @@ from pathlib import Path
 
 import CONFIG
 import errors
-from files import refuse_folders
+from files import refuse_other_kinds
 
 
 def main(argv: list[str]) -> None:
@@ -28,7 +28,9 @@ def main(argv: list[str]) -> None:
         from vit.archive import screen_init
 
         screen_init(str(given.file))
-        refuse_folders(given.OUTPUT)
+        if given.OUTPUT.suffix.lower() not in (".yml", ".yaml"):
+            raise errors.UserError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in .yml")
+        refuse_other_kinds(given.OUTPUT)
         from training.initial_weights import InitialWeights
 
         config = InitialWeights(given.file).shaped(CONFIG.Config(init=str(given.file)))

@@ -58,14 +58,16 @@ def from_ours(layout: Layout, state: State) -> dict[str, Tensor]:
                     theirs[block + layout.fused.format(kind)] = torch.cat(each)
                 continue
             theirs[f"{block}{layout.parts[part]}.{kind}"] = value
+        elif name == REGISTERS and layout is not TIMM:
+            raise LayoutError(f"{layout.name} has no registers; wanted num_registers 0, or timm")
         elif name in layout.tokens:
             theirs[layout.tokens[name]] = value
         else:
             layer, _, kind = name.rpartition(".")
             if layer not in layout.layers:
                 raise LayoutError(
-                    f"{layout.name} has no place for {name}; wanted stem: patch, one linear layer "
-                    "as head, and registers for timm alone"
+                    f"{layout.name} has no place for {name}; wanted stem: patch, and one linear "
+                    "layer as head"
                 )
             theirs[f"{layout.layers[layer]}.{kind}"] = value
     if layout is TIMM and REGISTERS in state and state[REGISTERS].shape[1]:
@@ -126,6 +128,11 @@ def _with_positions_of_cls_alone(ours: dict[str, Tensor]) -> dict[str, Tensor]:
     if not fitting:
         raise LayoutError(
             f"has {positions.shape[1]} positions, wanted those of a square of patches"
+        )
+    if len(fitting) > 1:
+        raise LayoutError(
+            f"has {positions.shape[1]} positions and {count} registers, which fits two sizes of "
+            "picture; wanted positions of the patches alone, or another number of registers"
         )
     prefix = fitting[0]
     if prefix == 0:

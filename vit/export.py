@@ -21,7 +21,7 @@ import errors
 from data.preprocessing import BLACK, FARTHEST, FLAT, Preprocessing
 from data.readers import DataError
 from errors import UserError
-from files import refuse_folders, written_whole
+from files import refuse_other_kinds, written_whole
 from vit import checkpoint, conversion, graph, layouts
 from vit.checkpoint import Checkpoint
 from vit.explain import explain
@@ -80,6 +80,7 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
         DataError: onnxscript is not installed.
     """
     stable_sort = _sort()
+    said = graph.text_of(source, uint8)
     for module in [*source.models, *source.familiarity]:
         module.requires_grad_(False)
     size = source.preprocessing.image_size
@@ -105,7 +106,7 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
             dynamo=True,
             custom_translation_table={torch.ops.aten.sort.stable: stable_sort},
         )
-    made.model.metadata_props[graph.KEY] = graph.text_of(source, uint8)
+    made.model.metadata_props[graph.KEY] = said
     return bytes(made.model_proto.SerializeToString())
 
 
@@ -130,14 +131,12 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
     state = conversion.from_ours(layouts.WRITTEN[layout], source.models[0].state_dict())
     before = "vit." if layout == layouts.TRANSFORMERS.name else ""
     heads = ("head.", "heads.", "classifier.")
-    return bytes(
-        as_bytes(
-            {
-                name if name.startswith(heads) else before + name: value.contiguous()
-                for name, value in state.items()
-            }
-        )
-    )
+    named = {
+        name if name.startswith(heads) else before + name: value.contiguous()
+        for name, value in state.items()
+    }
+    told = {layouts.MADE_HERE: layout, "num_heads": str(source.config.num_heads)}
+    return bytes(as_bytes(named, told | {"eps": str(source.config.eps)}))
 
 
 def _group_norm(
@@ -218,11 +217,13 @@ def main(argv: list[str]) -> None:
         help="write the weights alone, as safetensors under the names of this program",
     )
     given = parser.parse_args(argv)
+    if given.layout and given.uint8:
+        parser.error("--uint8 is of the graph; leave it out with --layout")
     with errors.ending_in_one_line():
         wanted = ".safetensors" if given.layout else ".onnx"
         if given.OUTPUT.suffix.lower() != wanted:
             raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in {wanted}")
-        refuse_folders(given.OUTPUT)
+        refuse_other_kinds(given.OUTPUT)
         source = checkpoint.load(given.checkpoint)
         if not given.layout:
             errors.say("writing the graph, which takes a minute or two")

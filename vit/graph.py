@@ -13,6 +13,7 @@ from typing import Any
 
 from data.readers import DataError
 from files import other_kind
+from vit import checkpoint_gate
 from vit.archive import CheckpointError
 from vit.checkpoint_gate import Plain, check
 from vit.facts import Facts
@@ -24,14 +25,17 @@ OUTPUTS = ("logits", "probabilities", "distance", "outliers", "map")
 WITHOUT_MAP = OUTPUTS[:-1]
 FORMAT = 1
 LARGEST = 2**30  # bytes
-LEFT_OUT = ("history",)  # of the facts: not needed by who predicts
+LEFT_OUT = ("history", "validation", "figures")  # of the facts: not needed to predict
 
 
 def text_of(facts: Facts, uint8: bool) -> str:
     """What the graph's metadata says, as JSON."""
     plain = {name: value for name, value in facts.plain().items() if name not in LEFT_OUT}
     plain["graph"] = {"format": FORMAT, "pixels": "uint8" if uint8 else "float32"}
-    return json.dumps(plain, allow_nan=False)
+    try:
+        return json.dumps(plain, allow_nan=False)
+    except ValueError:
+        raise CheckpointError("the ViT.ckpt holds a number that is not finite") from None
 
 
 def facts_of(content: bytes, path: Path) -> tuple[Facts, bool]:
@@ -50,10 +54,12 @@ def facts_of(content: bytes, path: Path) -> tuple[Facts, bool]:
         plain: Plain = json.loads(said[KEY])
         config = check({"state_dict": {}, **plain})
         about = plain["graph"]
+        if plain["format_version"] > checkpoint_gate.FORMAT:
+            raise ValueError(f"format_version: got {plain['format_version']}, of a later version")
         if about["format"] != FORMAT or about["pixels"] not in ("uint8", "float32"):
             raise ValueError(f"graph: got {about}")
         return Facts.of_plain(plain, config), about["pixels"] == "uint8"
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         first = (str(error).splitlines() or [""])[0][:300]
         raise CheckpointError(f"{path}: its metadata is damaged: {first}") from None
 

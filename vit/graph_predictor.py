@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vit import BATCH_SIZE, LEVEL, graph
+from vit.archive import CheckpointError
 from vit.facts import Facts
 from vit.map_request import DEFAULT, ExplanationError, MapRequest
 from vit.predictor import Answers, Predictor
@@ -64,7 +65,27 @@ class GraphPredictor(Predictor):
             self._sessions[with_map] = graph.session_of(content)
         session = self._sessions[with_map]
         names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, {graph.INPUT: given}), strict=True))
+        try:
+            said = dict(zip(names, session.run(names, {graph.INPUT: given}), strict=True))
+        except Exception as error:  # onnxruntime raises many kinds
+            first = (str(error).splitlines() or [""])[0][:200]
+            raise CheckpointError(f"the graph cannot be run: {first}") from None
+        self._check_shapes(said, len(pixels))
+        return said
+
+    def _check_shapes(self, said: dict[str, NDArray], count: int) -> None:
+        """Raise CheckpointError where the graph does not fit its own metadata."""
+        config = self.facts.config
+        edge = config.image_size // config.patch_size
+        wanted = {"logits": (count, len(self.class_names)), "outliers": (count,)}
+        known = {"distance": (count,), "map": (count, edge, edge)}
+        wanted |= {name: shape for name, shape in known.items() if name in said}
+        for name, shape in wanted.items():
+            got = said[name].shape if name in said else "none"
+            if got != shape:
+                raise CheckpointError(
+                    f"the graph does not fit its metadata: {name}: got {got}, wanted {shape}"
+                )
 
 
 def load(path: str | Path, batch_size: int = BATCH_SIZE, level: float = LEVEL) -> GraphPredictor:

@@ -15,6 +15,7 @@ POSITIONS = "embeddings.position_embedding"
 PATCHES = "embeddings.patch_embedding.projection"
 # mean and deviation of red, green and blue in ImageNet
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MADE_HERE = "vit.export"  # in the metadata of files that we write
 
 
 class LayoutError(UserError):
