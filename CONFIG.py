@@ -100,6 +100,11 @@ class AugmentationConfig:
         "mirror at random; turns: quarter turns too",
         choices=("none", "horizontal", "both", "turns"),
     )
+    predict_flipped: bool = key(
+        True,
+        "a prediction is the mean over the 1, 2, 4 or 8 copies that flip can make, and takes as "
+        "many times as long",
+    )
     rotate: float = key(10.0, "largest rotation in either direction [degrees]", 0, 180)
     shift: float = key(0.06, "largest shift in either direction [share of the edge]", 0, 0.5)
     zoom: float = key(0.15, "largest change of scale, up or down [share]", 0, 0.9)

@@ -21,5 +21,6 @@ FORMER_VALUES: Values = {
     "noise": 0.0,
     "shading": 0.0,
     "dark_border": 0.0,
+    "predict_flipped": False,
 }
-LATER = ("shading", "dark_border")  # keys that no run of before has in its name
+LATER = ("shading", "dark_border", "predict_flipped")  # keys that no run of before has in its name

@@ -29,9 +29,9 @@ from phantoms.lesions import Lesion
 from phantoms.mpr import phantom
 from phantoms.scanner import USUAL
 from vit import checkpoint, torch_predictor
-from vit.explain import explain
 from vit.heatmap import upsampled
-from vit.map_request import DEFAULT
+from vit.map_request import DEFAULT, MapRequest
+from vit.views import evidence_of, logits_of
 
 SEED = 161616
 PATIENTS = 1500
@@ -116,12 +116,12 @@ class Answers:
 
 
 def ask(source: checkpoint.Checkpoint, images: list[torch.Tensor]) -> Answers:
-    """The answers of the first model of a checkpoint."""
+    """The answers of a checkpoint."""
     net, usual = source.models[0], source.familiarity[0]
     scores, distances = [], []
     with torch.inference_mode():
         for part in torch.split(torch.stack(images), TOGETHER):
-            scores.append((net(part) / source.temperature).softmax(1)[:, -1])
+            scores.append((logits_of(source, part) / source.temperature).softmax(1)[:, -1])
             distances.append(usual(net, part))
     return Answers(torch.cat(scores).numpy(), torch.cat(distances).numpy())
 
@@ -129,9 +129,10 @@ def ask(source: checkpoint.Checkpoint, images: list[torch.Tensor]) -> Answers:
 def peaks(source: checkpoint.Checkpoint, cases: list[Case], images: list[torch.Tensor]) -> NDArray:
     """(n,) distance of the peak of the default map from the nearest lesion, in edges."""
     far = []
+    request = MapRequest(len(source.class_names) - 1)
     for start in range(0, len(cases), TOGETHER):
         part = torch.stack(images[start : start + TOGETHER])
-        _, maps = explain(source.models[0], part, DEFAULT, len(source.class_names) - 1)
+        _, maps = evidence_of(source, part, request)
         for case, map_ in zip(cases[start : start + TOGETHER], maps.numpy(), strict=True):
             size = len(case.image)
             heat = upsampled(map_, (size, size))

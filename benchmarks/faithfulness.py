@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from CONFIG import ModelConfig
 from metrics.intervals import RESAMPLES, TAIL, Estimate
-from vit.explain import explain
 from vit.heatmap import upsampled
+from vit.map_request import MapRequest
 from vit.model import VisionTransformer
+from vit.views import PLAIN, Views, mean_evidence, mean_logits
 
 Probability = Callable[[Tensor], NDArray]  # (B, C, H, W) images to (B,)
 Estimates = dict[str, dict[str, Estimate]]  # by method and name
@@ -39,24 +40,29 @@ SIDES = ("deletion", "insertion")
 APART = 10_000
 
 
-def explained(models: list[VisionTransformer], images: Tensor, method: str) -> NDArray:
+def explained(
+    models: list[VisionTransformer], images: Tensor, method: str, views: Views = PLAIN
+) -> NDArray:
     """(n, h, w) maps for the positive class, the mean over the members as predict.py's."""
     device = next(models[0].parameters()).device
+    asked = MapRequest(models[0].num_classes - 1, method)
     parts = [
-        torch.stack([explain(model, part.to(device), method)[1] for model in models])
+        torch.stack([mean_evidence(model, part.to(device), views, asked)[1] for model in models])
         for part in torch.split(images, BATCH)
     ]
     return torch.cat(parts, dim=1).float().mean(dim=0).cpu().numpy()
 
 
-def positive(models: list[VisionTransformer], temperature: float) -> Probability:
+def positive(
+    models: list[VisionTransformer], temperature: float, views: Views = PLAIN
+) -> Probability:
     """What gives the probability of the last class of each image."""
 
     @torch.no_grad()
     def probability(images: Tensor) -> NDArray:
         device = next(models[0].parameters()).device
         parts = [
-            torch.stack([model(part.to(device)) for model in models])
+            torch.stack([mean_logits(model, part.to(device), views) for model in models])
             for part in torch.split(images, BATCH)
         ]
         logits = torch.cat(parts, dim=1).float().mean(dim=0)  # (B, K)

@@ -41,6 +41,7 @@ from vit.checkpoint import Checkpoint
 from vit.device import torch_device
 from vit.explain import METHODS
 from vit.heatmap import upsampled
+from vit.views import views_of
 
 SANE = 30  # images of the sanity check
 WIDTHS = (64, 32, 16)  # image edge / standard deviation of the ridges that are vessels
@@ -180,14 +181,15 @@ def localise(given: argparse.Namespace) -> None:
     source = checkpoint.load(given.Path_Checkpoint)
     models = [model.to(device) for model in source.models]
     grid = models[0].grid
-    probability = faithfulness.positive(models, source.temperature)
+    views = views_of(source.config)
+    probability = faithfulness.positive(models, source.temperature, views)
     folder = processed.load(given.Path)
     found = gather(folder, given.split, source, probability, given.missed_too)
     given.OUTPUT.mkdir(parents=True, exist_ok=True)
     images = found.images
     groups = found.groups
     maps = {
-        name: faithfulness.explained(models, images, name)
+        name: faithfulness.explained(models, images, name, views)
         for name in tqdm(given.methods, "maps", leave=False)
     }
     maps.update(baselines(images, grid, given.vessels, given.seed))

@@ -28,6 +28,7 @@ from data.tables import write_table
 from metrics.conformal import conformal_set, limits
 from vit import LEVEL, checkpoint
 from vit.checkpoint import Checkpoint
+from vit.views import logits_of
 
 Grey = NDArray[np.float32]  # (S, S) from 0 to 1
 STRENGTHS = ("mild", "middle", "strong")
@@ -193,7 +194,7 @@ class Judge:
         )
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.stack([model(images) for model in self.source.models]).mean(0)
+        return logits_of(self.source, images)
 
 
 def main(argv: list[str]) -> None:

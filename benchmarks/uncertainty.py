@@ -32,6 +32,7 @@ from metrics.conformal import conformal_scores, conformal_set, limits
 from training.run import learn_familiarity
 from vit import checkpoint, familiarity
 from vit.checkpoint import Checkpoint
+from vit.views import logits_of
 
 SPLITS = 200
 BINS = 10
@@ -192,7 +193,6 @@ def unlike_images(paths: list[str], source: Checkpoint) -> Iterator[tuple[str, l
 def measure(options: argparse.Namespace) -> None:
     """Print all figures of a checkpoint."""
     source = checkpoint.load(options.Path_Checkpoint)
-    nets = source.models
     names = source.class_names
     folder = load(options.held_out or options.Path)
     splits = ("train", "val") if options.held_out else ("val",)
@@ -205,7 +205,7 @@ def measure(options: argparse.Namespace) -> None:
         f"{options.Path_Checkpoint}: {len(images)} held-out images of {len(set(groups))} groups, "
         f"{SPLITS} random halvings"
     )
-    logits = over(images, lambda batch: torch.stack([net(batch) for net in nets]).mean(dim=0))
+    logits = over(images, lambda batch: logits_of(source, batch))
     held_out = HeldOut(names, labels, logits.astype(float), groups)
     if options.held_out and source.conformal_scores:  # not in older files
         by_its_own(source, held_out, options.level)
@@ -213,9 +213,9 @@ def measure(options: argparse.Namespace) -> None:
     coverage(held_out, options.level)
     training = CoronaryDataset(load(options.Path), "train", source.preprocessing)
     # of the unit of the distance, which hangs on the limit, nothing here depends
-    usual = learn_familiarity(nets[0], training, datasets[0])
+    usual = learn_familiarity(source.models[0], training, datasets[0])
     others = unlike_images(options.others, source)
-    warnings(lambda batch: usual(nets[0], batch), images, held_out.halvings, others)
+    warnings(lambda batch: usual(source.models[0], batch), images, held_out.halvings, others)
 
 
 def main(argv: list[str]) -> None:

@@ -67,7 +67,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folds: convolution stem, half of the patches, images standardised by themselves."""
     config = replace(
-        CONFIGURATION, stem="convolution", kept_tokens=0.5, num_hidden_layers=1, num_channels=3
+        CONFIGURATION,
+        stem="convolution",
+        kept_tokens=0.5,
+        num_hidden_layers=1,
+        num_channels=3,
+        flip="turns",
     )
     usual = torch.from_numpy(scenes(30, 1))[:, None].expand(-1, 3, -1, -1)
     states = []

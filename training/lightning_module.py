@@ -12,6 +12,7 @@ from torchmetrics.functional import accuracy, auroc, f1_score, recall, specifici
 
 from CONFIG import TrainingConfig
 from vit.checkpoint_gate import Plain
+from vit.views import PLAIN, Views, mean_logits
 
 # (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -31,6 +32,7 @@ class Classifier(pl.LightningModule):
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
             (B, N, 2) logits of lesion and vessel. It learns the targets of the patches and is not
             used after training. None: no such loss.
+        views: copies of a validation image that its logits are the mean over.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Classifier(pl.LightningModule):
         class_weights: list[float] | None,
         contents: Plain,
         patch_head: nn.Module | None,
+        views: Views = PLAIN,
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.contents = contents
         self.patch_head = patch_head
+        self.views = views
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
@@ -104,7 +108,7 @@ class Classifier(pl.LightningModule):
         images, labels, indices, _ = batch
         # in full precision, as predict.py, whatever the precision of the training
         with torch.autocast(images.device.type, enabled=False):
-            logits = self(images.float()).float()
+            logits = mean_logits(self.model, images.float(), self.views).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:

@@ -35,6 +35,7 @@ from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
 from vit.checkpoint import Checkpoint, Provenance
 from vit.model import VisionTransformer
+from vit.views import views_of
 
 MOST_FAMILIAR = 2000  # training images from which the usual is learned
 TOGETHER = 64  # of them at a time
@@ -166,7 +167,8 @@ class Run:
         weights = self.data.class_weights() if self.config.class_weights else None
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
-        return Classifier(model, self.config, weights, self._contents().plain(), head)
+        contents = self._contents().plain()
+        return Classifier(model, self.config, weights, contents, head, views_of(self.config))
 
     def fit(self, trainer: pl.Trainer, classifier: Classifier, history: History) -> None:
         """Train, or go on with what last.ckpt keeps."""

@@ -24,8 +24,9 @@ from errors import UserError
 from files import refuse_other_kinds, written_whole
 from vit import checkpoint, conversion, graph, layouts
 from vit.checkpoint import Checkpoint
-from vit.explain import explain
 from vit.hooks import token_outliers
+from vit.map_request import MapRequest
+from vit.views import evidence_of
 
 LEAST = 2  # images that the graph is traced with; 1 would be taken for a constant
 
@@ -35,21 +36,19 @@ def answers_of(source: Checkpoint, uint8: bool = False) -> Callable[[Tensor], tu
 
     Means over the models where there are several.
     """
-    target = len(source.class_names) - 1
+    request = MapRequest(len(source.class_names) - 1)
 
     def answers(pixels: Tensor) -> tuple[Tensor, ...]:
         grey = pixels.float() / 255 if uint8 else pixels
         images = standardised(source.preprocessing, grey)
         with token_outliers(source.models[0]) as ratios:
-            said = [explain(model, images, target=target) for model in source.models]
-        logits = torch.stack([of_one for of_one, _ in said]).mean(dim=0)
-        maps = torch.stack([map_ for _, map_ in said]).mean(dim=0)
+            logits, maps = evidence_of(source, images, request)
         probabilities = (logits / source.temperature).softmax(dim=1)
         with torch.no_grad():
             pairs = zip(source.models, source.familiarity, strict=False)
             found = [familiarity(model, images) for model, familiarity in pairs]
         distances = [torch.stack(found).mean(dim=0)] if found else []
-        return logits, probabilities, *distances, ratios[0], maps
+        return logits, probabilities, *distances, ratios[0][: pixels.shape[0]], maps
 
     return answers
 

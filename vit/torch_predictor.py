@@ -1,6 +1,7 @@
 """A Predictor that PyTorch runs."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,15 @@ from vit.device import torch_device
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
 from vit.predictor import Answers, Predictor
+from vit.views import evidence_of, logits_of, views_of
+
+
+class _Part(NamedTuple):
+    """What the models say of some images."""
+
+    logits: NDArray
+    maps: NDArray | None
+    outliers: NDArray
 
 
 class TorchPredictor(Predictor):
@@ -36,16 +46,23 @@ class TorchPredictor(Predictor):
         super().__init__(checkpoint, batch_size, level)
         self.checkpoint = checkpoint
         self.device = torch.device(device)
+        self._views = views_of(checkpoint.config)
         for module in [*checkpoint.models, *checkpoint.familiarity]:
             module.to(self.device)
 
     def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
         """What the models say of (B, S, S) float32 pictures from 0 to 1."""
         images = self._images(pixels)
-        with token_outliers(self.checkpoint.models[0]) as ratios:
-            logits, maps = self._ask(images, request)
-        # occlusion makes more passes, of painted images
-        return Answers(logits, self._distances(images), maps, ratios[0].numpy(force=True))
+        # so that all copies together are no more than a batch
+        together = max(1, self.batch_size // len(self._views))
+        parts = [self._ask(part, request) for part in torch.split(images, together)]
+        maps = None if request is None else np.concatenate([part.maps for part in parts])
+        return Answers(
+            np.concatenate([part.logits for part in parts]),
+            self._distances(images),
+            maps,
+            np.concatenate([part.outliers for part in parts]),
+        )
 
     def distances(self, pixels: NDArray) -> NDArray | None:
         """(B,) distances of such pictures from the training images; None: they are not known."""
@@ -67,19 +84,19 @@ class TorchPredictor(Predictor):
         images = np.stack([preprocessing.standardised(each) for each in pixels])
         return torch.from_numpy(images).to(self.device)
 
-    def _ask(self, images: Tensor, request: MapRequest | None) -> tuple[NDArray, NDArray | None]:
-        """(B, K) logits and (B, grid height, grid width) maps, means over the models."""
-        models = self.checkpoint.models
-        if request is None:
-            with torch.inference_mode():
-                return _mean([model(images) for model in models]), None
-        pairs = [
-            explanations.explain(
-                model, images, request.method, request.target, request.layer, request.head
-            )
-            for model in models
-        ]
-        return _mean([of_one for of_one, _ in pairs]), _mean([map_ for _, map_ in pairs])
+    def _ask(self, images: Tensor, request: MapRequest | None) -> _Part:
+        with token_outliers(self.checkpoint.models[0]) as ratios:
+            if request is None:
+                with torch.inference_mode():
+                    logits, maps = logits_of(self.checkpoint, images), None
+            else:
+                logits, maps = evidence_of(self.checkpoint, images, request)
+        # of the first pass, for occlusion makes more, and of the picture itself
+        return _Part(
+            logits.float().numpy(force=True),
+            None if maps is None else maps.float().numpy(force=True),
+            ratios[0][: len(images)].numpy(force=True),
+        )
 
 
 def _mean(members: list[Tensor]) -> NDArray:
