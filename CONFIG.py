@@ -367,8 +367,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="tiny, windows: for X-ray patches or windows; small: CT of the published size; "
-        "-phantoms: pre-training for each",
+        help="windows: for X-ray windows; reformations: for CT; -phantoms: the pre-training of "
+        "the weights in the box",
     )
     parser.add_argument(
         "--OUTPUT", "--output", "-o", dest="output", type=Path, default=Path("config.yml")

@@ -15,7 +15,7 @@ STILL: Changes = {
     "shading": 0.0,
     "dark_border": 0.0,
 }
-XRAY: Changes = {
+WINDOWS: Changes = {
     **STILL,
     "stem": "convolution",
     "num_hidden_layers": 4,
@@ -24,9 +24,11 @@ XRAY: Changes = {
     "standardise": "image",
     "flip": "turns",
     "contrast": 0.2,
+    "image_size": 64,
+    "patch_size": 8,
+    "embedding_size": 96,
+    "num_heads": 3,
 }
-TINY = {**XRAY, "image_size": 32, "patch_size": 4, "embedding_size": 64, "num_heads": 2}
-WINDOWS = {**XRAY, "image_size": 64, "patch_size": 8, "embedding_size": 96, "num_heads": 3}
 PHANTOMS: Changes = {
     "phantoms": "xray",
     "phantom_count": 40000,
@@ -35,17 +37,6 @@ PHANTOMS: Changes = {
     "lr": 3e-3,
     "lesion_loss": 2.0,
     "num_workers": 1,
-}
-CT: Changes = {
-    **STILL,
-    "contrast": 0.1,
-    "image_size": 256,
-    "patch_size": 16,
-    "embedding_size": 256,
-    "num_heads": 8,
-    "num_hidden_layers": 4,
-    "mlp_ratio": 4.0,
-    "kept_tokens": 0.5,
 }
 # of curved reformations: patches that are small enough for thin vessels
 REFORMATIONS: Changes = {
@@ -73,21 +64,6 @@ ELSEWHERE: Changes = {
 }
 MOVED: Changes = {"shift": 0.06, "zoom": 0.1, "rotate": 15.0}
 PRESETS: dict[str, Changes] = {
-    # 12 minutes on 2 cores
-    "tiny-phantoms": {
-        **TINY,
-        **PHANTOMS,
-        "phantom_count": 60000,
-        "phantom_field": 26.0,
-        "epochs": 7,
-    },
-    "tiny": {
-        **TINY,
-        **MOVED,
-        "batch_size": 20,
-        "lr": 3e-4,
-        "epochs": 30,
-    },  # 100 patches: AUROC 0.978
     "windows-phantoms": {
         **WINDOWS,
         **PHANTOMS,
@@ -103,20 +79,6 @@ PRESETS: dict[str, Changes] = {
         "epochs": 25,
         "num_workers": 1,
     },  # 1,650: 0.927
-    # 22 minutes on 1 core; phantoms held out 0.980
-    "small-phantoms": {
-        **CT,
-        "phantoms": "ct",
-        "phantom_count": 4000,
-        "batch_size": 32,
-        "epochs": 8,
-    },
-    "small": {
-        **CT,
-        "batch_size": 16,
-        "lr": 3e-4,
-        "epochs": 20,
-    },  # 300 phantoms in place of patients: 0.978, without --init 0.920
     "reformations-phantoms": {
         **REFORMATIONS,
         "phantoms": "mpr",

@@ -1,31 +1,22 @@
-"""Whether the ONNX graph of a model says the same as its ViT.ckpt, and how fast either is.
+"""Whether the ONNX graph of a model says the same as its ViT.ckpt.
 
-python -m benchmarks.graph --Path ProcessedFolder/val --Path_Checkpoint ViT.ckpt --threads 1
+python -m benchmarks.graph --Path ProcessedFolder/val --Path_Checkpoint ViT.ckpt
 
-Differences are the largest of all images. Times are taken in turn, and are medians.
+Differences are the largest of all images.
 """
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 import errors
 from data.inputs import find, folder_given, gather
-from vit import checkpoint, export, graph, graph_predictor
+from vit import checkpoint, export, graph_predictor
 from vit.map_request import MapRequest
 from vit.predictions import Predictions
 from vit.torch_predictor import TorchPredictor
-
-BATCHES = (1, 16)
-ROUNDS = 15
 
 
 def agree(ours: Predictions, theirs: Predictions) -> None:
@@ -41,24 +32,8 @@ def agree(ours: Predictions, theirs: Predictions) -> None:
     )
 
 
-def rates(runs: dict[str, Callable[[], object]], images: int) -> None:
-    """Print images a second of each, timed in turn, and the ratio to the first."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(ROUNDS + 2):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if number > 1:
-                seconds[name].append(time.perf_counter() - start)
-    first, *_ = (statistics.median(each) for each in seconds.values())
-    for name, each in seconds.items():
-        middle = statistics.median(each)
-        print(f"batch {images}, {name}: {images / middle:.0f} images/s, {first / middle:.2f} times")
-
-
-def measure(path: str, source: Path, threads: int) -> None:
+def measure(path: str, source: Path) -> None:
     """As ``main``."""
-    torch.set_num_threads(threads)
     loaded = checkpoint.load(source)
     ours = TorchPredictor(loaded)
     request = MapRequest(len(loaded.class_names) - 1)
@@ -69,38 +44,10 @@ def measure(path: str, source: Path, threads: int) -> None:
         theirs = graph_predictor.load(file)
         inputs = gather(find(path), loaded.class_names, folder_given(path))
         agree(ours.answer(inputs, request), theirs.answer(inputs, request))
-        content = file.read_bytes()
-    with_map = graph.session_of(content, threads)
-    alone = graph.session_of(graph.only(content, ("probabilities",)), threads)
-    size = loaded.preprocessing.image_size
-    for batch in BATCHES:
-        pixels = np.random.default_rng(0).random((batch, 1, size, size)).astype(np.float32)
-        images = torch.from_numpy(
-            np.stack([loaded.preprocessing.standardised(each) for each in pixels[:, 0]])
-        )
-        rates(
-            {
-                "torch, probabilities": partial(_forward, loaded.models[0], images),
-                "graph, probabilities": partial(alone.run, None, {"pixels": pixels}),
-            },
-            batch,
-        )
-        rates(
-            {
-                "torch, all": partial(ours.run, pixels[:, 0], request),
-                "graph, all": partial(with_map.run, None, {"pixels": pixels}),
-            },
-            batch,
-        )
-
-
-def _forward(model: torch.nn.Module, images: torch.Tensor) -> NDArray:
-    with torch.inference_mode():
-        return np.asarray(model(images).softmax(dim=1))
 
 
 def main(argv: list[str]) -> None:
-    """Print differences and times."""
+    """Print the differences."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks.graph",
         description=__doc__,
@@ -108,10 +55,9 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--Path", required=True, help="images, as of predict.py")
     parser.add_argument("--Path_Checkpoint", type=Path, required=True, help="ViT.ckpt")
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(argv)
     with errors.ending_in_one_line():
-        measure(given.Path, given.Path_Checkpoint, given.threads)
+        measure(given.Path, given.Path_Checkpoint)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--OUTPUT", type=Path, required=True)
     parser.add_argument(
-        "--Config", type=Path, help="image size and augmentation (default: preset tiny)"
+        "--Config", type=Path, help="image size and augmentation (default: preset windows)"
     )
     parser.add_argument(
         "--minutes", type=float, default=2, help="training of a network on one fold"
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
             raise UserError(
                 f"{given.Path}: got no folds; prepare it with: python -m data.prepare --folds 5 ..."
             )
-        config = CONFIG.load(given.Config, None if given.Config else PRESETS["tiny"])
+        config = CONFIG.load(given.Config, None if given.Config else PRESETS["windows"])
         for name in given.peers:
             started = time.perf_counter()
             output = given.OUTPUT / f"{name}.csv"

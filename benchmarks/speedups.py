@@ -149,7 +149,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "gpu", "cuda", "mps"))
     parser.add_argument(
-        "--presets", nargs="+", default=["tiny", "windows", "small"], choices=PRESETS
+        "--presets", nargs="+", default=["windows", "reformations"], choices=PRESETS
     )
     given = parser.parse_args(argv)
     with errors.ending_in_one_line():

@@ -1,13 +1,10 @@
 """A trained model for other programs: one ONNX graph, map included, or its weights alone:
 python -m vit.export ViT.ckpt --OUTPUT model.onnx
+python -m vit.export ViT.ckpt --OUTPUT small.onnx --int8 ProcessedFolder
 python -m vit.export ViT.ckpt --OUTPUT weights.safetensors --layout timm
 """
 
 import argparse
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,10 +19,12 @@ from data.preprocessing import BLACK, FARTHEST, FLAT, Preprocessing
 from data.readers import DataError
 from errors import UserError
 from files import refuse_other_kinds, written_whole
-from vit import checkpoint, conversion, graph, layouts
+from vit import checkpoint, conversion, graph, graph_predictor, layouts
 from vit.checkpoint import Checkpoint
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
+from vit.operators import translations
+from vit.quantisation import Measure
 from vit.views import evidence_of
 
 LEAST = 2  # images that the graph is traced with; 1 would be taken for a constant
@@ -78,7 +77,7 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
     Raises:
         DataError: onnxscript is not installed.
     """
-    stable_sort = _sort()
+    own = translations()
     said = graph.text_of(source, uint8)
     for module in [*source.models, *source.familiarity]:
         module.requires_grad_(False)
@@ -86,7 +85,8 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
     pixels = torch.rand(LEAST, 1, size, size)
     pixels = (255 * pixels).to(torch.uint8) if uint8 else pixels
     table = dict(core_aten_decompositions())
-    table[torch.ops.aten.native_group_norm.default] = _group_norm
+    for operator in own:
+        table.pop(operator, None)
     trace = make_fx(
         answers_of(source, uint8),
         tracing_mode="symbolic",
@@ -97,13 +97,13 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
     several = {0: torch.export.Dim("batch")}
     program = torch.export.export(traced, (pixels,), dynamic_shapes=(several,))
     names = [name for name in graph.OUTPUTS if name != "distance" or source.familiarity]
-    with _quiet():
+    with graph.quiet():
         made: Any = torch.onnx.export(
             program,
             input_names=[graph.INPUT],
             output_names=names,
             dynamo=True,
-            custom_translation_table={torch.ops.aten.sort.stable: stable_sort},
+            custom_translation_table=own,
         )
     made.model.metadata_props[graph.KEY] = said
     return bytes(made.model_proto.SerializeToString())
@@ -138,62 +138,17 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
     return bytes(as_bytes(named, told | {"eps": str(source.config.eps)}))
 
 
-def _group_norm(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    _: int,
-    __: int,
-    ___: int,
-    groups: int,
-    eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of one group, for any number of images; torch's own holds their number as a constant."""
-    assert groups == 1, "the stem has norms over the whole image"
-    mean = x.mean((1, 2, 3), keepdim=True)
-    off = x - mean
-    scale = torch.rsqrt((off * off).mean((1, 2, 3), keepdim=True) + eps)
-    normed = off * scale
-    if weight is not None:
-        normed = normed * weight.view(1, -1, 1, 1)
-    if bias is not None:
-        normed = normed + bias.view(1, -1, 1, 1)
-    return normed, mean.view(-1, 1), scale.view(-1, 1)
-
-
-def _sort() -> Callable[..., Any]:
-    """torch.sort for the exporter, which has no stable one; TopK keeps the order of equals.
-
-    Raises:
-        DataError: onnxscript is not installed.
-    """
-    try:
-        import onnxscript
-    except ImportError:
-        raise DataError(
-            "onnxscript is not installed, which writes a graph; pip install onnx onnxscript "
-            "onnxruntime"
-        ) from None
-    op: Any = onnxscript.opset18
-
-    def stable_sort(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
-        count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
-        return op.TopK(x, count, axis=dim, largest=int(descending), sorted=1)
-
-    return stable_sort
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """The exporter tells of its steps on stdout, and warns of what does not matter here."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+def _graph(source: Checkpoint, given: argparse.Namespace) -> bytes:
+    """As the command line wants it."""
+    measure = Measure.of(given.int8, source.class_names) if given.int8 else None
+    errors.say("writing the graph, which takes a minute or two")
+    content = export(source, given.uint8)
+    if measure is None:
+        return content
+    exact = graph_predictor.of_bytes(content, given.OUTPUT)
+    rounded = measure.quantised(exact)
+    errors.say(measure.change(exact, rounded).line())
+    return rounded.content
 
 
 def main(argv: list[str]) -> None:
@@ -215,18 +170,23 @@ def main(argv: list[str]) -> None:
         choices=layouts.WRITTEN,
         help="write the weights alone, as safetensors under the names of this program",
     )
+    parser.add_argument(
+        "--int8",
+        metavar="FOLDER",
+        type=Path,
+        help="ProcessedFolder of the training: the graph works in 8 bits, with ranges from its "
+        "training images; what that changes on its validation images is printed",
+    )
     given = parser.parse_args(argv)
-    if given.layout and given.uint8:
-        parser.error("--uint8 is of the graph; leave it out with --layout")
+    if given.layout and (given.uint8 or given.int8):
+        parser.error("--uint8 and --int8 are of the graph; leave them out with --layout")
     with errors.ending_in_one_line():
         wanted = ".safetensors" if given.layout else ".onnx"
         if given.OUTPUT.suffix.lower() != wanted:
             raise DataError(f"--OUTPUT: got {given.OUTPUT}, wanted a name that ends in {wanted}")
         refuse_other_kinds(given.OUTPUT)
         source = checkpoint.load(given.checkpoint)
-        if not given.layout:
-            errors.say("writing the graph, which takes a minute or two")
-        content = named_as(source, given.layout) if given.layout else export(source, given.uint8)
+        content = named_as(source, given.layout) if given.layout else _graph(source, given)
         with written_whole(given.OUTPUT, keep_former=True) as beside:
             beside.write_bytes(content)
         errors.say(f"wrote {given.OUTPUT}, {len(content) / 1e6:.1f} MB")

@@ -5,8 +5,12 @@ included: the backward pass of the map is written as forward operations. So noth
 ONNX is needed to predict and to explain.
 """
 
+import contextlib
+import io
 import json
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -68,8 +72,17 @@ def only(content: bytes, outputs: Sequence[str]) -> bytes:
     """The same graph with these outputs, where it has them, and with what leads to them alone."""
     model = _parsed(content, Path("graph"))
     kept = [output.name for output in model.graph.output if output.name in outputs]
-    part = _library("onnx.utils").Extractor(model).extract_model([INPUT], kept)
+    part = library("onnx.utils").Extractor(model).extract_model([INPUT], kept)
     return bytes(part.SerializeToString())
+
+
+def nodes(content: bytes, operators: Sequence[str]) -> list[str]:
+    """Names of the nodes of these operators."""
+    return [
+        node.name
+        for node in _parsed(content, Path("graph")).graph.node
+        if node.op_type in operators
+    ]
 
 
 def session_of(content: bytes, threads: int = 0) -> Any:
@@ -78,7 +91,7 @@ def session_of(content: bytes, threads: int = 0) -> Any:
     Raises:
         CheckpointError: onnxruntime does not take the graph.
     """
-    onnxruntime = _library("onnxruntime")
+    onnxruntime = library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -90,7 +103,7 @@ def session_of(content: bytes, threads: int = 0) -> Any:
 
 
 def _parsed(content: bytes, path: Path) -> Any:
-    onnx = _library("onnx")
+    onnx = library("onnx")
     try:
         return onnx.load_model_from_string(content)
     except Exception:  # protobuf's errors have no common root
@@ -117,7 +130,21 @@ def bytes_of(path: Path) -> bytes:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _library(name: str) -> Any:
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """The tools of ONNX tell of their steps on stdout, and warn of what does not matter here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def library(name: str) -> Any:
+    """A module of onnx or onnxruntime. DataError: it is not installed."""
     try:
         return import_module(name)
     except ImportError:

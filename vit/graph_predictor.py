@@ -33,8 +33,8 @@ class GraphPredictor(Predictor):
         level: float = LEVEL,
     ) -> None:
         super().__init__(facts, batch_size, level)
-        self._content = content
-        self._uint8 = uint8
+        self.content = content
+        self.uint8 = uint8
         self._sessions: dict[bool, Any] = {}  # with the map, and without
 
     def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
@@ -55,18 +55,20 @@ class GraphPredictor(Predictor):
                 f"and heads; got {request.title(self.class_names)}; ask a ViT.ckpt for others"
             )
 
+    def fed(self, pixels: NDArray) -> dict[str, NDArray]:
+        """(B, S, S) float32 pictures from 0 to 1 as the input of the graph."""
+        given = pixels[:, None]
+        return {graph.INPUT: np.round(255 * given).astype(np.uint8) if self.uint8 else given}
+
     def _ask(self, pixels: NDArray, with_map: bool) -> dict[str, NDArray]:
         """The outputs of the graph by their names."""
-        given = pixels[:, None]
-        if self._uint8:
-            given = np.round(255 * given).astype(np.uint8)
         if with_map not in self._sessions:
-            content = self._content if with_map else graph.only(self._content, graph.WITHOUT_MAP)
+            content = self.content if with_map else graph.only(self.content, graph.WITHOUT_MAP)
             self._sessions[with_map] = graph.session_of(content)
         session = self._sessions[with_map]
         names = [output.name for output in session.get_outputs()]
         try:
-            said = dict(zip(names, session.run(names, {graph.INPUT: given}), strict=True))
+            said = dict(zip(names, session.run(names, self.fed(pixels)), strict=True))
         except Exception as error:  # onnxruntime raises many kinds
             first = (str(error).splitlines() or [""])[0][:200]
             raise CheckpointError(f"the graph cannot be run: {first}") from None
@@ -95,6 +97,12 @@ def load(path: str | Path, batch_size: int = BATCH_SIZE, level: float = LEVEL) -
         CheckpointError: no such file, damaged, or not ours.
         DataError: onnxruntime is not installed.
     """
-    content = graph.bytes_of(Path(path))
-    facts, uint8 = graph.facts_of(content, Path(path))
+    return of_bytes(graph.bytes_of(Path(path)), Path(path), batch_size, level)
+
+
+def of_bytes(
+    content: bytes, path: Path, batch_size: int = BATCH_SIZE, level: float = LEVEL
+) -> GraphPredictor:
+    """As ``load``, of what the file at ``path`` holds."""
+    facts, uint8 = graph.facts_of(content, path)
     return GraphPredictor(content, facts, uint8, batch_size, level)

@@ -52,7 +52,7 @@ class TorchPredictor(Predictor):
 
     def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
         """What the models say of (B, S, S) float32 pictures from 0 to 1."""
-        images = self._images(pixels)
+        images = self.images(pixels)
         # so that all copies together are no more than a batch
         together = max(1, self.batch_size // len(self._views))
         parts = [self._ask(part, request) for part in torch.split(images, together)]
@@ -66,7 +66,7 @@ class TorchPredictor(Predictor):
 
     def distances(self, pixels: NDArray) -> NDArray | None:
         """(B,) distances of such pictures from the training images; None: they are not known."""
-        return self._distances(self._images(pixels))
+        return self._distances(self.images(pixels))
 
     def _distances(self, images: Tensor) -> NDArray | None:
         pairs = zip(self.checkpoint.models, self.checkpoint.familiarity, strict=False)
@@ -78,8 +78,8 @@ class TorchPredictor(Predictor):
         model = self.checkpoint.models[0]
         explanations.check(model, request.method, request.target, request.layer, request.head)
 
-    def _images(self, pixels: NDArray) -> Tensor:
-        """(B, C, S, S), standardised."""
+    def images(self, pixels: NDArray) -> Tensor:
+        """(B, S, S) pictures as (B, C, S, S) standardised images."""
         preprocessing = self.checkpoint.preprocessing
         images = np.stack([preprocessing.standardised(each) for each in pixels])
         return torch.from_numpy(images).to(self.device)

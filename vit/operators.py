@@ -1,0 +1,46 @@
+"""Operators of PyTorch as those of ONNX, where torch.onnx lacks them or writes them slowly."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from data.readers import DataError
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """Operators that the exporter lacks, or writes in a slow way.
+
+    Raises:
+        DataError: onnxscript is not installed.
+    """
+    try:
+        import onnxscript
+    except ImportError:
+        raise DataError(
+            "onnxscript is not installed, which writes a graph; pip install onnx onnxscript "
+            "onnxruntime"
+        ) from None
+    op: Any = onnxscript.opset18
+
+    def stable_sort(x: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> Any:
+        """TopK keeps the order of equals."""
+        count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
+        return op.TopK(x, count, axis=dim, largest=int(descending), sorted=1)
+
+    def group_norm(
+        x: Any, weight: Any, bias: Any, _: Any, __: Any, ___: Any, groups: int, eps: float
+    ) -> Any:
+        """Of one group: an image is one instance of one channel."""
+        assert groups == 1, "the stem has norms over the whole image"
+        flat = op.Reshape(x, op.Constant(value_ints=[0, 1, -1]))
+        one, zero = op.Constant(value_floats=[1.0]), op.Constant(value_floats=[0.0])
+        normed = op.Reshape(op.InstanceNormalization(flat, one, zero, epsilon=eps), op.Shape(x))
+        to_channels = op.Constant(value_ints=[1, -1, 1, 1])
+        scaled = op.Mul(normed, op.Reshape(weight, to_channels))
+        return op.Add(scaled, op.Reshape(bias, to_channels)), zero, one
+
+    return {
+        torch.ops.aten.sort.stable: stable_sort,
+        torch.ops.aten.native_group_norm.default: group_norm,
+    }
