@@ -29,6 +29,7 @@ from vit.layouts import (
     REGISTERS,
     Layout,
     LayoutError,
+    known_name,
     layout_of,
 )
 from vit.model import VisionTransformer
@@ -70,6 +71,7 @@ def _model(
     path: Path, state: dict[str, Tensor], wrapped: bool, told: Told
 ) -> tuple[VisionTransformer, Config]:
     """Ours with these weights, and its configuration."""
+    state = {known_name(name): value for name, value in state.items()}
     layout, before = layout_of(set(state))
     if told.activation not in (None, "gelu"):
         raise LayoutError(f"has {told.activation} as activation, wanted gelu")

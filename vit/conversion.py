@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from vit.layouts import CLS, PATCHES, POSITIONS, REGISTERS, TIMM, TORCHVISION, Layout, LayoutError
+from vit.layouts import CLS, PATCHES, POSITIONS, REGISTERS, TIMM, Layout, LayoutError
 
 State = Mapping[str, Tensor]
 QKV = ("attention.query", "attention.key", "attention.value")
@@ -20,7 +20,7 @@ def to_ours(layout: Layout, state: State) -> dict[str, Tensor]:
     Raises:
         LayoutError: a tensor is missing, or one is there that this model has no place for.
     """
-    left = _newer_names(layout, state)
+    left = dict(state)
     ours = {name: left.pop(theirs) for name, theirs in layout.tokens.items() if theirs in left}
     for name, theirs in layout.layers.items():
         ours.update(_layer(left, name, theirs))
@@ -76,18 +76,6 @@ def from_ours(layout: Layout, state: State) -> dict[str, Tensor]:
         nowhere = positions.new_zeros(1, count, positions.shape[2])
         theirs["pos_embed"] = torch.cat([positions[:, :1], nowhere, positions[:, 1:]], dim=1)
     return theirs
-
-
-def _newer_names(layout: Layout, state: State) -> dict[str, Tensor]:
-    """The weights under the names that a program has now, where it has changed them."""
-    changed = {"mlp.linear_1.": "mlp.0.", "mlp.linear_2.": "mlp.3."}  # torchvision before 0.14
-    names = {}
-    for name in state:
-        known = name
-        for before, now in changed.items():
-            known = known.replace(before, now) if layout is TORCHVISION else known
-        names[known] = state[name]
-    return names
 
 
 def _layer(left: dict[str, Tensor], ours: str, theirs: str) -> Iterator[tuple[str, Tensor]]:

@@ -160,6 +160,18 @@ FOREIGN = {
 }
 
 
+# names that only files have, of torchvision before 0.14 and of DINOv2's own program
+FORMER = ((r"\bmlp\.linear_1\.", "mlp.0."), (r"\bmlp\.linear_2\.", "mlp.3."))
+_OWN = (r"^((?:.*\.)?)(?<!embeddings\.)register_tokens$", r"\1reg_token")
+
+
+def known_name(name: str) -> str:
+    """The name that a program has now for what its older files call ``name``."""
+    for former, now in (*FORMER, _OWN):
+        name = re.sub(former, now, name)
+    return name
+
+
 def layout_of(names: set[str]) -> tuple[Layout, str]:
     """Which program's names these are, and what stands before each.
 
