@@ -141,7 +141,8 @@ def predict(arguments: argparse.Namespace) -> None:
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
-    predictions = predictor.answer(inputs, request if kind == "" else None)
+    all_drawn = kind == "" or (kind == ".png" and len(inputs) <= arguments.num_images)
+    predictions = predictor.answer(inputs, request if all_drawn else None)
     for note in predictions.notes():
         errors.note(note)
     size = source.preprocessing.image_size

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def shared(keys: Sequence[Sequence[str]]) -> list[list[int]]:
@@ -31,6 +29,10 @@ def join(keys: Sequence[Sequence[str]], pairs: NDArray) -> NDArray:
     Returns:
         (n,) for each image the number of its group.
     """
+    # loaded here, for it takes as long as a prediction, which needs none of it
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     links = [(tied[0], i) for tied in shared(keys) for i in tied]
     a, b = np.concatenate([np.array(links, int).reshape(-1, 2), pairs]).T
     graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(keys), len(keys)))

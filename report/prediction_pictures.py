@@ -116,7 +116,10 @@ def draw_some(
     """
     source = predictor.facts
     chosen, words = spread(predictions, count, source.positive)
-    explained = predictor.answer([each.item for each in chosen], request)
+    if all(each.map is not None for each in chosen):
+        explained = list(chosen)
+    else:
+        explained = list(predictor.answer([each.item for each in chosen], request))
     title = f"{checkpoint}: {words}"
     if len(source.class_names) == 2:
         title += f"; {source.positive} from P = {source.threshold:.2f} on"

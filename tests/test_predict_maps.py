@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import predict
 from data.inputs import gather
@@ -41,6 +43,12 @@ def test_known_lesions_reach_the_picture(
     assert (int(lesion.sum()), items[1].lesion(preprocessing)) == (64, None)
 
 
+def mirrored_too(model: VisionTransformer, image: Tensor, **asked: Any) -> tuple[Tensor, Tensor]:
+    """Logits and map of one image, the mean with those of its mirror image: flip is horizontal."""
+    logits, maps = explain(model, torch.cat([image, image.flip(3)]), **asked)
+    return logits.mean(dim=0), (maps[0] + maps[1].flip(1)) / 2
+
+
 def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     tmp_path: Path, folder: Path, ckpt: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,8 +65,8 @@ def test_a_map_is_of_the_method_class_block_and_head_that_are_asked(
     (model,) = checkpoint.load(ckpt).models
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
     maps = (
-        explain(model, image)[1][0],
-        explain(model, image, method="rollout", target=0, layer=1, head=0)[1][0],
+        mirrored_too(model, image)[1],
+        mirrored_too(model, image, method="rollout", target=0, layer=1, head=0)[1],
     )
     for item, map_ in zip(shown, maps, strict=True):
         assert np.allclose(item.map, map_, atol=1e-5)
@@ -121,8 +129,8 @@ def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
     image = torch.from_numpy((np.load(file).astype(np.float32) / 255 - 0.4) / 0.2)[None, None]
     members = checkpoint.load(tmp_path / "two.ckpt").models
     said, maps = (
-        torch.stack(each).mean(dim=0)[0]
-        for each in zip(*(explain(m, image) for m in members), strict=True)
+        torch.stack(each).mean(dim=0)
+        for each in zip(*(mirrored_too(m, image) for m in members), strict=True)
     )
     for output in ("a.png", "folder/"):
         predict.main(["-p", file, "-k", str(tmp_path / "two.ckpt"), "-o", f"{tmp_path}/{output}"])

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +28,8 @@ def blend(grey: NDArray, strength: NDArray) -> NDArray:
     The share of the colours is the same everywhere. So the vessel keeps its contrast under the
     strongest evidence, and a picture without colours still shows where the evidence is.
     """
+    import matplotlib  # takes longer to load than a graph takes to answer
+
     colours = matplotlib.colormaps["inferno"](strength)[..., :3]
     return np.asarray((1 - COVER) * grey[..., None] + COVER * colours)
 
