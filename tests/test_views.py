@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 import CONFIG
+import train
 import vit
-from tests.conftest import CONFIGURATION, contents
+from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint
 from vit.explain import explain
 from vit.map_request import MapRequest
@@ -117,3 +118,19 @@ def test_a_batch_too_small_for_the_copies_gives_the_same(tmp_path: Path) -> None
     assert small.maps is not None and large.maps is not None
     np.testing.assert_allclose(small.maps, large.maps, atol=1e-4)
     assert small.outliers is not None and small.outliers.shape == (5,)
+
+
+def test_validation_after_training_is_of_the_copies_too(
+    tmp_path: Path, folder: Path, unreported: None
+) -> None:
+    words = ["--data_folder", folder, "--OUTPUT", tmp_path, "--device", "cpu", "--init", "none"]
+    shape = ["--image_size", 32, "--patch_size", 8, "--embedding_size", 16, "--num_heads", 2]
+    rest = ["--num_hidden_layers", 1, "--epochs", 1, "--num_workers", 0, "--flip", "turns"]
+    train.main([str(word) for word in [*words, *shape, *rest]])
+    (validated,) = tmp_path.glob("runs/*/validation.csv")
+    model = vit.load(tmp_path / "ViT.ckpt", device="cpu")
+    known = {row["path"]: float(row["probability_abnormal"]) for row in table(validated)}
+    for each in model.predict(str(folder / "val")):
+        first = torch.tensor(each.logits).softmax(dim=0)[1].item()
+        path = str(Path(each.name).relative_to(folder))
+        assert first == pytest.approx(known[path], abs=1e-4)

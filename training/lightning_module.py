@@ -32,7 +32,6 @@ class Classifier(pl.LightningModule):
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
             (B, N, 2) logits of lesion and vessel. It learns the targets of the patches and is not
             used after training. None: no such loss.
-        views: copies of a validation image that its logits are the mean over.
     """
 
     def __init__(
@@ -42,14 +41,14 @@ class Classifier(pl.LightningModule):
         class_weights: list[float] | None,
         contents: Plain,
         patch_head: nn.Module | None,
-        views: Views = PLAIN,
     ) -> None:
         super().__init__()
         self.model = model
         self.config = config
         self.contents = contents
         self.patch_head = patch_head
-        self.views = views
+        # copies of a validation image that its logits are the mean over; training sees it alone
+        self.views: Views = PLAIN
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)

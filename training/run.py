@@ -168,7 +168,7 @@ class Run:
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
         contents = self._contents().plain()
-        return Classifier(model, self.config, weights, contents, head, views_of(self.config))
+        return Classifier(model, self.config, weights, contents, head)
 
     def fit(self, trainer: pl.Trainer, classifier: Classifier, history: History) -> None:
         """Train, or go on with what last.ckpt keeps."""
@@ -181,8 +181,9 @@ class Run:
             history.write()
 
     def validate(self, trainer: pl.Trainer, classifier: Classifier) -> None:
-        """Predict the validation images with the final weights."""
+        """Predict the validation images with the final weights, as predict.py does."""
         weights = self.folder / f"{self.final}.ckpt"
+        classifier.views = views_of(self.config)
         trainer.validate(classifier, self.data, ckpt_path=weights, weights_only=True, verbose=False)
 
     def _announce(self, trainer: pl.Trainer, model: nn.Module) -> None:
