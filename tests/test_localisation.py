@@ -22,6 +22,7 @@ from vit.checkpoint import Checkpoint
 from vit.explain import METHODS, explain
 from vit.heatmap import upsampled
 from vit.model import VisionTransformer
+from vit.views import COPIES
 
 SIZE = 32
 PATCH = 8
@@ -267,7 +268,7 @@ def test_only_images_that_the_model_finds_are_judged(tmp_path: Path) -> None:
     words = command(tmp_path, "8,8,20,20", threshold=0)
     data = CoronaryDataset(processed.load(tmp_path / "data"), "val", PREPROCESSING)
     images = torch.stack([data[0, i][0] for i in range(4)])  # abnormal comes first
-    chances = positive([vit()], 1.0)(images)
+    chances = positive([vit()], 1.0, COPIES["horizontal"])(images)
     saved(tmp_path / "ViT.ckpt", threshold=float(np.sort(chances)[2]))
     localisation.main([*words, "--methods", "grad-cam", "--faithful", "0"])
     found = {row["path"] for row in table(tmp_path / "out" / "localisation_images.csv")}
