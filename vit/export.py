@@ -23,7 +23,7 @@ from vit import checkpoint, conversion, graph, graph_predictor, layouts
 from vit.checkpoint import Checkpoint
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
-from vit.operators import translations
+from vit.operators import translations, turn_no_weights
 from vit.quantisation import Measure
 from vit.views import evidence_of
 
@@ -106,7 +106,9 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
             custom_translation_table=own,
         )
     made.model.metadata_props[graph.KEY] = said
-    return bytes(made.model_proto.SerializeToString())
+    model = made.model_proto
+    turn_no_weights(model)
+    return bytes(model.SerializeToString())
 
 
 def named_as(source: Checkpoint, layout: str) -> bytes:

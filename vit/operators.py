@@ -44,3 +44,28 @@ def translations() -> dict[Any, Callable[..., Any]]:
         torch.ops.aten.sort.stable: stable_sort,
         torch.ops.aten.native_group_norm.default: group_norm,
     }
+
+
+def turn_no_weights(model: Any) -> None:
+    """Let each Gemm of an ONNX model take its weights as they are stored.
+
+    The exporter turns them by a Transpose before. Tools that look for weights, such as those for 8
+    bits, do not find them there.
+    """
+    graph = model.graph
+    stored = {each.name for each in graph.initializer}
+    turned = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Transpose" and node.input[0] in stored
+    }
+    used = [name for node in graph.node for name in node.input]
+    for node in graph.node:
+        if node.op_type == "Gemm" and node.input[1] in turned:
+            used.remove(node.input[1])
+            node.input[1] = turned[node.input[1]]
+            (turn,) = [each for each in node.attribute if each.name == "transB"]
+            turn.i = 1
+    needless = [node for node in graph.node if node.output[0] in turned.keys() - set(used)]
+    for node in needless:
+        graph.node.remove(node)
