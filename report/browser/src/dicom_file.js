@@ -1,0 +1,155 @@
+// A DICOM file taken apart: its elements, and the compressed bytes of a frame.
+
+import dicomParser from "dicom-parser";
+import { Refused, unsure } from "./limits.js";
+
+// enhanced objects keep per frame what plain ones keep for the file
+const SHARED = "x52009229";
+const PER_FRAME = "x52009230";
+const FRAME_GROUPS = ["x00289110", "x00289145", "x00289132"];
+const PIXELS = "x7fe00010";
+const OTHER_PIXELS = ["x7fe00008", "x7fe00009"]; // floating numbers
+const DEFLATED = "1.2.840.10008.1.2.1.99";
+const BIG_ENDIAN = "1.2.840.10008.1.2.2";
+
+export class DicomFile {
+  constructor(dataSet) {
+    this.sets = [dataSet]; // what stands in an earlier one counts
+    this.whole = dataSet;
+    this.syntax = dataSet.string("x00020010")?.trim() ?? "";
+    this.isBigEndian = this.syntax === BIG_ENDIAN;
+  }
+
+  // Refused: no DICOM that can be taken apart.
+  static async of(bytes) {
+    try {
+      const head = dicomParser.parseDicom(bytes, { untilTag: "x00020010" });
+      const options = {};
+      if (head.string("x00020010")?.trim() === DEFLATED) {
+        const inflated = await inflatedFrom(bytes, head);
+        options.inflater = () => inflated;
+      }
+      return new DicomFile(dicomParser.parseDicom(bytes, options));
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+      throw new Refused(`no readable DICOM: ${firstLine(error)}`);
+    }
+  }
+
+  // Let what an enhanced object keeps for all frames, then for this one, count first.
+  takeFrame(index) {
+    this.sets = [this.whole];
+    for (const tag of [SHARED, PER_FRAME]) {
+      const items = this.whole.elements[tag]?.items ?? [];
+      const item = items[Math.min(index, items.length - 1)]?.dataSet;
+      for (const group of FRAME_GROUPS) {
+        for (const each of item?.elements[group]?.items ?? []) this.sets.unshift(each.dataSet);
+      }
+    }
+  }
+
+  setWith(tag) {
+    return this.sets.find((set) => set.elements[tag] !== undefined);
+  }
+
+  has(tag) {
+    return this.setWith(tag) !== undefined;
+  }
+
+  // All texts of an element, trimmed; [] where it is missing or empty.
+  texts(tag) {
+    const text = this.setWith(tag)?.string(tag) ?? "";
+    return text === "" ? [] : text.split("\\").map((part) => part.trim());
+  }
+
+  text(tag) {
+    return this.texts(tag)[0] ?? null;
+  }
+
+  // All decimal numbers of an element. Refused: one is none.
+  numbers(tag) {
+    return this.texts(tag).map((text) => {
+      const number = text === "" ? NaN : Number(text);
+      if (Number.isNaN(number)) throw new Refused(`no readable DICOM: got the number "${text}"`);
+      return number;
+    });
+  }
+
+  number(tag) {
+    return this.numbers(tag)[0] ?? null;
+  }
+
+  // A whole number of 16 bits, with a sign where the element has one; null: not exactly one.
+  short(tag, signed = false) {
+    const set = this.setWith(tag);
+    const element = set?.elements[tag];
+    if (!element || element.length !== 2) return null;
+    const isSigned = element.vr === "SS" || (element.vr === undefined && signed);
+    return isSigned ? set.int16(tag) : set.uint16(tag);
+  }
+
+  items(tag) {
+    return (this.setWith(tag)?.elements[tag].items ?? []).map((item) => item.dataSet);
+  }
+
+  // Bytes of the whole picture of all frames, where it is not compressed.
+  plainPixels() {
+    const element = this.pixelElement();
+    if (element.encapsulatedPixelData) throw unsure("compressed pixels under a plain syntax");
+    const start = element.dataOffset;
+    return this.whole.byteArray.subarray(start, start + element.length);
+  }
+
+  // Bytes of one compressed frame. Refused: where it begins is not known.
+  compressedFrame(index, frames) {
+    const element = this.pixelElement();
+    const fragments = element.fragments ?? [];
+    const offsets = element.basicOffsetTable ?? [];
+    if (fragments.length === 0) throw new Refused("no readable DICOM: it holds no pixels");
+    let own = null;
+    if (offsets.length > 0) {
+      const end = offsets[index + 1] ?? Infinity;
+      own = fragments.filter(({ offset }) => offset >= offsets[index] && offset < end);
+    } else if (frames === 1) own = fragments;
+    else if (fragments.length === frames) own = [fragments[index]];
+    if (!own?.length) throw unsure("frames whose ends it does not tell");
+    return joined(own.map(({ position, length }) => this.bytesAt(position, length)));
+  }
+
+  bytesAt(position, length) {
+    const bytes = this.whole.byteArray;
+    if (position + length > bytes.length) throw new Refused("truncated: it ends before its pixels");
+    return bytes.subarray(position, position + length);
+  }
+
+  pixelElement() {
+    if (OTHER_PIXELS.some((tag) => this.has(tag))) throw unsure("pixels of floating numbers");
+    const element = this.whole.elements[PIXELS];
+    if (!element) throw new Refused("no readable DICOM: it holds no pixels");
+    return element;
+  }
+}
+
+async function inflatedFrom(bytes, head) {
+  const start = 144 + head.uint32("x00020000"); // behind the mark and the file's own header
+  const packed = new Blob([bytes.subarray(start)]).stream();
+  const stream = packed.pipeThrough(new DecompressionStream("deflate-raw"));
+  const body = new Uint8Array(await new Response(stream).arrayBuffer());
+  return joined([bytes.subarray(0, start), body]);
+}
+
+export function joined(parts) {
+  if (parts.length === 1) return parts[0];
+  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let place = 0;
+  for (const part of parts) {
+    result.set(part, place);
+    place += part.length;
+  }
+  return result;
+}
+
+export function firstLine(error) {
+  const said = typeof error === "string" ? error : (error?.exception ?? error?.message ?? error);
+  return String(said).split("\n")[0].slice(0, 200);
+}
