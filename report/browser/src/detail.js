@@ -73,7 +73,7 @@ export class Detail {
     $("frame-name").textContent = `Frame ${frame + 1} of ${item.result.frames}`;
     $("reading").textContent = "reading the picture";
     try {
-      const seen = await this.runner.ask(item.file, { frame, isViewed: true });
+      const seen = await this.runner.ask(item, { frame, isViewed: true });
       if (asked !== this.asked) return;
       $("reading").textContent = "";
       this.seen = seen;

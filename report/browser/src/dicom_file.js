@@ -23,7 +23,7 @@ export class DicomFile {
   // Refused: no DICOM that can be taken apart.
   static async of(bytes) {
     try {
-      const head = dicomParser.parseDicom(bytes, { untilTag: "x00020010" });
+      const head = dicomParser.readPart10Header(bytes);
       const options = {};
       if (head.string("x00020010")?.trim() === DEFLATED) {
         const inflated = await inflatedFrom(bytes, head);

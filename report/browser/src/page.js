@@ -63,7 +63,7 @@ class Page {
 
   async ask(item) {
     try {
-      item.result = await this.runner.ask(item.file);
+      item.result = await this.runner.ask(item);
     } catch (error) {
       item.refused = error.message;
     }

@@ -8,21 +8,24 @@ import { MAX_BYTES, Refused } from "./limits.js";
 import { Placement, half, place } from "./placement.js";
 import { readPng } from "./png.js";
 
+const MASK = /(^|[^a-z])(masks?|msks?|segmentations?|annotations?|ground[-_. ]?truths?)([^a-z]|$)/i;
 const NEARLY = 0.01; // by which height and width of a pixel may differ
 const NARROW = 8; // times that the square is as wide as what is left of a picture
 
+// name: the file's, with its folders.
 // {stored, grey, square, frame, frames, remarks} of a file. Refused: why it is not taken.
-export async function pictureOf(file, preprocessing, frame) {
+export async function pictureOf(file, name, preprocessing, frame) {
   if (file.size === 0) throw new Refused("empty file (0 bytes)");
   if (file.size > MAX_BYTES) {
     throw new Refused(`got ${file.size} bytes, wanted ${MAX_BYTES} at most`);
   }
   const bytes = await contentOf(file);
-  const picture = await read(bytes, file.name, preprocessing, frame);
+  const picture = await read(bytes, name, preprocessing, frame);
   const stored = storedGrey(picture);
   const grey = greyOf(stored, preprocessing.full_scale);
   const square = place(grey, stored.width, stored.height, preprocessing);
   const remarks = [...stored.remarks, ...remarksOf(stored, preprocessing)];
+  if (MASK.test(name)) remarks.push("mask");
   const { frames = 1 } = picture;
   return { bytes, stored, grey, square, frame: picture.frame ?? 0, frames, remarks };
 }

@@ -69,6 +69,11 @@ export const REMARKS = {
     "have a patch token far longer than usual",
     "attention gathers on such tokens whatever the picture shows",
   ],
+  mask: [
+    "may be a mask, by its name",
+    "may be masks, by their names",
+    "a mask is no picture, and what is said of one means nothing",
+  ],
   trained: [
     "was in training",
     "were in training",

@@ -34,10 +34,10 @@ export class Runner {
     this.worker.postMessage({ kind: "start", parts: this.parts, about: this.about });
   }
 
-  // What the model says of a file. Refused: why it is not taken.
-  ask(file, { frame = null, isViewed = false } = {}) {
+  // What the model says of a file and its name. Refused: why it is not taken.
+  ask({ file, name }, { frame = null, isViewed = false } = {}) {
     return new Promise((resolve, reject) => {
-      const job = { file, frame, isViewed, resolve, reject };
+      const job = { file, name, frame, isViewed, resolve, reject };
       if (isViewed) this.waiting.unshift(job); // the reader looks at it
       else this.waiting.push(job);
       this.next();
@@ -62,8 +62,8 @@ export class Runner {
     }
     const words = `took over ${LONGEST / 1000} seconds; use predict.py for it`;
     job.timer = setTimeout(() => this.restart(words), LONGEST);
-    const { file, frame, isViewed } = job;
-    this.worker.postMessage({ kind: "picture", file, frame, isViewed });
+    const { file, name, frame, isViewed } = job;
+    this.worker.postMessage({ kind: "picture", file, name, frame, isViewed });
   }
 
   finish(data) {

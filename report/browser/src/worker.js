@@ -25,8 +25,8 @@ async function start({ about, parts }) {
   postMessage({ kind: "ready" });
 }
 
-async function answer({ number, file, frame, isViewed }) {
-  const picture = await pictureOf(file, state.about.preprocessing, frame);
+async function answer({ file, name, frame, isViewed }) {
+  const picture = await pictureOf(file, name, state.about.preprocessing, frame);
   const said = await state.model.answer(picture.square);
   if (await isKnown(picture, state.known)) picture.remarks.push("trained");
   const result = {
@@ -42,7 +42,7 @@ async function answer({ number, file, frame, isViewed }) {
     const scale = picture.grey instanceof Uint8Array ? 1 : 255;
     result.grey = Uint8Array.from(picture.grey, (value) => Math.round(scale * value));
   }
-  postMessage({ kind: "answer", number, result });
+  postMessage({ kind: "answer", result });
 }
 
 addEventListener("message", async ({ data }) => {
@@ -53,7 +53,7 @@ addEventListener("message", async ({ data }) => {
     if (data.kind === "start") postMessage({ kind: "failed", reason: firstLine(error) });
     else {
       const reason = error instanceof Refused ? error.message : `failed: ${firstLine(error)}`;
-      postMessage({ kind: "refused", number: data.number, reason });
+      postMessage({ kind: "refused", reason });
     }
   }
 });
