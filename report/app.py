@@ -83,6 +83,9 @@ def page_of(content: bytes, path: Path) -> str:
         facts=facts,
         about=about(facts, uint8, path),
         level=LEVEL,
+        scarce=[
+            name for name, most in limits(facts.conformal_scores, LEVEL).items() if math.isinf(most)
+        ],
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         own_css=Markup((HERE / "app.css").read_text(encoding="utf-8")),
         script=Markup(script),

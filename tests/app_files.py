@@ -205,5 +205,3 @@ def write(folder: Path, made: dict[str, bytes]) -> list[Path]:
         (folder / name).write_bytes(content)
         paths.append(folder / name)
     return paths
-
-

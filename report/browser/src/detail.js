@@ -93,13 +93,14 @@ export class Detail {
     const { border, stretch } = preprocessing;
     const { crop, ...placed } = new Placement(width, height, size, border, stretch);
     const over = $("over");
-    over.width = width;
-    over.height = height;
-    const from = [placed.left, placed.top, placed.width, placed.height].map(
-      (edge) => (edge * MAP) / size,
-    );
+    const scale = (2 * MAP) / Math.max(width, height);
+    over.width = Math.max(1, Math.round(width * scale));
+    over.height = Math.max(1, Math.round(height * scale));
+    const from = [placed.left, placed.top, placed.width, placed.height];
     const to = [crop.left, crop.top, crop.width, crop.height];
-    over.getContext("2d").drawImage(square, ...from, ...to);
+    const fromSquare = from.map((edge) => (edge * MAP) / size);
+    const toPicture = to.map((edge) => edge * scale);
+    over.getContext("2d").drawImage(square, ...fromSquare, ...toPicture);
     $("stack").style.aspectRatio = `${width} / ${height}`;
     $("top").textContent = `${top.toFixed(1)} or more`;
   }
@@ -112,8 +113,7 @@ export class Detail {
     facts.push(...classes.map((name, i) => [`P(${name})`, probabilities[i].toFixed(4)]));
     if (classes.length === 2) facts.push([`threshold of ${classes[1]}`, threshold.toFixed(4)]);
     if (set !== null) {
-      const text = setText({ result }, classes);
-      facts.push([`set at ${100 * level} %`, text === "none" ? "none: unlike either class" : text]);
+      facts.push([`set at ${100 * level} %`, setText({ result }, classes)]);
     }
     if (distance !== null) {
       facts.push(["distance from the training images, limit 1", distance.toFixed(2)]);

@@ -58,7 +58,10 @@ function aspect(file) {
 }
 
 function remarksOf(file) {
-  const overlays = Array.from({ length: 16 }, (_, i) => `x60${(2 * i).toString(16).padStart(2, 0)}`);
+  const overlays = Array.from(
+    { length: 16 },
+    (_, i) => `x60${(2 * i).toString(16).padStart(2, 0)}`,
+  );
   const declared = {
     subtracted: file.text("x00281090") === "SUB",
     beside: COLOURED.includes(file.text("x00089205")),

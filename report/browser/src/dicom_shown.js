@@ -110,7 +110,8 @@ function lookedUp(values, table, file, layout) {
   const found = Kind.from(values, (value) => {
     const place = Math.min(Math.max(nearest(value - first), 0), count - 1);
     const entry = entries[place];
-    if (entry === undefined) throw new Refused(`its table has ${entries.length} of ${count} entries`);
+    if (entry === undefined)
+      throw new Refused(`its table has ${entries.length} of ${count} entries`);
     if (entry >= 2 ** bits) throw new Refused(`its table has entries above its ${bits} bits`);
     return entry;
   });

@@ -20,7 +20,9 @@ export function printable(name) {
 export function spelt(letter) {
   const short = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[letter];
   const code = letter.charCodeAt(0).toString(16);
-  return short ?? (code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`);
+  return (
+    short ?? (code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`)
+  );
 }
 
 // "1 picture", "2 pictures".

@@ -83,7 +83,11 @@ function checkScans(bytes, pixels) {
 
 // Whether no end of the image follows the last start of a scan.
 function isCut(bytes) {
-  for (let place = bytes.lastIndexOf(0xff); place >= 0; place = bytes.lastIndexOf(0xff, place - 1)) {
+  for (
+    let place = bytes.lastIndexOf(0xff);
+    place >= 0;
+    place = bytes.lastIndexOf(0xff, place - 1)
+  ) {
     if (bytes[place + 1] === END) return false;
     if (bytes[place + 1] === SCAN || place === 0) return true;
   }

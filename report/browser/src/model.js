@@ -2,6 +2,7 @@
 
 import * as ort from "onnxruntime-web/wasm";
 import { Refused } from "./limits.js";
+import { rounded } from "./resize.js";
 
 const OUTLIER = 3; // times the usual length of a patch token
 const INPUT = "pixels";
@@ -24,7 +25,7 @@ export class Model {
   // What the model says of one S x S picture of float32 from 0 to 1.
   async answer(square) {
     const { size, uint8, temperature } = this.about;
-    const pixels = uint8 ? Uint8Array.from(square, (value) => Math.round(255 * value)) : square;
+    const pixels = uint8 ? Uint8Array.from(square, (value) => rounded(255 * value)) : square;
     const tensor = new ort.Tensor(uint8 ? "uint8" : "float32", pixels, [1, 1, size, size]);
     const said = await this.session.run({ [INPUT]: tensor });
     const probabilities = softmax(said.logits.data, temperature);

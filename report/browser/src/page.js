@@ -29,7 +29,10 @@ class Page {
   }
 
   begin() {
-    for (const [button, input] of [["choose", "pictures"], ["choose-folder", "folder"]]) {
+    for (const [button, input] of [
+      ["choose", "pictures"],
+      ["choose-folder", "folder"],
+    ]) {
       $(button).addEventListener("click", () => $(input).click());
       $(input).addEventListener("change", () => {
         this.take(ofInput($(input)));
@@ -86,6 +89,7 @@ class Page {
     $("progress").max = total || 1;
     $("progress").value = done;
     $("running").hidden = done === total;
+    $("give").setAttribute("aria-busy", done < total); // only the end is read aloud
     $("state").textContent = total ? `${done} of ${counted(total, "file")} read` : "";
     $("images").hidden = answered.length === 0;
     $("ends").hidden = done === 0;
@@ -93,7 +97,9 @@ class Page {
     this.table.show(this.items);
     this.drawRefused(refused);
     const lines = [...this.faults, ...notesOf(answered)];
-    $("notes").replaceChildren(...lines.map((line) => make("p", printable(line), { class: "note" })));
+    $("notes").replaceChildren(
+      ...lines.map((line) => make("p", printable(line), { class: "note" })),
+    );
   }
 
   drawRefused(refused) {

@@ -20,7 +20,10 @@ export function paintGrey(canvas, grey, width, height) {
   canvas.height = height;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
-  grey.forEach((value, i) => picture.data.set([value, value, value, 255], 4 * i));
+  for (let i = 0; i < grey.length; i++) {
+    picture.data.fill(grey[i], 4 * i, 4 * i + 3);
+    picture.data[4 * i + 3] = 255;
+  }
   context.putImageData(picture, 0, 0);
 }
 

@@ -74,9 +74,5 @@ export const REMARKS = {
     "may be masks, by their names",
     "a mask is no picture, and what is said of one means nothing",
   ],
-  trained: [
-    "was in training",
-    "were in training",
-    "the prediction looks too good",
-  ],
+  trained: ["was in training", "were in training", "the prediction looks too good"],
 };

@@ -38,7 +38,8 @@ export class Runner {
   ask({ file, name }, { frame = null, isViewed = false } = {}) {
     return new Promise((resolve, reject) => {
       const job = { file, name, frame, isViewed, resolve, reject };
-      if (isViewed) this.waiting.unshift(job); // the reader looks at it
+      if (isViewed)
+        this.waiting.unshift(job); // the reader looks at it
       else this.waiting.push(job);
       this.next();
     });
@@ -57,7 +58,7 @@ export class Runner {
       await this.ready;
     } catch (error) {
       this.current = null;
-      job.reject(error);
+      for (const { reject } of [job, ...this.waiting.splice(0)]) reject(error);
       return;
     }
     const words = `took over ${LONGEST / 1000} seconds; use predict.py for it`;

@@ -109,7 +109,11 @@ export class Table {
   fill(rows) {
     const focused = document.activeElement?.closest("#table tbody tr")?.dataset.number;
     $("table").tBodies[0].replaceChildren(...rows);
-    if (focused) rows.find((row) => row.dataset.number === focused)?.querySelector("button").focus();
+    if (focused)
+      rows
+        .find((row) => row.dataset.number === focused)
+        ?.querySelector("button")
+        .focus();
   }
 
   markOrder() {
@@ -117,13 +121,17 @@ export class Table {
       const isSorted = head.dataset.column === this.sort;
       const order = isSorted ? (this.isUp ? "ascending" : "descending") : "none";
       head.setAttribute("aria-sort", order);
-      head.querySelector("span").textContent = { ascending: " ▲", descending: " ▼", none: "" }[order];
+      head.querySelector("span").textContent = { ascending: " ▲", descending: " ▼", none: "" }[
+        order
+      ];
     }
   }
 
   row(item, place) {
     const line = make("tr", null, { "data-number": item.number });
-    const pair = line.appendChild(make("td", null)).appendChild(make("div", null, { class: "pair" }));
+    const pair = line
+      .appendChild(make("td", null))
+      .appendChild(make("div", null, { class: "pair" }));
     item.thumbnails ??= thumbnails(item.result, this.about);
     pair.append(...item.thumbnails);
     for (const [name, { kind = "" }] of Object.entries(this.columns)) {
@@ -164,7 +172,7 @@ export function isUnlike({ result }) {
 
 export function setText({ result }, classes) {
   if (result.set === null) return "";
-  return result.set.map((index) => classes[index]).join(", ") || "none";
+  return result.set.map((index) => classes[index]).join(", ") || "none: unlike each class";
 }
 
 function tag(text) {

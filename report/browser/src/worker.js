@@ -42,7 +42,7 @@ async function answer({ file, name, frame, isViewed }) {
     const scale = picture.grey instanceof Uint8Array ? 1 : 255;
     result.grey = Uint8Array.from(picture.grey, (value) => Math.round(scale * value));
   }
-  postMessage({ kind: "answer", result });
+  postMessage({ kind: "answer", result }, result.grey ? [result.grey.buffer] : []);
 }
 
 addEventListener("message", async ({ data }) => {
