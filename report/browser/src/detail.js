@@ -109,6 +109,9 @@ export class Detail {
   tell(result) {
     const { classes, threshold, level } = this.about;
     const { probabilities, predicted, set, distance, remarks, frame, frames } = result;
+    const positive = `P(${classes.at(-1)}) ${probabilities.at(-1).toFixed(3)}`;
+    const limit = classes.length === 2 ? `, threshold ${threshold.toFixed(3)}` : "";
+    $("headline").textContent = `${classes[predicted]}: ${positive}${limit}`;
     const facts = [["predicted", classes[predicted]]];
     facts.push(...classes.map((name, i) => [`P(${name})`, probabilities[i].toFixed(4)]));
     if (classes.length === 2) facts.push([`threshold of ${classes[1]}`, threshold.toFixed(4)]);

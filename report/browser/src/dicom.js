@@ -11,7 +11,7 @@ const SPACINGS = ["x00280030", "x00181164", "x00280034"]; // on the patient, on 
 
 // {width, height, data, bits, aspect, remarks, ends, frame, frames}.
 export async function readDicom(bytes, preprocessing, wanted) {
-  const file = await DicomFile.of(bytes);
+  const file = DicomFile.of(bytes);
   try {
     return await read(file, preprocessing, wanted);
   } catch (error) {

@@ -1,7 +1,8 @@
 // A DICOM file taken apart: its elements, and the compressed bytes of a frame.
 
 import dicomParser from "dicom-parser";
-import { Refused, unsure } from "./limits.js";
+import { Inflate } from "fflate";
+import { MAX_PIXELS, Refused, unsure } from "./limits.js";
 
 // enhanced objects keep per frame what plain ones keep for the file
 const SHARED = "x52009229";
@@ -9,27 +10,43 @@ const PER_FRAME = "x52009230";
 const FRAME_GROUPS = ["x00289110", "x00289145", "x00289132"];
 const PIXELS = "x7fe00010";
 const OTHER_PIXELS = ["x7fe00008", "x7fe00009"]; // floating numbers
-const DEFLATED = "1.2.840.10008.1.2.1.99";
+const KINDS =
+  "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR " +
+  "US UT UV";
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+const CHUNK = 65_536; // bytes that are inflated at a time
 const BIG_ENDIAN = "1.2.840.10008.1.2.2";
 
 export class DicomFile {
-  constructor(dataSet) {
+  constructor(dataSet, syntax) {
     this.sets = [dataSet]; // what stands in an earlier one counts
     this.whole = dataSet;
-    this.syntax = dataSet.string("x00020010")?.trim() ?? "";
+    this.syntax = syntax;
     this.isBigEndian = this.syntax === BIG_ENDIAN;
+    this.checkOrder();
+  }
+
+  // Refused: elements that are of no known kind, twice there or out of order, as of damaged files.
+  checkOrder() {
+    const elements = Object.values(this.whole.elements).filter(({ tag }) => tag > "x0002ffff");
+    let before = { tag: "", dataOffset: 0 };
+    for (const element of elements) {
+      const isKnown = element.vr === undefined || KINDS.split(" ").includes(element.vr);
+      const isBehind = element.tag > before.tag && element.dataOffset > before.dataOffset;
+      if (!isKnown || !isBehind || this.whole.warnings.length > 0)
+        throw unsure("damaged or disordered elements");
+      before = element;
+    }
   }
 
   // Refused: no DICOM that can be taken apart.
-  static async of(bytes) {
+  static of(bytes) {
     try {
       const head = dicomParser.readPart10Header(bytes);
-      const options = {};
-      if (head.string("x00020010")?.trim() === DEFLATED) {
-        const inflated = await inflatedFrom(bytes, head);
-        options.inflater = () => inflated;
-      }
-      return new DicomFile(dicomParser.parseDicom(bytes, options));
+      if (head.elements.x00020000?.length !== 4) throw unsure("a damaged header");
+      const inflater = (content, position) => inflated(content.subarray(position));
+      const syntax = head.string("x00020010")?.trim() ?? "";
+      return new DicomFile(dicomParser.parseDicom(bytes, { inflater }), syntax);
     } catch (error) {
       if (error instanceof Refused) throw error;
       throw new Refused(`no readable DICOM: ${firstLine(error)}`);
@@ -58,8 +75,15 @@ export class DicomFile {
 
   // All texts of an element, trimmed; [] where it is missing or empty.
   texts(tag) {
-    const text = this.setWith(tag)?.string(tag) ?? "";
-    return text === "" ? [] : text.split("\\").map((part) => part.trim());
+    const set = this.setWith(tag);
+    const element = set?.elements[tag];
+    if (!element) return [];
+    const { dataOffset, length } = element;
+    const bytes = set.byteArray.subarray(dataOffset, dataOffset + length);
+    const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    const padded = text.replace(/[\0 ]+$/, "");
+    if (padded.includes("\0")) throw unsure("a text with zeros within");
+    return padded === "" ? [] : padded.split("\\").map((part) => part.trim());
   }
 
   text(tag) {
@@ -69,9 +93,8 @@ export class DicomFile {
   // All decimal numbers of an element. Refused: one is none.
   numbers(tag) {
     return this.texts(tag).map((text) => {
-      const number = text === "" ? NaN : Number(text);
-      if (Number.isNaN(number)) throw new Refused(`no readable DICOM: got the number "${text}"`);
-      return number;
+      if (!DECIMAL.test(text)) throw new Refused(`no readable DICOM: got the number "${text}"`);
+      return Number(text);
     });
   }
 
@@ -130,12 +153,21 @@ export class DicomFile {
   }
 }
 
-async function inflatedFrom(bytes, head) {
-  const start = 144 + head.uint32("x00020000"); // behind the mark and the file's own header
-  const packed = new Blob([bytes.subarray(start)]).stream();
-  const stream = packed.pipeThrough(new DecompressionStream("deflate-raw"));
-  const body = new Uint8Array(await new Response(stream).arrayBuffer());
-  return joined([bytes.subarray(0, start), body]);
+// The elements of a deflated file. Refused: damaged, or far more than a picture holds.
+function inflated(packed) {
+  const parts = [];
+  let length = 0;
+  const inflate = new Inflate((part) => {
+    parts.push(part);
+    length += part.length;
+    if (length > 2 * MAX_PIXELS) {
+      throw new Refused(`inflates to over ${2 * MAX_PIXELS} bytes; save it in another way`);
+    }
+  });
+  for (let place = 0; place < packed.length; place += CHUNK) {
+    inflate.push(packed.subarray(place, place + CHUNK), place + CHUNK >= packed.length);
+  }
+  return joined(parts);
 }
 
 export function joined(parts) {

@@ -2,11 +2,11 @@
 
 import openCharls from "@cornerstonejs/codec-charls/decodewasmjs";
 import openJpeg2000 from "@cornerstonejs/codec-openjpeg/decodewasmjs";
-import { Decoder as LosslessDecoder } from "jpeg-lossless-decoder-js";
 import { Decoder } from "./decoder.js";
 import { checkJpeg2000 } from "./jpeg2000.js";
 import { decodedJpeg, jpegHeader } from "./jpeg.js";
 import { Refused, unsure } from "./limits.js";
+import { decodedLossless } from "./lossless.js";
 import { unpacked } from "./rle.js";
 
 const PLAIN = [
@@ -66,7 +66,7 @@ export async function framePixels(file, layout, index, frames) {
 
 async function valuesOf(file, layout, index, frames) {
   const { syntax } = file;
-  if (PLAIN.includes(syntax)) return cleared(plainValues(file, layout, index), layout);
+  if (PLAIN.includes(syntax)) return cleared(plainValues(file, layout, index, frames), layout);
   const code = file.compressedFrame(index, frames);
   if (syntax === RLE) return cleared(typed(unpacked(code, layout), layout), layout);
   if (JPEG_2000.includes(syntax)) return jpeg2000Values(code, layout);
@@ -85,16 +85,16 @@ function shifted(values, stored, shift) {
   return values.map((value) => value >> shift);
 }
 
-function plainValues(file, layout, index) {
+function plainValues(file, layout, index, frames) {
   const { rows, columns, allocated } = layout;
   const pixels = rows * columns;
   const bytes = file.plainPixels();
-  if (allocated === 1) return bitValues(file, bytes, pixels, index);
+  if (allocated === 1) return bitValues(file, bytes, pixels, index, frames);
   const length = (pixels * allocated) / 8;
-  const frame = bytes.slice(index * length, (index + 1) * length);
-  if (frame.length < length) {
-    throw new Refused(`truncated: got ${frame.length} bytes of pixels, wanted ${length}`);
+  if (bytes.length < frames * length) {
+    throw new Refused(`truncated: got ${bytes.length} bytes of pixels, wanted ${frames * length}`);
   }
+  const frame = bytes.slice(index * length, (index + 1) * length);
   if (file.isBigEndian) {
     if (allocated === 8) throw unsure("8 bits in big endian order");
     turnBytes(frame, allocated / 8);
@@ -102,10 +102,10 @@ function plainValues(file, layout, index) {
   return typed(frame, layout);
 }
 
-function bitValues(file, bytes, pixels, index) {
+function bitValues(file, bytes, pixels, index, frames) {
   if (file.isBigEndian) throw unsure("single bits in big endian order");
   const first = index * pixels;
-  if (bytes.length * 8 < first + pixels) throw new Refused("truncated: it ends before its pixels");
+  if (bytes.length * 8 < frames * pixels) throw new Refused("truncated: it ends before its pixels");
   return Uint8Array.from({ length: pixels }, (_, i) => {
     const bit = first + i;
     return (bytes[bit >> 3] >> (bit & 7)) & 1;
@@ -155,16 +155,7 @@ function losslessValues(code, layout) {
   if (!(allocated - 8 < header.bits && header.bits <= allocated && allocated <= 16)) {
     throw new Refused(`its JPEG has ${header.bits} bits, the file says otherwise`);
   }
-  let decoded;
-  try {
-    const own = code.slice();
-    decoded = new LosslessDecoder().decompress(own.buffer, 0, own.length);
-  } catch {
-    throw new Refused("damaged, or a JPEG lossless that this page does not decode");
-  }
-  const values = typed(new Uint8Array(decoded), layout);
-  if (values.length !== layout.rows * layout.columns) throw new Refused("its JPEG is damaged");
-  return values;
+  return typed(decodedLossless(code, header), layout);
 }
 
 async function jpegLsValues(code, layout) {

@@ -38,11 +38,18 @@ export class Runner {
   ask({ file, name }, { frame = null, isViewed = false } = {}) {
     return new Promise((resolve, reject) => {
       const job = { file, name, frame, isViewed, resolve, reject };
-      if (isViewed)
-        this.waiting.unshift(job); // the reader looks at it
+      if (isViewed) this.putFirst(job);
       else this.waiting.push(job);
       this.next();
     });
+  }
+
+  // The reader looks at it, and no longer at what was to be viewed before.
+  putFirst(job) {
+    for (const { reject } of this.waiting.filter((each) => each.isViewed)) {
+      reject(new Refused("another one is looked at"));
+    }
+    this.waiting = [job, ...this.waiting.filter((each) => !each.isViewed)];
   }
 
   // Takes back what was asked and has not begun.
