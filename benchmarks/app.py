@@ -113,7 +113,7 @@ def compared(ours: Answers, theirs: Answers) -> list[str]:
 
     def apart(columns: list[str]) -> float:
         numbers = [(ours[file][name], theirs[file][name]) for file in both for name in columns]
-        return max(abs(float(one) - float(other)) for one, other in numbers if one)
+        return max((abs(float(one) - float(other)) for one, other in numbers if one), default=0.0)
 
     lines = [
         f"{len(ours)} files, {len(both)} taken by both",

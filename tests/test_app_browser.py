@@ -314,17 +314,74 @@ def test_nothing_is_wider_than_the_screen(
     assert faults == []
 
 
-@pytest.mark.parametrize("lack", ["DecompressionStream", "WebAssembly"])
+LACKS = {
+    "DecompressionStream": "delete globalThis.DecompressionStream",
+    "WebAssembly,": "delete globalThis.WebAssembly",
+    "WebAssembly SIMD": "WebAssembly.validate = () => false",
+}
+
+
+@pytest.mark.parametrize("lack", LACKS)
 def test_a_browser_that_lacks_what_the_page_needs_is_told(
     browser: Any, html: Path, lack: str
 ) -> None:
     page = browser.new_page()
-    page.add_init_script(f"delete globalThis.{lack}")
+    page.add_init_script(LACKS[lack])
     page.goto(html.as_uri())
     page.locator("#fatal").wait_for()
     assert f"This browser has no {lack}" in page.inner_text("#fatal")
     assert not page.locator("#drop").is_visible()
     page.close()
+
+
+def test_a_damaged_page_says_so(browser: Any, html: Path, tmp_path: Path) -> None:
+    text = html.read_text(encoding="utf-8")
+    start = text.index('id="part-model">') + len('id="part-model">')
+    damaged = tmp_path / "damaged.html"
+    damaged.write_text(text[:start] + "AAAA" + text[start + 4 :], encoding="utf-8")
+    page = browser.new_page()
+    page.goto(damaged.as_uri())
+    page.locator("#fatal").wait_for()
+    assert "The model does not start in this browser" in page.inner_text("#fatal")
+    page.close()
+
+
+HANG = """
+const send = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (data, ...rest) {
+  if (data.name !== "hang.png") send.call(this, data, ...rest);
+};
+"""
+
+
+def test_a_picture_that_takes_too_long_does_not_stop_the_others(
+    browser: Any, html: Path, files: Path, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    page.clock.install()
+    page.add_init_script(HANG)
+    page.goto(html.as_uri())
+    page.locator("#loading:empty").wait_for(state="attached")
+    app_files.write(tmp_path, {"hang.png": GOOD["grey8.png"]})
+    page.set_input_files("#pictures", [tmp_path / "hang.png", files / "turned.png"])
+    page.wait_for_timeout(300)
+    page.clock.fast_forward(121_000)
+    page.locator("#state", has_text="2 of 2 files").wait_for()
+    assert "took over 120 seconds" in page.inner_text("#refused-rows")
+    assert page.locator("#table tbody button").inner_text() == "turned.png"
+    page.close()
+
+
+def test_what_is_left_can_be_stopped_and_cleared(browser: Any, html: Path, files: Path) -> None:
+    page, _ = opened(browser, html)
+    page.set_input_files("#pictures", [files / name for name in GOOD] * 4)
+    page.click("#stop")
+    page.locator("#state", has_text=f"{4 * len(GOOD)} of {4 * len(GOOD)} files").wait_for()
+    assert "stopped" in page.inner_text("#refused-rows")
+    page.click("#clear")
+    assert not page.locator("#images").is_visible()
+    assert page.inner_text("#state") == ""
+    page.context.close()
 
 
 def test_the_licences_of_what_is_within_are_shown(browser: Any, html: Path) -> None:

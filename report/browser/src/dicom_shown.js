@@ -2,7 +2,9 @@
 //
 // data/dicom.py and data/dicom_tables.py, and apply_windowing of pydicom.
 
-import { Refused, range, unsure } from "./limits.js";
+import { mapped, range } from "./arrays.js";
+import { Refused, unsure } from "./limits.js";
+import { rounded } from "./resize.js";
 
 const CT_WINDOW = [300, 800]; // centre and width [HU] for CT whose file names no window
 const CONTAINER = 16; // bits
@@ -39,7 +41,7 @@ function rescaled(stored, file, layout) {
   if (!file.has(SLOPE) || !file.has(INTERCEPT)) return stored;
   const [slope, intercept] = [file.number(SLOPE), file.number(INTERCEPT)];
   if (slope === null || intercept === null) throw unsure("an empty rescale");
-  return Float64Array.from(stored, (value) => value * slope + intercept);
+  return mapped(Float64Array, stored, (value) => value * slope + intercept);
 }
 
 // The least and the greatest value that a window shows.
@@ -50,7 +52,7 @@ function ends([centre, width]) {
 // float32 from 0 at the low end to 1 at the high one, or the other way round.
 function between(values, low, high, inverse) {
   const span = high - low || 1;
-  return Float32Array.from(values, (value) => {
+  return mapped(Float32Array, values, (value) => {
     const share = Math.min(Math.max((value - low) / span, 0), 1);
     return inverse ? 1 - share : share;
   });
@@ -68,7 +70,7 @@ function windowed(values, file, layout) {
   }
   const [low, high] = outputs(file, layout);
   const seen = SHAPES[shape](centre, width, low, high);
-  return [Float64Array.from(values, seen), seen(-1e30), seen(1e30)];
+  return [mapped(Float64Array, values, seen), seen(-1e30), seen(1e30)];
 }
 
 // The range that pydicom maps a window to.
@@ -107,8 +109,8 @@ function lookedUp(values, table, file, layout) {
   if (bits < 1 || bits > 16) throw new Refused(`its table has ${bits} bits an entry`);
   const entries = entriesOf(table, count, bits, file);
   const Kind = bits <= 8 ? Uint8Array : Uint16Array;
-  const found = Kind.from(values, (value) => {
-    const place = Math.min(Math.max(nearest(value - first), 0), count - 1);
+  const found = mapped(Kind, values, (value) => {
+    const place = Math.min(Math.max(rounded(value - first), 0), count - 1);
     const entry = entries[place];
     if (entry === undefined)
       throw new Refused(`its table has ${entries.length} of ${count} entries`);
@@ -116,13 +118,6 @@ function lookedUp(values, table, file, layout) {
     return entry;
   });
   return { values: found, bits };
-}
-
-function nearest(value) {
-  const low = Math.floor(value);
-  const rest = value - low;
-  if (rest !== 0.5) return rest < 0.5 ? low : low + 1;
-  return low % 2 === 0 ? low : low + 1;
 }
 
 function entriesOf(table, count, bits, file) {
@@ -156,7 +151,7 @@ function withoutWindow(rescaledValues, stored, file, layout, inverse) {
     if ((isSigned || values instanceof Int32Array) && bits < CONTAINER) bits -= 1; // of the sign
     if (inverse && bits > CONTAINER) throw unsure(`an inverted picture of ${bits} bits`);
     const white = 2 ** bits - 1;
-    const data = Uint16Array.from(visible, (value, i) =>
+    const data = mapped(Uint16Array, visible, (value, i) =>
       isPadding(stored[i]) ? 0 : inverse ? white - value : value,
     );
     return { data, bits };

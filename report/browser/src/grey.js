@@ -1,6 +1,7 @@
 // A picture turned upright, grey, and scaled; data/picture.py and data/scale.py.
 
-import { Refused, checkSize, fullScale, range } from "./limits.js";
+import { mapped, range } from "./arrays.js";
+import { Refused, checkSize, fullScale } from "./limits.js";
 
 const SIDEWAYS = [5, 6, 7, 8]; // orientations that exchange height and width
 const TINT = 0.05; // of the range, between colour channels
@@ -104,9 +105,9 @@ export function greyOf(stored, white) {
   if (depth === null) {
     const own = fullScale(range(data)[1]);
     const chosen = stored.bits === null ? own : Math.min(own, 2 ** stored.bits - 1);
-    return Float32Array.from(data, (value) => value / chosen);
+    return mapped(Float32Array, data, (value) => value / chosen);
   }
   const own = depth.bits === null ? fullScale(depth.greatest) : 2 ** depth.bits - 1;
   const chosen = tells(white) ? white : own;
-  return Float32Array.from(data, (value) => Math.min(value / chosen, 1));
+  return mapped(Float32Array, data, (value) => Math.min(value / chosen, 1));
 }

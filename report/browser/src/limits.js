@@ -27,17 +27,6 @@ export function fullScale(highest) {
   return 2 ** DEPTHS.find((bits) => highest < 2 ** bits) - 1;
 }
 
-// The least and the greatest of many numbers.
-export function range(numbers) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const each of numbers) {
-    if (each < low) low = each;
-    if (each > high) high = each;
-  }
-  return [low, high];
-}
-
 // Height of a pixel over its width, from both; 1 where they are not two lengths.
 export function aspectOf(height, width) {
   const isLength = (edge) => Number.isFinite(edge) && edge > 0;

@@ -1,6 +1,7 @@
 // The model: its graph in onnxruntime, and what it says of a picture; vit/predictor.py.
 
 import * as ort from "onnxruntime-web/wasm";
+import { mapped } from "./arrays.js";
 import { Refused } from "./limits.js";
 import { rounded } from "./resize.js";
 
@@ -25,7 +26,7 @@ export class Model {
   // What the model says of one S x S picture of float32 from 0 to 1.
   async answer(square) {
     const { size, uint8, temperature } = this.about;
-    const pixels = uint8 ? Uint8Array.from(square, (value) => rounded(255 * value)) : square;
+    const pixels = uint8 ? mapped(Uint8Array, square, (value) => rounded(255 * value)) : square;
     const tensor = new ort.Tensor(uint8 ? "uint8" : "float32", pixels, [1, 1, size, size]);
     const said = await this.session.run({ [INPUT]: tensor });
     const probabilities = softmax(said.logits.data, temperature);

@@ -130,7 +130,7 @@ function notesOf(answered) {
   const unlike = answered.filter(isUnlike).length;
   if (unlike) {
     notes.push(
-      `${unlike} of ${total} lie farther from the training images than 19 in 20 of like images ` +
+      `${unlike} of ${total} ${unlike === 1 ? "lies" : "lie"} farther from the training images than 19 in 20 of like images ` +
         "do: what is said of them may mean nothing",
     );
   }

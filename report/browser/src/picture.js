@@ -1,5 +1,6 @@
 // A file to the square that the model sees, and what is to be said of it.
 
+import { mapped } from "./arrays.js";
 import { readDicom } from "./dicom.js";
 import { depthOf, greyOf, storedGrey, tells, upright } from "./grey.js";
 import { readJpeg } from "./jpeg.js";
@@ -71,7 +72,8 @@ function remarksOf(stored, { full_scale, stretch, border, image_size, stored_siz
 export async function isKnown({ bytes, stored, grey }, known) {
   if (known.size === 0) return false;
   const contents = [stored.data, grey, bytes];
-  if (stored.data instanceof Float32Array) contents.push(Uint16Array.from(stored.data, halfBits));
+  if (stored.data instanceof Float32Array)
+    contents.push(mapped(Uint16Array, stored.data, halfBits));
   for (const content of contents) {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
     const text = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -2,6 +2,7 @@
 //
 // data/geometry.py and data/preprocessing.py.
 
+import { mapped } from "./arrays.js";
 import { resized, rounded } from "./resize.js";
 
 export class Placement {
@@ -50,7 +51,7 @@ export function half(value) {
 export function place(grey, width, height, { image_size, stored_size, border, stretch }) {
   const size = stored_size ?? image_size;
   let square = new Placement(width, height, size, border, stretch).image(grey, width);
-  if (square instanceof Uint8Array) square = Float32Array.from(square, (value) => value / 255);
+  if (square instanceof Uint8Array) square = mapped(Float32Array, square, (value) => value / 255);
   else if (stored_size) {
     square = square.map((value) => half(Math.min(Math.max(value, 0), 1))); // as it is stored
   }

@@ -1,5 +1,6 @@
 // What runs beside the page, so that the page stays awake: decoders and the model.
 
+import { mapped } from "./arrays.js";
 import { keep, opened } from "./decoder.js";
 import { firstLine } from "./dicom_file.js";
 import { Refused } from "./limits.js";
@@ -32,7 +33,7 @@ async function answer({ file, name, frame, isViewed }) {
   const result = {
     ...said,
     remarks: [...picture.remarks, ...said.remarks],
-    square: Uint8Array.from(picture.square, (value) => Math.round(255 * value)),
+    square: mapped(Uint8Array, picture.square, (value) => Math.round(255 * value)),
     frame: picture.frame,
     frames: picture.frames,
     width: picture.stored.width,
@@ -40,7 +41,7 @@ async function answer({ file, name, frame, isViewed }) {
   };
   if (isViewed) {
     const scale = picture.grey instanceof Uint8Array ? 1 : 255;
-    result.grey = Uint8Array.from(picture.grey, (value) => Math.round(scale * value));
+    result.grey = mapped(Uint8Array, picture.grey, (value) => Math.round(scale * value));
   }
   postMessage({ kind: "answer", result }, result.grey ? [result.grey.buffer] : []);
 }
