@@ -1,4 +1,4 @@
-// Long arrays of numbers, gone through fast.
+// Arrays of numbers and bytes, gone through fast where they are long.
 
 // The numbers of an array, changed one by one, as an array of another kind.
 export function mapped(Kind, numbers, change) {
@@ -16,4 +16,21 @@ export function range(numbers) {
     if (each > high) high = each;
   }
   return [low, high];
+}
+
+// Bytes behind each other.
+export function joined(parts) {
+  if (parts.length === 1) return parts[0];
+  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let place = 0;
+  for (const part of parts) {
+    result.set(part, place);
+    place += part.length;
+  }
+  return result;
+}
+
+// Some bytes as text, a letter each.
+export function text(bytes, start, end) {
+  return String.fromCharCode(...bytes.subarray(start, end));
 }

@@ -45,7 +45,7 @@ function row({ name, result, refused }, classes) {
     classes[predicted],
     set === null ? "" : set.map((index) => classes[index]).join(";") || "none",
     distance === null ? "" : distance.toFixed(3),
-    remarks.includes("trained") ? "yes" : "no",
+    remarks.includes("untold") ? "" : remarks.includes("trained") ? "yes" : "no",
     frame,
     frames,
     remarks.map((remark) => REMARKS[remark][0]).join("; "),

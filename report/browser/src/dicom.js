@@ -1,9 +1,9 @@
 // One frame of a grey DICOM file as a viewer shows it; data/dicom.py.
 
-import { DicomFile, firstLine } from "./dicom_file.js";
+import { DicomFile } from "./dicom_file.js";
 import { framePixels, layoutOf } from "./dicom_pixels.js";
 import { shown } from "./dicom_shown.js";
-import { Refused, aspectOf, checkSize } from "./limits.js";
+import { Refused, aspectOf, checkSize, firstLine } from "./limits.js";
 
 const GREY = ["MONOCHROME1", "MONOCHROME2"];
 const COLOURED = ["COLOR", "MIXED", "TRUE_COLOR"];

@@ -2,7 +2,8 @@
 
 import dicomParser from "dicom-parser";
 import { Inflate } from "fflate";
-import { MAX_PIXELS, Refused, unsure } from "./limits.js";
+import { joined } from "./arrays.js";
+import { MAX_PIXELS, Refused, firstLine, unsure } from "./limits.js";
 
 // enhanced objects keep per frame what plain ones keep for the file
 const SHARED = "x52009229";
@@ -49,7 +50,7 @@ export class DicomFile {
       return new DicomFile(dicomParser.parseDicom(bytes, { inflater }), syntax);
     } catch (error) {
       if (error instanceof Refused) throw error;
-      throw new Refused(`no readable DICOM: ${firstLine(error)}`);
+      throw new Refused(`no readable DICOM: damaged or truncated (${firstLine(error)})`);
     }
   }
 
@@ -168,20 +169,4 @@ function inflated(packed) {
     inflate.push(packed.subarray(place, place + CHUNK), place + CHUNK >= packed.length);
   }
   return joined(parts);
-}
-
-export function joined(parts) {
-  if (parts.length === 1) return parts[0];
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let place = 0;
-  for (const part of parts) {
-    result.set(part, place);
-    place += part.length;
-  }
-  return result;
-}
-
-export function firstLine(error) {
-  const said = typeof error === "string" ? error : (error?.exception ?? error?.message ?? error);
-  return String(said).split("\n")[0].slice(0, 200);
 }

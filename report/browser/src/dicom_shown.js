@@ -8,6 +8,7 @@ import { rounded } from "./resize.js";
 
 const CT_WINDOW = [300, 800]; // centre and width [HU] for CT whose file names no window
 const CONTAINER = 16; // bits
+const SIGNED = [Int8Array, Int16Array, Int32Array];
 const SLOPE = "x00281053";
 const INTERCEPT = "x00281052";
 const CENTRE = "x00281050";
@@ -147,8 +148,8 @@ function withoutWindow(rescaledValues, stored, file, layout, inverse) {
   // turned over at a white that is not known, such a picture would be white all over
   const isUnsure = inverse && bits >= CONTAINER && high < 2 ** (CONTAINER - 1);
   if (isWhole && !isCt && !isUnsure) {
-    const isSigned = values instanceof Int8Array || values instanceof Int16Array;
-    if ((isSigned || values instanceof Int32Array) && bits < CONTAINER) bits -= 1; // of the sign
+    const isSigned = SIGNED.some((Kind) => values instanceof Kind);
+    if (isSigned && bits < CONTAINER) bits -= 1; // one of them is the sign
     if (inverse && bits > CONTAINER) throw unsure(`an inverted picture of ${bits} bits`);
     const white = 2 ** bits - 1;
     const data = mapped(Uint16Array, visible, (value, i) =>
@@ -171,7 +172,7 @@ function declaredBits(file, layout) {
 
 // Whether the file says that a stored value stands for no picture.
 function padding(stored, file) {
-  const signed = stored instanceof Int8Array || stored instanceof Int16Array;
+  const signed = SIGNED.some((Kind) => stored instanceof Kind);
   const first = file.short("x00280120", signed);
   if (first === null) return () => false;
   const last = file.short("x00280121", signed) ?? first;

@@ -1,9 +1,9 @@
 // Reading JPEG by libjpeg-turbo, as Pillow does, so that every pixel is the same.
 
 import openTurbo from "@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs";
+import { text } from "./arrays.js";
 import { Decoder } from "./decoder.js";
 import { exifOf, xmpOrientation } from "./exif.js";
-import { text } from "./kinds.js";
 import { Refused, aspectOf, checkSize, unsure, MAX_PIXELS } from "./limits.js";
 
 const SEGMENTS = (marker) =>

@@ -1,5 +1,6 @@
 // What a file is, by its content and not by its name; data/readers.py.
 
+import { text } from "./arrays.js";
 import { Refused, unsure } from "./limits.js";
 
 const FIRST_BYTES = [
@@ -15,10 +16,6 @@ const FIRST_BYTES = [
 const FIRST_GROUPS = ["\x02\0", "\0\x02", "\x08\0", "\0\x08"]; // of DICOM without its mark
 const DICOM_NAME = /\.(dcm|dicom|ima)$/i;
 const OTHERS = ["BMP", "TIFF", "NPY", "WEBP"];
-
-export function text(bytes, start, end) {
-  return String.fromCharCode(...bytes.subarray(start, end));
-}
 
 // PNG, JPEG or DICOM. Refused: anything else.
 export function kindOf(bytes, name) {

@@ -32,3 +32,9 @@ export function aspectOf(height, width) {
   const isLength = (edge) => Number.isFinite(edge) && edge > 0;
   return isLength(height) && isLength(width) ? height / width : 1;
 }
+
+// What an error of a library says, in one line.
+export function firstLine(error) {
+  const said = typeof error === "string" ? error : (error?.exception ?? error?.message ?? error);
+  return String(said).split("\n")[0].slice(0, 200);
+}

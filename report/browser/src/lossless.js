@@ -1,7 +1,7 @@
 // JPEG lossless, process 14.
 
 import { Decoder } from "jpeg-lossless-decoder-js";
-import { joined } from "./dicom_file.js";
+import { joined } from "./arrays.js";
 import { Refused, unsure } from "./limits.js";
 
 const RESTARTS = 0xdd;

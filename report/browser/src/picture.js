@@ -68,9 +68,11 @@ function remarksOf(stored, { full_scale, stretch, border, image_size, stored_siz
   return Object.keys(declared).filter((name) => declared[name]);
 }
 
-// Whether the model learned from the picture, by the sha256 of its pixels or of its file.
+// Whether the model learned from the picture, by the sha256 of its pixels or of its file; null: a
+// page from http, unlike one from disk, is not let know.
 export async function isKnown({ bytes, stored, grey }, known) {
   if (known.size === 0) return false;
+  if (!crypto.subtle) return null;
   const contents = [stored.data, grey, bytes];
   if (stored.data instanceof Float32Array)
     contents.push(mapped(Uint16Array, stored.data, halfBits));

@@ -1,8 +1,8 @@
 // Reading PNG, as data/photos.py does: no gamma and no colour profile changes a pixel.
 
 import { decode } from "fast-png";
+import { joined, text } from "./arrays.js";
 import { exifOf, xmpOrientation } from "./exif.js";
-import { text } from "./kinds.js";
 import { Refused, aspectOf, checkSize, unsure } from "./limits.js";
 
 const HEAD = 8;
@@ -78,14 +78,8 @@ function checkCost(chunks, needed) {
 // The file with nothing but what its pixels need: profiles and text can inflate to gigabytes.
 function plain(bytes, chunks) {
   const kept = chunks.filter(({ name }) => KNOWN.includes(name));
-  const parts = [bytes.subarray(0, HEAD), ...kept.map(({ from, to }) => bytes.subarray(from, to))];
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let place = 0;
-  for (const part of parts) {
-    result.set(part, place);
-    place += part.length;
-  }
-  return result;
+  const chunksKept = kept.map(({ from, to }) => bytes.subarray(from, to));
+  return joined([bytes.subarray(0, HEAD), ...chunksKept]);
 }
 
 function aboutOf(chunks) {

@@ -74,5 +74,10 @@ export const REMARKS = {
     "may be masks, by their names",
     "a mask is no picture, and what is said of one means nothing",
   ],
+  untold: [
+    "is not compared with the images of training",
+    "are not compared with the images of training",
+    "this browser gives the page no sha256; open the page from disk",
+  ],
   trained: ["was in training", "were in training", "the prediction looks too good"],
 };

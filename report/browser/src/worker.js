@@ -2,8 +2,7 @@
 
 import { mapped } from "./arrays.js";
 import { keep, opened } from "./decoder.js";
-import { firstLine } from "./dicom_file.js";
-import { Refused } from "./limits.js";
+import { Refused, firstLine } from "./limits.js";
 import { Model } from "./model.js";
 import { isKnown, pictureOf } from "./picture.js";
 
@@ -29,7 +28,9 @@ async function start({ about, parts }) {
 async function answer({ file, name, frame, isViewed }) {
   const picture = await pictureOf(file, name, state.about.preprocessing, frame);
   const said = await state.model.answer(picture.square);
-  if (await isKnown(picture, state.known)) picture.remarks.push("trained");
+  const isOfTraining = await isKnown(picture, state.known);
+  if (isOfTraining === null) picture.remarks.push("untold");
+  if (isOfTraining) picture.remarks.push("trained");
   const result = {
     ...said,
     remarks: [...picture.remarks, ...said.remarks],
