@@ -129,9 +129,10 @@ function notesOf(answered) {
   const total = counted(answered.length, "picture");
   const unlike = answered.filter(isUnlike).length;
   if (unlike) {
+    const lie = unlike === 1 ? "lies" : "lie";
     notes.push(
-      `${unlike} of ${total} ${unlike === 1 ? "lies" : "lie"} farther from the training images than 19 in 20 of like images ` +
-        "do: what is said of them may mean nothing",
+      `${unlike} of ${total} ${lie} farther from the training images than 19 in 20 of like ` +
+        "images do: what is said of them may mean nothing",
     );
   }
   for (const [remark, [one, many, then]] of Object.entries(REMARKS)) {
