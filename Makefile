@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo
 
-.PHONY: demo test test-gpu lint
+.PHONY: demo test test-gpu lint app
 
 $(VENV)/.installed: requirements.txt requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy *.py metrics data phantoms vit training report benchmarks
 	$(VENV)/bin/lint-imports --no-cache --no-logo
+
+# What report.app puts into app.html. The result is tracked: only who changes report/browser needs node.
+app:
+	cd report/browser && npm ci && node build.mjs
 
 test-gpu: $(VENV)/.installed-dev
 	$(RUN) -m pytest -m gpu

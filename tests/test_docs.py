@@ -37,6 +37,7 @@ COMMANDS = (
     "phantoms.ct",
     "phantoms.mpr",
     "phantoms.xray",
+    "report.app",
     "report.evaluate",
     "report.learning_curve",
     "report.pictures",
