@@ -16,12 +16,16 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 import errors
+from data.inputs import find, gather
 from data.readers import DataError
 from data.tables import Row, read_table, write_table
 from errors import UserError
 from vit import checkpoint
+from vit.batches import read_batch
+from vit.torch_predictor import TorchPredictor
 
 
 def drawn(rows: list[Row], count: int, seed: int) -> list[Row]:
@@ -67,8 +71,19 @@ def train(source: Path, output: Path, chosen: list[Row], more: list[str]) -> flo
             done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
         if done.returncode:
             raise UserError(f"train.py ended with status {done.returncode}; see above")
-    (history,) = checkpoint.load(output / "ViT.ckpt").provenance.history
-    return history[-1]["val_auroc"]
+    (last,) = output.glob("runs/*/last.ckpt")
+    return auroc(last, source / "val")
+
+
+def auroc(weights: Path, folder: Path) -> float:
+    """Of the images in a prepared folder, each asked as predict.py asks: its copies too."""
+    source = checkpoint.load(weights)
+    images = gather(find(str(folder)), source.class_names, folder)
+    batch = read_batch(images, source.preprocessing, set(), False, [])
+    model = TorchPredictor(source)
+    said = [model.run(part, None).logits for part in np.split(batch.pixels, len(images))]
+    odds = np.concatenate(said) @ [-1, 1]
+    return float(roc_auc_score([image.truth == source.positive for image in images], odds))
 
 
 def main(argv: list[str]) -> None:
