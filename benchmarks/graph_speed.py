@@ -112,12 +112,12 @@ def _openvino(content: bytes, threads: int) -> Callable | None:
         core = import_module("openvino").Core()
     except ImportError:
         return None
+    # it would work in bfloat16 where the processor can
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "model.onnx"
         file.write_bytes(content)
-        compiled: Callable = core.compile_model(
-            core.read_model(file), "CPU", {"INFERENCE_NUM_THREADS": threads}
-        )
+        compiled: Callable = core.compile_model(core.read_model(file), "CPU", settings)
     return compiled
 
 
