@@ -74,7 +74,8 @@ def page_of(content: bytes, path: Path) -> str:
     script = (BUILT / "page.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode()).digest()
     parts = {name: (BUILT / file).read_bytes() for name, file in PARTS.items()}
-    parts["model"] = gzip.compress(content, mtime=0)
+    for name, part in graph.parts(content)._asdict().items():
+        parts[name] = gzip.compress(part, mtime=0)
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined
     )

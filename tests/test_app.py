@@ -11,8 +11,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
 from report import app
 from tests.made_app import model
@@ -71,8 +74,38 @@ def test_nothing_is_fetched_from_elsewhere(page: str) -> None:
     assert not re.search(r"""(src|href)=["']?https?:""", page)
 
 
-def test_the_page_holds_the_graph_and_what_prediction_needs(made: Path, page: str) -> None:
-    assert part(page, "model") == made.read_bytes()
+def said_by(path: Path, pixels: NDArray) -> dict[str, NDArray]:
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {graph.INPUT: pixels}), strict=True))
+
+
+def test_the_two_graphs_of_the_page_say_what_the_whole_one_says(
+    made: Path, page: str, tmp_path: Path
+) -> None:
+    for name in graph.Parts._fields:
+        (tmp_path / name).write_bytes(part(page, name))
+    pixels = np.random.default_rng(0).random((2, 1, 32, 32), np.float32)
+    whole = said_by(made, pixels)
+    answers, evidence = (said_by(tmp_path / name, pixels) for name in ("answers", "evidence"))
+    assert set(answers) == set(graph.WITHOUT_MAP)
+    assert set(evidence) == {"map"}
+    for name, numbers in (answers | evidence).items():
+        assert numbers == pytest.approx(whole[name], abs=1e-6), name
+
+
+def test_each_weight_is_in_the_page_once(made: Path, page: str) -> None:
+    large = [each for each in weights_of(made.read_bytes()) if len(each) >= graph.LEAST_SHARED]
+    assert part(page, "weights") == b"".join(large)
+    for name in ("answers", "evidence"):
+        assert all(len(each) < graph.LEAST_SHARED for each in weights_of(part(page, name)))
+
+
+def weights_of(content: bytes) -> list[bytes]:
+    return [each.raw_data for each in onnx.load_model_from_string(content).graph.initializer]
+
+
+def test_the_page_holds_what_prediction_needs(page: str) -> None:
     said = about(page)
     assert said["classes"] == ["normal", HOSTILE]
     assert said["threshold"] == 0.25

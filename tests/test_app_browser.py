@@ -336,7 +336,7 @@ def test_a_browser_that_lacks_what_the_page_needs_is_told(
 
 def test_a_damaged_page_says_so(browser: Any, html: Path, tmp_path: Path) -> None:
     text = html.read_text(encoding="utf-8")
-    start = text.index('id="part-model">') + len('id="part-model">')
+    start = text.index('id="part-weights">') + len('id="part-weights">')
     damaged = tmp_path / "damaged.html"
     damaged.write_text(text[:start] + "AAAA" + text[start + 4 :], encoding="utf-8")
     page = browser.new_page()
@@ -370,6 +370,83 @@ def test_a_picture_that_takes_too_long_does_not_stop_the_others(
     assert "took over 120 seconds" in page.inner_text("#refused-rows")
     assert page.locator("#table tbody button").inner_text() == "turned.png"
     page.close()
+
+
+ASKED = """
+globalThis.asked = [];
+const send = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (data, ...rest) {
+  if (data.wanted) asked.push(data.wanted);
+  const isBroken = data.name === "mapless.png" && data.wanted === "map";
+  send.call(this, isBroken ? { ...data, file: new Blob(["no picture"]) } : data, ...rest);
+};
+"""
+MAPS = "#table tbody .pair canvas:nth-child(2)"
+
+
+@pytest.fixture
+def asked(browser: Any, html: Path) -> Iterator[Any]:
+    """A page of its own that counts what its model is asked."""
+    page = browser.new_page()
+    faults = list[str]()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.add_init_script(ASKED)
+    page.goto(html.as_uri())
+    page.locator("#loading:empty").wait_for(state="attached")
+    yield page
+    page.close()
+    assert faults == []
+
+
+def test_maps_follow_all_answers_and_only_of_rows_in_view(asked: Any, files: Path) -> None:
+    give(asked, [files / "grey8.png"] * 30)
+    complete = saved(asked)
+    assert complete.count("grey8.png,0.") == 30
+    asked.locator(MAPS).nth(24).wait_for()
+    assert saved(asked) == complete
+    order = asked.evaluate("asked")
+    assert [order.count(name) for name in ("answer", "map")] == [30, 25]
+    assert order.index("map") < 4, "one map comes at once"
+    assert order[-24:] == ["map"] * 24
+    asked.click("#after")
+    asked.locator(MAPS).nth(4).wait_for()
+    assert asked.locator("#table .mapless").count() == 0
+    asked.click("#before")
+    asked.wait_for_timeout(100)
+    assert asked.evaluate("asked").count("map") == 30, "none is asked twice"
+
+
+def test_a_picture_that_is_opened_shows_its_map_before_the_rest_is_read(
+    asked: Any, files: Path
+) -> None:
+    asked.set_input_files("#pictures", [files / "grey8.png"] * 150)
+    asked.locator("#table tbody button").nth(1).click()
+    asked.locator("#over:not([width='0'])").wait_for(state="attached")
+    assert asked.evaluate("asked").count("answer") < 150
+    assert asked.inner_text("#top").endswith("or more")
+
+
+def test_a_map_that_fails_says_why_and_the_others_follow(
+    asked: Any, files: Path, tmp_path: Path
+) -> None:
+    app_files.write(tmp_path, {"mapless.png": GOOD["grey8.png"]})
+    give(asked, [tmp_path / "mapless.png", files / "grey8.png"])
+    asked.locator(MAPS).wait_for()
+    assert "no map: holds no readable picture" in asked.inner_text("#table .mapless")
+    assert rows_of(asked)["mapless.png"]["refused"] == ""
+
+
+def test_a_file_that_is_gone_leaves_no_picture_of_another(asked: Any, tmp_path: Path) -> None:
+    app_files.write(tmp_path, {"a.dcm": GOOD["run.dcm"]})
+    give(asked, [tmp_path / "a.dcm"])
+    asked.locator("#table tbody button").click()
+    asked.locator("#reading:empty").wait_for(state="attached")
+    (tmp_path / "a.dcm").unlink()
+    asked.fill("#frame", "0")
+    asked.locator("#reading", has_text="not shown").wait_for()
+    assert asked.eval_on_selector("#picture", "canvas => canvas.width") == 0
+    assert asked.inner_text("#headline") == ""
+    assert not asked.locator("#take").is_visible()
 
 
 def test_what_is_left_can_be_stopped_and_cleared(browser: Any, html: Path, files: Path) -> None:

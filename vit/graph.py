@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data.readers import DataError
 from files import other_kind
@@ -29,7 +29,23 @@ OUTPUTS = ("logits", "probabilities", "distance", "outliers", "map")
 WITHOUT_MAP = OUTPUTS[:-1]
 FORMAT = 1
 LARGEST = 2**30  # bytes
+WEIGHTS = "weights"  # the file, by its name, that both graphs of Parts read
+LEAST_SHARED = 1024  # bytes of a tensor that lies in it; shapes stay in the graphs
 LEFT_OUT = ("history", "validation", "figures")  # of the facts: not needed to predict
+
+
+class Parts(NamedTuple):
+    """A graph as two that read the same weights.
+
+    Args:
+        answers: the graph of WITHOUT_MAP.
+        evidence: the graph of the map.
+        weights: what both read, as the file of WEIGHTS.
+    """
+
+    answers: bytes
+    evidence: bytes
+    weights: bytes
 
 
 def text_of(facts: Facts, uint8: bool) -> str:
@@ -70,10 +86,29 @@ def facts_of(content: bytes, path: Path) -> tuple[Facts, bool]:
 
 def only(content: bytes, outputs: Sequence[str]) -> bytes:
     """The same graph with these outputs, where it has them, and with what leads to them alone."""
-    model = _parsed(content, Path("graph"))
+    return _only(_parsed(content, Path("graph")), outputs)
+
+
+def _only(model: Any, outputs: Sequence[str]) -> bytes:
     kept = [output.name for output in model.graph.output if output.name in outputs]
     part = library("onnx.utils").Extractor(model).extract_model([INPUT], kept)
     return bytes(part.SerializeToString())
+
+
+def parts(content: bytes) -> Parts:
+    """The graph in two, so that answers need not wait for maps, with each weight once."""
+    model = _parsed(content, Path("graph"))
+    weights = bytearray()
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) < LEAST_SHARED:
+            continue
+        place = {"location": WEIGHTS, "offset": len(weights), "length": len(tensor.raw_data)}
+        weights += tensor.raw_data
+        tensor.ClearField("raw_data")
+        tensor.data_location = tensor.EXTERNAL
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+    return Parts(_only(model, WITHOUT_MAP), _only(model, OUTPUTS[-1:]), bytes(weights))
 
 
 def nodes(content: bytes, operators: Sequence[str]) -> list[str]:

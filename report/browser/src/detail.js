@@ -72,16 +72,25 @@ export class Detail {
     const asked = ++this.asked;
     $("frame-name").textContent = `Frame ${frame + 1} of ${item.result.frames}`;
     $("reading").textContent = "reading the picture";
+    $("take").hidden = true; // what is shown is still the frame before
     try {
-      const seen = await this.runner.ask(item, { frame, isViewed: true });
+      const seen = await this.runner.view(item, frame);
       if (asked !== this.asked) return;
       $("reading").textContent = "";
       this.seen = seen;
       this.tell(seen);
       this.draw(seen);
     } catch (error) {
-      if (asked === this.asked) $("reading").textContent = `not shown: ${error.message}`;
+      if (asked === this.asked) this.blank(`not shown: ${error.message}`);
     }
+  }
+
+  // Nothing of the frame before may stand under the name of another.
+  blank(words) {
+    $("reading").textContent = words;
+    for (const id of ["picture", "over"]) $(id).width = 0;
+    for (const id of ["headline", "facts", "top"]) $(id).replaceChildren();
+    $("unlike").hidden = true;
   }
 
   draw({ grey, width, height, map }) {

@@ -13,7 +13,15 @@ const MOST_REFUSED = 200; // rows; the CSV has all
 // a module of one instruction of WebAssembly SIMD
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0];
 const SIMD_BODY = [65, 0, 253, 15, 253, 98, 11];
-const PARTS = ["ort", "model", "turbojpeg", "openjpeg", "charls"];
+const PARTS = [
+  "ort",
+  "answers",
+  "evidence",
+  "weights",
+  "turbojpeg",
+  "openjpeg",
+  "charls",
+];
 
 class Page {
   constructor(about, runner) {
@@ -23,7 +31,8 @@ class Page {
     this.faults = [];
     this.drawn = 0;
     this.detail = new Detail(about, runner, () => this.draw());
-    this.table = new Table(about, (list, place) => this.detail.show(list, place));
+    const open = (list, place) => this.detail.show(list, place);
+    this.table = new Table(about, open, runner);
     this.begin();
     this.draw();
   }
@@ -60,13 +69,14 @@ class Page {
     const added = files.map(({ file, name }, i) => ({ number: first + i, file, name }));
     this.items.push(...added);
     this.draw();
+    this.drawn = 0; // the next answer is shown at once
     await Promise.all(added.map((item) => this.ask(item)));
     this.draw();
   }
 
   async ask(item) {
     try {
-      item.result = await this.runner.ask(item);
+      item.result = await this.runner.answer(item);
     } catch (error) {
       item.refused = error.message;
     }

@@ -10,7 +10,7 @@ export class Runner {
     this.address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
     this.parts = parts;
     this.about = about;
-    this.waiting = [];
+    this.waiting = { urgent: [], answers: [], maps: [] }; // asked in this order
     this.current = null;
     this.begin();
   }
@@ -35,43 +35,61 @@ export class Runner {
   }
 
   // What the model says of a file and its name. Refused: why it is not taken.
-  ask({ file, name }, { frame = null, isViewed = false } = {}) {
+  answer(item) {
+    return this.ask(this.waiting.answers, item, { wanted: "answer" });
+  }
+
+  // The map of a frame alone.
+  map(item, frame, isUrgent) {
+    const { urgent, maps } = this.waiting;
+    return this.ask(isUrgent ? urgent : maps, item, { wanted: "map", frame });
+  }
+
+  // A frame with its pixels, answer and map: the reader looks at it, no longer at another one.
+  view(item, frame) {
+    this.takeBack("urgent", (job) => job.wanted === "view", "another one is looked at");
+    return this.ask(this.waiting.urgent, item, { wanted: "view", frame });
+  }
+
+  ask(queue, { file, name }, { wanted, frame = null }) {
     return new Promise((resolve, reject) => {
-      const job = { file, name, frame, isViewed, resolve, reject };
-      if (isViewed) this.putFirst(job);
-      else this.waiting.push(job);
+      queue.push({ file, name, wanted, frame, resolve, reject });
       this.next();
     });
   }
 
-  // The reader looks at it, and no longer at what was to be viewed before.
-  putFirst(job) {
-    for (const { reject } of this.waiting.filter((each) => each.isViewed)) {
-      reject(new Refused("another one is looked at"));
-    }
-    this.waiting = [job, ...this.waiting.filter((each) => !each.isViewed)];
+  // Takes back the answers that were asked and have not begun.
+  forget() {
+    this.takeBack("answers", () => true, "stopped");
   }
 
-  // Takes back what was asked and has not begun.
-  forget() {
-    for (const { reject } of this.waiting.splice(0)) reject(new Refused("stopped"));
+  takeBack(name, isMeant, reason) {
+    const jobs = this.waiting[name];
+    this.waiting[name] = jobs.filter((job) => !isMeant(job));
+    for (const { reject } of jobs.filter(isMeant)) reject(new Refused(reason));
   }
 
   async next() {
-    if (this.current || this.waiting.length === 0) return;
-    const job = this.waiting.shift();
+    if (this.current) return;
+    const job = Object.values(this.waiting)
+      .find((jobs) => jobs.length > 0)
+      ?.shift();
+    if (!job) return;
     this.current = job;
     try {
       await this.ready;
     } catch (error) {
       this.current = null;
-      for (const { reject } of [job, ...this.waiting.splice(0)]) reject(error);
+      job.reject(error);
+      for (const name of Object.keys(this.waiting)) {
+        this.takeBack(name, () => true, error.message);
+      }
       return;
     }
     const words = `took over ${LONGEST / 1000} seconds; use predict.py for it`;
     job.timer = setTimeout(() => this.restart(words), LONGEST);
-    const { file, name, frame, isViewed } = job;
-    this.worker.postMessage({ kind: "picture", file, name, frame, isViewed });
+    const { file, name, frame, wanted } = job;
+    this.worker.postMessage({ kind: "picture", file, name, frame, wanted });
   }
 
   finish(data) {

@@ -7,10 +7,12 @@ const ROWS = 25;
 const THUMBNAIL = 88; // pixels
 
 export class Table {
-  // open: called with the list that is shown and the place in it.
-  constructor(about, open) {
+  // open: called with the list that is shown and the place in it; runner: asked for maps.
+  constructor(about, open, runner) {
     this.about = about;
     this.open = open;
+    this.runner = runner;
+    this.isAsking = false;
     this.items = [];
     this.list = [];
     this.page = 0;
@@ -95,14 +97,48 @@ export class Table {
     this.list.sort((one, other) => compared(value(one), value(other)) * direction);
     const pages = Math.max(1, Math.ceil(this.list.length / ROWS));
     this.page = Math.max(0, Math.min(this.page, pages - 1));
-    const first = this.page * ROWS;
-    const rows = this.list.slice(first, first + ROWS).map((item, i) => this.row(item, first + i));
-    this.fill(rows);
+    this.fill(this.inView().map((item, i) => this.row(item, this.page * ROWS + i)));
     $("shown").textContent = `${this.list.length} of ${counted(answered.length, "picture")}`;
     $("page").textContent = `page ${this.page + 1} of ${pages}`;
     $("before").disabled = this.page === 0;
     $("after").disabled = this.page === pages - 1;
     this.markOrder();
+    this.askMaps();
+  }
+
+  inView() {
+    const first = this.page * ROWS;
+    return this.list.slice(first, first + ROWS);
+  }
+
+  // Maps take longest: they are asked one by one, of the rows in view, after all answers; but one
+  // at once, so that the reader sees what is to come.
+  async askMaps() {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    for (let item = this.mapless(); item; item = this.mapless()) {
+      const { result } = item; // the reader may put another frame in its place meanwhile
+      const isFirst = !this.items.some((each) => each.result?.map);
+      try {
+        result.map = await this.runner.map(item, result.frame, isFirst);
+      } catch (error) {
+        result.mapless = error.message;
+      }
+      item.thumbnails = null;
+      const row = document.querySelector(`#table tr[data-number="${item.number}"]`);
+      if (row && this.items.includes(item)) this.fillPair(row.querySelector(".pair"), item);
+    }
+    this.isAsking = false;
+  }
+
+  // The first row in view whose map has not been asked; undefined: there is none.
+  mapless() {
+    return this.inView().find(({ result }) => !result.map && !result.mapless);
+  }
+
+  fillPair(pair, item) {
+    item.thumbnails ??= thumbnails(item.result, this.about);
+    pair.replaceChildren(...item.thumbnails);
   }
 
   // New rows; the keyboard stays at the picture where it was.
@@ -132,8 +168,7 @@ export class Table {
     const pair = line
       .appendChild(make("td", null))
       .appendChild(make("div", null, { class: "pair" }));
-    item.thumbnails ??= thumbnails(item.result, this.about);
-    pair.append(...item.thumbnails);
+    this.fillPair(pair, item);
     for (const [name, { kind = "" }] of Object.entries(this.columns)) {
       const cell = line.appendChild(make("td", null, { class: kind, "data-column": name }));
       this.fillCell(cell, name, item);
@@ -183,9 +218,14 @@ function compared(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-function thumbnails({ square, map }, { size, grid, colours, least_top }) {
+// The picture beside itself with the map over it, or words on why there is none.
+function thumbnails({ square, map, mapless }, { size, grid, colours, least_top }) {
   const picture = make("canvas", null, { "aria-hidden": "true" });
   paintGrey(picture, square, size, size);
+  if (!map) {
+    const words = mapless ? `no map: ${mapless}` : "map follows";
+    return [picture, make("span", printable(words), { class: "mapless" })];
+  }
   const both = make("canvas", null, { width: THUMBNAIL, height: THUMBNAIL, "aria-hidden": "true" });
   const over = make("canvas", null, { width: THUMBNAIL, height: THUMBNAIL });
   paintMap(over, map, grid, topOf(map, least_top), colours);
