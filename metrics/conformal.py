@@ -12,6 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+# Programs and processors round the probability of one picture differently. A limit is the score of
+# one validation image, which else would be in its set or not by the rounding.
+ROUNDING = 1e-5
 Scores = dict[str, list[float]]
 
 
@@ -37,14 +40,14 @@ def limits(scores: Scores, level: float) -> dict[str, float]:
 
     It has the rank ceil((n + 1) * level) among the n images of its class: 0.9 takes 9 images, 0.95
     takes 19 and 0.99 takes 99. With fewer images it is infinite, so that the class is always in the
-    set.
+    set. ROUNDING is added.
     """
     return {name: _limit(rising, level) for name, rising in scores.items()}
 
 
 def _limit(rising: list[float], level: float) -> float:
     rank = math.ceil((len(rising) + 1) * level - 1e-9)
-    return rising[rank - 1] if rank <= len(rising) else math.inf
+    return rising[rank - 1] + ROUNDING if rank <= len(rising) else math.inf
 
 
 def conformal_set(probabilities: Sequence[float], limit: dict[str, float]) -> list[str]:

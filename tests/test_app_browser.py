@@ -432,7 +432,7 @@ def test_a_map_that_fails_says_why_and_the_others_follow(
     app_files.write(tmp_path, {"mapless.png": GOOD["grey8.png"]})
     give(asked, [tmp_path / "mapless.png", files / "grey8.png"])
     asked.locator(MAPS).wait_for()
-    assert "no map: holds no readable picture" in asked.inner_text("#table .mapless")
+    assert "no map: no readable picture" in asked.inner_text("#table .mapless")
     assert rows_of(asked)["mapless.png"]["refused"] == ""
 
 

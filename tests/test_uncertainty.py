@@ -16,7 +16,7 @@ from data import processed
 from data.inputs import gather
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
-from metrics.conformal import conformal_scores, conformal_set, limits
+from metrics.conformal import ROUNDING, conformal_scores, conformal_set, limits
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint, familiarity
 from vit.archive import CheckpointError
@@ -51,8 +51,8 @@ def test_each_class_is_covered_at_the_level() -> None:
 
 def test_limit_has_the_finite_sample_rank() -> None:
     scores = {"a": [i / 100 for i in range(1, 20)]}
-    assert limits(scores, 0.9)["a"] == 0.18  # 18th of 19
-    assert limits(scores, 0.95)["a"] == 0.19
+    assert limits(scores, 0.9)["a"] == pytest.approx(0.18 + ROUNDING)  # 18th of 19
+    assert limits(scores, 0.95)["a"] == pytest.approx(0.19 + ROUNDING)
     assert limits(scores, 0.96)["a"] == math.inf
 
 
@@ -67,6 +67,14 @@ def test_scores_are_rounded_up_so_that_a_sure_class_stays_in_its_own_set() -> No
     scores = conformal_scores([0] * 9, [[sure, 1 - sure]] * 9, ["a", "b"])
     assert scores == {"a": [1e-6] * 9, "b": []}
     assert "a" in conformal_set([sure, 1 - sure], limits(scores, 0.9))
+
+
+def test_another_rounding_of_a_probability_leaves_the_set_as_it_is() -> None:
+    own = [0.3 - 1e-9, 0.7 + 1e-9]  # the image whose score is the limit
+    limit = limits(conformal_scores([0] * 9, [own] * 9, ["a", "b"]), 0.9)
+    for change in (-3e-6, 3e-6):
+        assert "a" in conformal_set([own[0] + change, own[1] - change], limit)
+    assert "a" not in conformal_set([own[0] - 1e-4, own[1] + 1e-4], limit)
 
 
 def predicted(tmp_path: Path, path: Path, *more: str, **changes: object) -> list[dict[str, str]]:
