@@ -43,7 +43,7 @@ export class Model {
     };
   }
 
-  // The evidence in each patch of such a picture, NaN where the model left it out; 1 is an even share.
+  // The evidence in each patch of such a picture, NaN where it was left out; 1 is an even share.
   async evidence(square) {
     const { map } = await this.run(this.graphOfMap, square);
     checkFinite(map.data.filter((value) => !Number.isNaN(value)));
