@@ -59,14 +59,19 @@ def standardised(preprocessing: Preprocessing, grey: Tensor) -> Tensor:
         images = (grey - mean) / std
     else:
         seen = (grey > BLACK).to(grey)
-        count = seen.sum(dim=(1, 2, 3), keepdim=True)
-        middle = (grey * seen).sum(dim=(1, 2, 3), keepdim=True) / count.clamp_min(1)
-        squares = ((grey - middle) ** 2 * seen).sum(dim=(1, 2, 3), keepdim=True)
+        count = _sum(seen)
+        middle = _sum(grey * seen) / count.clamp_min(1)
+        squares = _sum((grey - middle) ** 2 * seen)
         spread = (squares / count.clamp_min(1)).sqrt() + FLAT
         spread = torch.where(count > 0, spread, torch.ones_like(spread))
         low, high = middle - FARTHEST * spread, middle + FARTHEST * spread
         images = (torch.minimum(torch.maximum(grey, low), high) - middle) / spread
     return images.expand(-1, preprocessing.num_channels, -1, -1)
+
+
+def _sum(pictures: Tensor) -> Tensor:
+    """(B, 1, H, W) to (B, 1, 1, 1), row by row, for the rounding: see vit.operators."""
+    return pictures.sum(dim=3, keepdim=True).sum(dim=2, keepdim=True)
 
 
 def export(source: Checkpoint, uint8: bool = False) -> bytes:
