@@ -168,7 +168,8 @@ def predict(arguments: argparse.Namespace) -> None:
         files = {item.name: file for item, file in zip(inputs, pictures, strict=True)}
         draw_each(predictor, predictions, request, files, name)
     print(counted(predictions))
-    errors.say(f"wrote {table} and {output}")
+    tables = f"{table}, {table.with_name(PATIENTS)}" if predictor.of_groups else f"{table}"
+    errors.say(f"wrote {tables} and {output}")
 
 
 def answered_by_group(predictor: "Predictor", inputs: "list[Input]", table: Path) -> "Predictions":

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from data.bags import bags
 from data.dataset import CoronaryDataset, Key
 from data.samples import Sample
 
@@ -17,9 +18,10 @@ Group = tuple[Tensor, int, int, Tensor]
 CHOICE = 29  # tells the stream of chosen images from those that change them
 
 
-def owner(sample: Sample) -> str:
-    """The name of the group of an image; one without a group stands alone."""
-    return sample.group or sample.path
+def owners(samples: Sequence[Sample]) -> list[str]:
+    """For each image the name of its patient or group; one without either stands alone."""
+    groups = [sample.group or sample.path for sample in samples]
+    return bags(groups, [sample.more for sample in samples])
 
 
 class GroupDataset(Dataset[Group]):
@@ -34,13 +36,12 @@ class GroupDataset(Dataset[Group]):
         self.images = images
         self.most = most
         members: dict[str, list[int]] = defaultdict(list)
-        for number, sample in enumerate(images.samples):
-            members[owner(sample)].append(number)
+        for number, name in enumerate(owners(images.samples)):
+            members[name].append(number)
         self.members = list(members.values())
         firsts = [images.samples[numbers[0]] for numbers in self.members]
         self.samples = [
-            replace(first, path=name, group=name)
-            for name, first in zip(members, firsts, strict=True)
+            replace(first, path=name) for name, first in zip(members, firsts, strict=True)
         ]
         self.labels = [images.labels[numbers[0]] for numbers in self.members]
 

@@ -1,11 +1,11 @@
 """Which of the images that are predicted belong to one group, such as a patient."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import errors
+from data.bags import bags
 from data.dicom_header import header_of
-from data.group_columns import PEOPLE, columns_among, groups_of, patient_in
+from data.group_columns import columns_among, groups_of
 from data.inputs import Input
 from data.readers import DataError
 
@@ -14,7 +14,7 @@ DICOM = (".dcm", ".dicom", "")
 
 
 def groups_in(inputs: Sequence[Input]) -> list[str]:
-    """For each image the name of its group.
+    """For each image the name of its group, or of its patient where that is known.
 
     It is that of a ProcessedFolder, or follows from the columns of the manifest.csv above it, as in
     data.prepare, or from the header of a DICOM file. An image that none of them names stands alone.
@@ -39,7 +39,7 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
             "predicted as a group of its own"
         )
     named = [name or item.name for item, name in zip(inputs, names, strict=True)]
-    return _as_patients(inputs, named)
+    return bags(named, [item.row for item in inputs])
 
 
 def _found(inputs: Sequence[Input]) -> list[str]:
@@ -63,19 +63,3 @@ def _found(inputs: Sequence[Input]) -> list[str]:
     for line in notes:
         errors.note(line)
     return names
-
-
-def _as_patients(inputs: Sequence[Input], names: list[str]) -> list[str]:
-    """Groups under the name of their one patient, where no other group has it."""
-    people: dict[str, set[str]] = {}
-    for item, name in zip(inputs, names, strict=True):
-        known = columns_among(list(item.row))
-        found = [item.row[known[level]] for level in PEOPLE if level in known]
-        people.setdefault(name, set()).add(next(filter(None, found), patient_in(name)))
-    owners = Counter(next(iter(each)) for each in people.values() if len(each) == 1)
-    short = {
-        name: next(iter(each))
-        for name, each in people.items()
-        if len(each) == 1 and owners[next(iter(each))] == 1 and next(iter(each))
-    }
-    return [short.get(name, name) for name in names]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from markupsafe import Markup
 
-from data.group_dataset import owner
+from data.group_dataset import owners
 from data.inputs import gather
 from data.processed import Processed
 from files import written_whole
@@ -83,8 +83,7 @@ def _validated(
     paths = [folder.folder / sample.path for sample in samples]
     inputs = gather(paths, predictor.class_names, folder.folder)
     if predictor.of_groups:
-        names = [owner(sample) for sample in samples]
-        return group_predictions.answer(predictor, inputs, names).groups, predictor
+        return group_predictions.answer(predictor, inputs, owners(samples)).groups, predictor
     assert [sample.path for sample in samples] == validation.paths, "of other images"
     return predictor.answer(inputs, logits=validation.logits), predictor
 

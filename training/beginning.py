@@ -10,7 +10,7 @@ import torch
 
 import errors
 from CONFIG import USUAL_SIZE, Config, ConfigError
-from data.group_dataset import owner
+from data.group_dataset import owners
 from data.processed import Processed
 from data.samples import Sample
 from errors import UserError
@@ -104,7 +104,7 @@ def labels_in(samples: Sequence[Sample], config: Config) -> int:
     """How many labels images have: one each, or one for each of their groups."""
     if config.label_of == "image":
         return len(samples)
-    return len({owner(sample) for sample in samples})
+    return len(set(owners(samples)))
 
 
 def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beginning:

@@ -13,7 +13,7 @@ import errors
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
-from data.group_dataset import GroupDataset, joined, owner
+from data.group_dataset import GroupDataset, joined, owners
 from data.preprocessing import Preprocessing
 from data.readers import DataError
 from metrics.groups import shared
@@ -54,8 +54,8 @@ def _check_groups(folder: processed.Processed) -> None:
         DataError: how many such groups there are, and one of them.
     """
     labels: dict[str, set[str]] = {}
-    for sample in folder.samples:
-        labels.setdefault(owner(sample), set()).add(sample.label)
+    for name, sample in zip(owners(folder.samples), folder.samples, strict=True):
+        labels.setdefault(name, set()).add(sample.label)
     mixed = [name for name, given in labels.items() if len(given) > 1]
     if mixed:
         raise DataError(

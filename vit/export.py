@@ -154,6 +154,7 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
 
 def _graph(source: Checkpoint, given: argparse.Namespace) -> bytes:
     """As the command line wants it."""
+    refuse_groups(source)
     measure = Measure.of(given.int8, source.class_names) if given.int8 else None
     errors.say("writing the graph, which takes a minute or two")
     content = export(source, given.uint8)

@@ -7,7 +7,7 @@ a patient comes from all of them, see vit.pooling.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from data.inputs import Input
 from data.readers import DataError
 from vit.pooling import pooled, shares
-from vit.predictions import Prediction, Predictions, written
-from vit.predictor import Predictor
+from vit.predictions import Judged, Prediction, Predictions, written
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,20 @@ class GroupPrediction(Prediction):
         }
 
 
+class Asked(Protocol):
+    """A Predictor, as far as groups need one."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """In index order, the positive class last."""
+
+    def answer(self, inputs: list[Input], *, progress: bool) -> Predictions:
+        """What the model says of each picture by itself."""
+
+    def judged(self, logits: NDArray) -> Judged:
+        """What (K,) logits mean."""
+
+
 class GroupAnswers(NamedTuple):
     """What a model says of groups, and of their pictures.
 
@@ -92,7 +105,7 @@ class GroupAnswers(NamedTuple):
 
 
 def answer(
-    predictor: Predictor, inputs: list[Input], names: Sequence[str], progress: bool = True
+    predictor: Asked, inputs: list[Input], names: Sequence[str], progress: bool = True
 ) -> GroupAnswers:
     """What a model says of groups of pictures.
 
@@ -133,9 +146,7 @@ def _truths(inputs: Sequence[Input], names: Sequence[str]) -> dict[str, str]:
     return {name: next(iter(given), "") for name, given in told.items()}
 
 
-def _of_one(
-    predictor: Predictor, name: str, truth: str, pictures: list[Prediction]
-) -> GroupPrediction:
+def _of_one(predictor: Asked, name: str, truth: str, pictures: list[Prediction]) -> GroupPrediction:
     answers = torch.tensor([[*each.logits, each.score] for each in pictures], dtype=torch.float64)
     weights = shares(answers[:, -1], [len(pictures)]).numpy()
     logits = pooled(answers, [len(pictures)])[0].numpy()

@@ -7,7 +7,7 @@ from torch.nn.init import trunc_normal_, zeros_
 from CONFIG import USUAL_SIZE, ModelConfig
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
-from vit.pooling import GatedAttention
+from vit.pooling import PictureScore
 
 POSITIONS = 0.3  # size of the waves that position embeddings begin as
 
@@ -62,7 +62,7 @@ class VisionTransformer(nn.Module):
         if config.representation_size:
             self.head.extend([nn.Linear(width, config.representation_size), nn.Tanh()])
         self.head.append(nn.Linear(config.representation_size or width, config.num_classes))
-        self.pooling = GatedAttention(width) if config.label_of == "group" else None
+        self.pooling = PictureScore(width) if config.label_of == "group" else None
         if not self.norm.weight.is_meta:  # such weights are about to come from a file
             self._initialise(config.initializer_range)
 
@@ -99,7 +99,8 @@ class VisionTransformer(nn.Module):
     def with_score(self, tokens: Tensor) -> Tensor:
         """(B, D) class tokens to (B, num_classes + 1) logits and score."""
         assert self.pooling is not None, "the labels are of single images"
-        return torch.cat([self.head(tokens), self.pooling(tokens)], dim=1)
+        logits = self.head(tokens)
+        return torch.cat([logits, self.pooling(tokens, logits)], dim=1)
 
     def _class_tokens(self, images: Tensor) -> Tensor:
         """(B, D) normed."""

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 
 
-class GatedAttention(nn.Module):
-    """The score of a picture from its class token: Ilse et al. 2018, equation 9.
+class PictureScore(nn.Module):
+    """The score of a picture in its group, from its class token and its logits.
 
-    All scores are 0 at first, so that training begins with the plain mean of the pictures.
+    It is the sum of two parts: the gated attention of Ilse et al. 2018, equation 9, and the log
+    odds of the positive class times a learned factor, as in the adaptive pooling of McFee, Salamon
+    and Bello 2018, "Adaptive pooling operators for weakly labeled sound event detection", equation
+    4. Training begins with the second part alone: the most diseased pictures count most.
 
     Args:
         width: of a token.
@@ -27,11 +30,13 @@ class GatedAttention(nn.Module):
         self.content = nn.Linear(width, width)
         self.gate = nn.Linear(width, width)
         self.score = nn.Linear(width, 1, bias=False)
+        self.factor = nn.Parameter(torch.ones(1))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, D) class tokens to (B, 1) scores."""
+    def forward(self, tokens: Tensor, logits: Tensor) -> Tensor:
+        """(B, D) class tokens and (B, K) logits, the positive class last, to (B, 1) scores."""
         gated = self.content(tokens).tanh() * self.gate(tokens).sigmoid()  # (B, D)
-        scores: Tensor = self.score(gated)
+        odds = logits[:, -1:] - logits[:, :-1].logsumexp(dim=1, keepdim=True)  # (B, 1)
+        scores: Tensor = self.score(gated) + self.factor * odds
         return scores
 
 

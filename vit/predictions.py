@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,14 @@ class Prediction:
             "unlike": "" if self.distance is None else f"{self.distance:.3f}",
             "in_training": "yes" if self.in_training else "no",
         }
+
+
+class Judged(NamedTuple):
+    """What logits mean for one picture or group."""
+
+    label: str
+    probabilities: dict[str, float]
+    prediction_set: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

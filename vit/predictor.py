@@ -25,7 +25,7 @@ from vit.archive import CheckpointError
 from vit.batches import Batch, read_batch
 from vit.facts import Facts
 from vit.map_request import DEFAULT, ExplanationError, MapRequest
-from vit.predictions import OUTLIER, Prediction, Predictions
+from vit.predictions import OUTLIER, Judged, Prediction, Predictions
 
 
 class Answers(NamedTuple):
@@ -46,14 +46,6 @@ class Answers(NamedTuple):
     maps: NDArray | None = None
     outliers: NDArray | None = None
     scores: NDArray | None = None
-
-
-class Judged(NamedTuple):
-    """What logits mean for one image or group."""
-
-    label: str
-    probabilities: dict[str, float]
-    prediction_set: tuple[str, ...] | None
 
 
 class Predictor(ABC):
