@@ -5,9 +5,9 @@
     python -m data.prepare --Path train --OUTPUT ProcessedFolder --val_share 0.25
     python -m benchmarks.groups --Path ProcessedFolder --test test --OUTPUT out --epochs 6
 
-For each seed train.py is run with label_of group and with label_of image. Both are asked of patients
-that neither has seen. Options that this does not know go to train.py. Stopped, the same command goes
-on.
+For each seed train.py is run with label_of group and with label_of image. Both are asked of
+patients that neither has seen. Options that this does not know go to train.py. Stopped, the same
+command goes on.
 """
 
 import argparse
