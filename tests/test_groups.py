@@ -195,9 +195,9 @@ def test_weights_of_images_begin_a_training_of_groups(ckpt: Path, group_ckpt: Pa
     InitialWeights(group_ckpt).give_to(plain, CONFIGURATION)
 
 
-def answers_of(path: Path, raw: Path) -> group_predictions.GroupAnswers:
+def answers_of(path: Path, raw: Path, patient: str) -> group_predictions.GroupAnswers:
     predictor = TorchPredictor(checkpoint.load(path))
-    inputs = [Input(file, file.name) for file in sorted(raw.glob("*.png"))]
+    inputs = [Input(file, file.name) for file in sorted(raw.glob(f"{patient}_*.png"))]
     return group_predictions.answer(predictor, inputs, [each.name[:2] for each in inputs], False)
 
 
@@ -213,16 +213,13 @@ def test_a_group_is_predicted_from_all_its_images_in_any_order(group_ckpt: Path,
     assert other.probabilities != pytest.approx(first.probabilities)
 
 
-def test_the_picture_that_decided_changes_the_answer_most(group_ckpt: Path, raw: Path) -> None:
-    model = vit.load(group_ckpt)
-    files = sorted(raw.glob("03_*.png"))
-    whole = model.predict_groups({"P03": files})[0]
-    rest = {
-        file: model.predict_groups({"P03": [each for each in files if each != file]})[0]
-        for file in files
-    }
-    lowest = min(files, key=lambda file: rest[file].probabilities[whole.label])
-    assert Path(whole.item.name).name == lowest.name
+def test_the_picture_that_decided_has_the_most_weight(group_ckpt: Path, raw: Path) -> None:
+    (whole,) = answers_of(group_ckpt, raw, "03").groups
+    assert isinstance(whole, group_predictions.GroupPrediction)
+    scores = [each.score for each in whole.pictures]
+    assert whole.item.name == whole.pictures[int(np.argmax(scores))].name
+    assert sum(whole.weights) == pytest.approx(1)
+    assert whole.caption.startswith(f"03\n{Path(whole.item.name).stem}, weight 0.")
 
 
 def test_predictions_of_groups_and_of_their_pictures_are_written(

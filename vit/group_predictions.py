@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -21,9 +20,7 @@ from vit.predictions import Judged, Prediction, Predictions, written
 
 @dataclass(frozen=True)
 class GroupPrediction(Prediction):
-    """What a model says of a group; ``item`` is the picture that decided.
-
-    Without that picture the log odds of the predicted class would fall most, or rise least.
+    """What a model says of a group; ``item`` is the picture that decided: that of most weight.
 
     Args:
         group: its name.
@@ -48,8 +45,9 @@ class GroupPrediction(Prediction):
     def caption(self) -> str:
         """Its name, and which picture of how many decided."""
         count = len(self.pictures)
-        share = f", weight {self.weights[self.decisive]:.2f} of {count} pictures" * (count > 1)
-        return f"{self.group[-24:]}: {Path(self.item.name).stem[-24:]}{share}"
+        picture = Path(self.item.name).stem[-40:]
+        share = f"weight {self.weights[self.decisive]:.2f} of {count} pictures"
+        return f"{self.group[-40:]}\n{picture}" + (f", {share}" if count > 1 else "")
 
     def row(self) -> dict[str, str]:
         """Its row of patients.csv."""
@@ -151,8 +149,7 @@ def _of_one(predictor: Asked, name: str, truth: str, pictures: list[Prediction])
     weights = shares(answers[:, -1], [len(pictures)]).numpy()
     logits = pooled(answers, [len(pictures)])[0].numpy()
     judged = predictor.judged(logits)
-    target = predictor.class_names.index(judged.label)
-    decisive = _decisive(answers[:, :-1].numpy(), weights, logits, target)
+    decisive = int(weights.argmax())
     chosen = pictures[decisive]
     return GroupPrediction(
         item=_for_all(chosen.item, truth, pictures),
@@ -167,24 +164,6 @@ def _of_one(predictor: Asked, name: str, truth: str, pictures: list[Prediction])
         weights=tuple(weights.tolist()),
         decisive=decisive,
     )
-
-
-def _decisive(answers: NDArray, weights: NDArray, logits: NDArray, target: int) -> int:
-    """The picture without which the log odds of the class would be lowest.
-
-    Args:
-        answers: (n, K) logits of the pictures.
-        weights: (n,) of the pictures, summing to 1.
-        logits: (K,) of the group.
-        target: the class.
-    """
-    if len(weights) == 1:
-        return 0
-    rest = np.maximum(1 - weights, np.finfo(float).tiny)[:, None]
-    without = (logits - weights[:, None] * answers) / rest  # (n, K)
-    others = np.delete(without, target, axis=1)
-    odds = without[:, target] - np.logaddexp.reduce(others, axis=1)
-    return int(odds.argmin())
 
 
 def _for_all(item: Input, truth: str, pictures: Sequence[Prediction]) -> Input:
