@@ -165,6 +165,12 @@ class ModelConfig:
     eps: float = key(1e-12, "added to the variance in layer norms", 0, 0.1)
     initializer_range: float = key(0.02, "standard deviation of the first weights", 1e-6, 1)
     num_classes: int = key(2, "classes, normal first and positive last", 2, 1000)
+    label_of: str = key(
+        "image",
+        "what a label tells of; image: of each image; group: of a patient or another group, of "
+        "whose images only some may show it",
+        choices=("image", "group"),
+    )
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,9 @@ class TrainingConfig:
         auto=True,
     )
     batch_size: int = key(32, "images of one step, all devices together", 1, 1000000)
+    group_images: int = key(
+        8, "images of a group in one step, chosen at random (label_of: group)", 1, 1000
+    )
     lr: float = key(
         AUTO,
         "highest learning rate; auto: 1e-3 from random weights, else 5e-4",
@@ -256,11 +265,22 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
                 near = max(1, round(whole / divisor)) * divisor
                 wanted = f"wanted a multiple of {part} {divisor}, such as {near}"
                 faults.append(f"{name}: got {whole}, {wanted}")
+        if self.label_of == "group" and self.phantoms != "none":
+            faults.append(
+                "label_of: got group with phantoms, each of which is one image; wanted image"
+            )
         shares = self.val_share + self.test_share
         if shares >= 1:
             wanted = "wanted less than 1, so that images are left for training"
             faults.append(f"val_share + test_share: got {shares}, {wanted}")
         return faults
+
+    @property
+    def together(self) -> int:
+        """Labels of one step: one for each image, or for each group of images."""
+        if self.label_of == "image":
+            return self.batch_size
+        return max(1, self.batch_size // self.group_images)
 
     def open_keys(self) -> list[str]:
         """The keys that are still to be chosen."""

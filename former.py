@@ -22,5 +22,8 @@ FORMER_VALUES: Values = {
     "shading": 0.0,
     "dark_border": 0.0,
     "predict_flipped": False,
+    "label_of": "image",
+    "group_images": 8,
 }
-LATER = ("shading", "dark_border", "predict_flipped")  # keys that no run of before has in its name
+# keys that no run of before has in its name
+LATER = ("shading", "dark_border", "predict_flipped", "label_of", "group_images")

@@ -11,7 +11,10 @@ import vit
 from files import refuse_other_kinds
 from vit.archive import is_graph
 
+PATIENTS = "patients.csv"  # of a model that learned labels of groups
+
 if TYPE_CHECKING:
+    from data.inputs import Input
     from vit.predictions import Predictions
     from vit.predictor import Predictor
 
@@ -135,21 +138,23 @@ def predict(arguments: argparse.Namespace) -> None:
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
     table = (output.parent if kind else output) / "predictions.csv"
-    refuse_other_kinds(table)
+    refuse_other_kinds(table, table.with_name(PATIENTS))
     predictor = predictor_of(arguments, kind)
     source = predictor.facts
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
     all_drawn = kind == "" or (kind == ".png" and len(inputs) <= arguments.num_images)
-    predictions = predictor.answer(inputs, request if all_drawn else None)
-    for note in predictions.notes():
-        errors.note(note)
+    if predictor.of_groups:
+        predictions = answered_by_group(predictor, inputs, table)
+    else:
+        predictions = predictor.answer(inputs, request if all_drawn else None)
+        say_notes(predictions)
+        predictions.write(table)
     size = source.preprocessing.image_size
     usual = source.preprocessing.stored_size or size
     if resized := sum(item.resized(usual) for item in inputs):
         errors.note(f"{resized} images are resized to the model's {size} px")
-    predictions.write(table)
     name = arguments.Path_Checkpoint.name
     if kind == ".png":
         draw_some(predictor, predictions, request, arguments.num_images, output, name)
@@ -160,9 +165,30 @@ def predict(arguments: argparse.Namespace) -> None:
         assert isinstance(predictor, TorchPredictor), "no page of a graph is made"
         page.write(output, [(predictions, predictor)], arguments.Path_Checkpoint)
     else:
-        draw_each(predictor, predictions, request, pictures, name)
+        files = {item.name: file for item, file in zip(inputs, pictures, strict=True)}
+        draw_each(predictor, predictions, request, files, name)
     print(counted(predictions))
-    errors.say(f"wrote {table} and {output}")
+    tables = f"{table}, {table.with_name(PATIENTS)}" if predictor.of_groups else f"{table}"
+    errors.say(f"wrote {tables} and {output}")
+
+
+def answered_by_group(predictor: "Predictor", inputs: "list[Input]", table: Path) -> "Predictions":
+    """Predict groups, and write patients.csv beside predictions.csv, which holds each picture."""
+    from data.input_groups import groups_in
+    from data.tables import write_table
+    from vit import group_predictions
+
+    answers = group_predictions.answer(predictor, inputs, groups_in(inputs))
+    say_notes(answers.pictures)
+    write_table(table, answers.picture_rows(), keep_former=True)
+    answers.groups.write(table.with_name(PATIENTS))
+    return answers.groups
+
+
+def say_notes(predictions: "Predictions") -> None:
+    """Say what a user has to know of predictions."""
+    for note in predictions.notes():
+        errors.note(note)
 
 
 def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":
@@ -199,13 +225,20 @@ def recalibrate(arguments: argparse.Namespace) -> None:
     assert isinstance(predictor, TorchPredictor), "a graph is refused"
     folder = arguments.recalibrate
     inputs = gather(find(folder), predictor.class_names, folder_given(folder))
-    recalibrate.write(predictor.checkpoint, predictor.answer(inputs), arguments.Path_Checkpoint)
+    if predictor.of_groups:
+        from data.input_groups import groups_in
+        from vit import group_predictions
+
+        predictions = group_predictions.answer(predictor, inputs, groups_in(inputs)).groups
+    else:
+        predictions = predictor.answer(inputs)
+    recalibrate.write(predictor.checkpoint, predictions, arguments.Path_Checkpoint)
 
 
 def counted(predictions: "Predictions") -> str:
-    """How many images there are, and of how many of known truth the prediction is right."""
+    """How many there are, and of how many of known truth the prediction is right."""
     known = [each for each in predictions if each.truth]
-    words = f"{len(predictions)} images"
+    words = f"{len(predictions)} {predictions.unit}"
     if not known:
         return words
     right = sum(each.truth == each.label for each in known)

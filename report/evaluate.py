@@ -99,7 +99,8 @@ def images_of(arguments: argparse.Namespace) -> Images:
     if threshold is None:
         threshold = threshold_of(everyone, names, table)
         source_of_threshold = "inferred from the column predicted"
-    grouped = "each image its own group"
+    unit = "groups" if "decided_by" in rows[0] else "images"
+    grouped = "each image its own group" if unit == "images" else "each drawn by itself"
     if "group" in rows[0]:
         source = "manifest" if manifest else "predictions"
         grouped = f"{len(set(groups))} groups of the {source}"
@@ -109,7 +110,7 @@ def images_of(arguments: argparse.Namespace) -> Images:
         f"not in {manifest}": [row["path"] for row in known if row["path"] not in listed],
     }
     parts = [
-        f"{len(rows)} of {len(everyone)} images, {labels.sum()} {names[1]}",
+        f"{len(rows)} of {len(everyone)} {unit}, {labels.sum()} {names[1]}",
         grouped,
         f"positive from {threshold:.4g} on ({source_of_threshold})",
         *(f"{len(paths)} {why}, such as {paths[0]}" for why, paths in left_out.items() if paths),

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from markupsafe import Markup
 
+from data.group_dataset import owners
 from data.inputs import gather
 from data.processed import Processed
 from files import written_whole
@@ -25,6 +26,7 @@ from report.results import results_of
 from report.training_facts import audit_of, folder_of, is_trained_on, training_of
 from training.validation import Validation
 from vit import checkpoint as checkpoints
+from vit import group_predictions
 from vit.checkpoint import Checkpoint
 from vit.map_request import DEFAULT
 from vit.predictions import Prediction, Predictions
@@ -76,10 +78,13 @@ def _of_fold(source: Checkpoint, number: int, device: torch.device) -> TorchPred
 def _validated(
     folder: Processed, validation: Validation, predictor: TorchPredictor
 ) -> tuple[Predictions, TorchPredictor]:
-    """The predictions that validation has made already."""
-    paths = [sample.path for sample in folder.of("val")]
-    assert paths == validation.paths, "validation was of other images"
-    inputs = gather([folder.folder / path for path in paths], predictor.class_names, folder.folder)
+    """The predictions that validation has made already; those of groups are made again."""
+    samples = folder.of("val")
+    paths = [folder.folder / sample.path for sample in samples]
+    inputs = gather(paths, predictor.class_names, folder.folder)
+    if predictor.of_groups:
+        return group_predictions.answer(predictor, inputs, owners(samples)).groups, predictor
+    assert [sample.path for sample in samples] == validation.paths, "of other images"
     return predictor.answer(inputs, logits=validation.logits), predictor
 
 
@@ -89,7 +94,7 @@ def _write(path: Path, parts: Parts, source: Checkpoint, checkpoint: Path) -> No
     folder = folder_of(predictions[0].item.path)
     results = results_of(predictions, source)
     headline = results.headline if results.estimates else ""
-    root = _common_folder([Path(each.name).parent for each in predictions])
+    root = _common_folder([Path(each.item.name).parent for each in predictions])
     audit, no_audit = audit_of(folder)
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode()).digest()
@@ -98,6 +103,7 @@ def _write(path: Path, parts: Parts, source: Checkpoint, checkpoint: Path) -> No
         date=time.strftime("%Y-%m-%d %H:%M"),
         checkpoint=source,
         notes=_notes(predictions, source, folder),
+        unit=predictions[0].UNIT,
         results=results,
         data=gallery(parts, root),
         method=DEFAULT,
@@ -137,10 +143,15 @@ def _notes(
     predictions: Sequence[Prediction], source: Checkpoint, folder: Processed | None
 ) -> list[str]:
     """What a reader has to know before the figures."""
-    total = f"{len(predictions)} images"
+    total = f"{len(predictions)} {predictions[0].UNIT}"
     learned = sum(each.in_training for each in predictions)
     unlike = sum(each.is_unlike for each in predictions)
     notes = []
+    if predictions[0].UNIT != Prediction.UNIT:
+        notes.append(
+            "Labels are of groups of images, such as patients: each row below is a group, shown by "
+            "the picture that decided; its probability comes from all pictures of the group."
+        )
     if learned:
         notes.append(f"{learned} of {total} were trained on: their predictions look too good.")
     if unlike:

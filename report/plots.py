@@ -82,7 +82,7 @@ def explained(prediction: Prediction, facts: Facts, request: MapRequest) -> Expl
     preprocessing = facts.preprocessing
     item = prediction.item
     return Explained(
-        prediction.name,
+        prediction.caption,
         item.image(preprocessing),
         prediction.map,
         request.title(facts.class_names),
@@ -124,8 +124,7 @@ def predictions(items: list[Explained], path: Path, title: str, top: float | Non
     for row, item in enumerate(items):
         left, right, words = (figure.add_subplot(grid[row, column]) for column in range(3))
         left.imshow(item.image, cmap="gray", vmin=0, vmax=1)
-        short = Path(item.name).stem[-40:]
-        left.set_title(short, fontsize=7)
+        left.set_title(item.name, fontsize=7)
         for axis in (left, right, words):
             axis.axis("off")
         _draw_map(figure, right, item, top)

@@ -28,7 +28,7 @@ def read_predictions(path: Path) -> tuple[Rows, list[str]]:
     Raises:
         UserError: other columns, or the first cells that cannot be right, a line each.
     """
-    rows = read_table(path)
+    rows = _of_labels(read_table(path), path)
     columns = rows[0]
     names = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
     if len(names) != 2 or not {"path", "truth", "predicted"} <= columns.keys():
@@ -45,6 +45,23 @@ def read_predictions(path: Path) -> tuple[Rows, list[str]]:
     faults += [f"{path}: {twice}" for twice in _twice(rows)]
     _refuse(faults, "mend the table, or write it again with predict.py")
     return rows, _ordered(names)
+
+
+def _of_labels(rows: Rows, path: Path) -> Rows:
+    """The rows; of patients.csv the group's name stands for the path.
+
+    Raises:
+        UserError: rows of single pictures, whose label is that of their group.
+    """
+    columns = rows[0]
+    if {"group", "weight", "path"} <= columns.keys():
+        raise UserError(
+            f"{path}: is of single pictures of a model that learned labels of groups; wanted the "
+            "patients.csv beside it"
+        )
+    if "decided_by" in columns and "group" in columns:
+        return [{"path": row["group"], **row} for row in rows]
+    return rows
 
 
 def _with_point(cell: str) -> str:

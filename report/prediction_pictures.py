@@ -3,6 +3,8 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -27,7 +29,7 @@ def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Pr
     """
     ordered = sorted(predictions, key=lambda each: -each.positive_probability)
     if len(ordered) <= count:
-        return ordered, f"all {len(ordered)} images, in the order of P({positive})"
+        return ordered, f"all {len(ordered)} {predictions.unit}, in the order of P({positive})"
     truths = sorted({each.truth for each in ordered})[:count]
     chosen: list[Prediction] = []
     for number, truth in enumerate(truths):
@@ -37,7 +39,7 @@ def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Pr
         step = (len(of_class) - 1) / max(1, wanted - 1)
         chosen += [of_class[round(i * step)] for i in range(wanted)]
     among = " among each true class" if len(truths) > 1 else ""
-    words = f"{len(chosen)} of {len(ordered)} images, evenly spaced{among}"
+    words = f"{len(chosen)} of {len(ordered)} {predictions.unit}, evenly spaced{among}"
     falling = sorted(chosen, key=lambda each: -each.positive_probability)
     return falling, f"{words} in the order of P({positive})"
 
@@ -102,6 +104,16 @@ def _is_drawn(path: Path) -> bool:
         return False
 
 
+def with_maps(
+    predictor: Predictor, predictions: Sequence[Prediction], request: MapRequest
+) -> list[Prediction]:
+    """The same with the map of each; of a group that of the picture that decided."""
+    if all(each.map is not None for each in predictions):
+        return list(predictions)
+    answers = predictor.answer([each.item for each in predictions], request)
+    return [replace(each, map=one.map) for each, one in zip(predictions, answers, strict=True)]
+
+
 def draw_some(
     predictor: Predictor,
     predictions: Predictions,
@@ -116,10 +128,7 @@ def draw_some(
     """
     source = predictor.facts
     chosen, words = spread(predictions, count, source.positive)
-    if all(each.map is not None for each in chosen):
-        explained = list(chosen)
-    else:
-        explained = list(predictor.answer([each.item for each in chosen], request))
+    explained = with_maps(predictor, chosen, request)
     title = f"{checkpoint}: {words}"
     if len(source.class_names) == 2:
         title += f"; {source.positive} from P = {source.threshold:.2f} on"
@@ -131,11 +140,15 @@ def draw_each(
     predictor: Predictor,
     predictions: Predictions,
     request: MapRequest,
-    pictures: list[Path],
+    pictures: Mapping[str, Path],
     checkpoint: str,
 ) -> None:
-    """Draw a picture of each image, whose map is there, all on one colour scale."""
-    top = shared_scale([each.map for each in predictions if each.map is not None])
-    for each, picture in zip(predictions, pictures, strict=True):
+    """Draw a picture of each image, or of the one that decided for a group, on one scale.
+
+    ``pictures``: the file for each image, by its name.
+    """
+    mapped = with_maps(predictor, predictions.items, request)
+    top = shared_scale([each.map for each in mapped if each.map is not None])
+    for each in mapped:
         item = plots.explained(each, predictor.facts, request)
-        plots.predictions([item], picture, checkpoint, top)
+        plots.predictions([item], pictures[each.item.name], checkpoint, top)

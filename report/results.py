@@ -49,7 +49,9 @@ class Results:
 def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Results:
     """The results of predictions, whose probabilities are rounded as in predictions.csv."""
     names = checkpoint.class_names
-    rows = [each.item.row | each.row() for each in predictions if each.truth]
+    rows = [
+        {**each.item.row, "path": each.name, **each.row()} for each in predictions if each.truth
+    ]
     truths = Counter(each.truth or "truth not known" for each in predictions)
     counts = ", ".join(f"{count} {name}" for name, count in truths.items())
     results = Results(counts, groups=len(set(groups_in(rows))))
@@ -61,7 +63,7 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     results = replace(results, confusion=list(zip(names, table, strict=True)))
     if len(names) > 2:
         return _of_several_classes(results, rows, labels, names)
-    return _of_two_classes(results, rows, labels == 1, checkpoint)
+    return _of_two_classes(results, rows, labels == 1, checkpoint, predictions[0].UNIT)
 
 
 def _probabilities(rows: Rows, name: str) -> NDArray:
@@ -81,7 +83,7 @@ def _of_several_classes(results: Results, rows: Rows, labels: NDArray, names: li
 
 
 def _of_two_classes(
-    results: Results, rows: Rows, labels: NDArray, checkpoint: Checkpoint
+    results: Results, rows: Rows, labels: NDArray, checkpoint: Checkpoint, unit: str
 ) -> Results:
     threshold = checkpoint.threshold
     positive = checkpoint.positive
@@ -91,7 +93,7 @@ def _of_two_classes(
     columns = subgroup_columns(rows, processed.COLUMNS)
     return replace(
         results,
-        headline=f"AUROC {estimates['auroc']} on {len(rows)} images of known truth",
+        headline=f"AUROC {estimates['auroc']} on {len(rows)} {unit} of known truth",
         estimates=_named(estimates),
         charts=charts.of_predictions(labels, scores, threshold, checkpoint.class_names),
         levels=[(level, named) for level, named in above if named],

@@ -78,8 +78,8 @@ def test_convolution_stem_gives_a_token_for_each_patch(
         num_heads=4,
         stem="convolution",
     )
-    logits, patches, _ = model.with_patches(torch.rand(2, 3, 48, 24))
-    assert (logits.shape, patches.shape) == ((2, 5), (2, grid[0] * grid[1], 16))
+    cls, patches, _ = model.with_patches(torch.rand(2, 3, 48, 24))
+    assert (cls.shape, patches.shape) == ((2, 16), (2, grid[0] * grid[1], 16))
     assert model.grid == grid
     strides = [
         part.stride

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import torch
 
 import errors
 from CONFIG import USUAL_SIZE, Config, ConfigError
+from data.group_dataset import owners
 from data.processed import Processed
+from data.samples import Sample
 from errors import UserError
 from files import written_whole
 from locks import held_beside
@@ -89,12 +92,19 @@ def _from_random(config: Config, stored: int) -> Beginning:
 
 
 def _from_weights(config: Config, weights: InitialWeights, folder: Processed) -> Beginning:
-    images = max(1, len(folder.of("train")))
-    steps = images // min(config.batch_size, images)  # of an epoch
+    labels = max(1, labels_in(folder.of("train"), config))
+    steps = labels // min(config.together, labels)  # of an epoch
     needed = -(-LEAST_STEPS // steps)
     epochs = config.epochs or max(EPOCHS, min(needed, MOST_EPOCHS))
     lr = config.lr or RATE
     return Beginning(replace(weights.shaped(config), lr=lr, epochs=epochs), weights)
+
+
+def labels_in(samples: Sequence[Sample], config: Config) -> int:
+    """How many labels images have: one each, or one for each of their groups."""
+    if config.label_of == "image":
+        return len(samples)
+    return len(set(owners(samples)))
 
 
 def _chosen(config: Config, folder: Processed, output: Path, stored: int) -> Beginning:

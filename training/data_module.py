@@ -13,12 +13,13 @@ import errors
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
+from data.group_dataset import GroupDataset, joined, owners
 from data.preprocessing import Preprocessing
 from data.readers import DataError
 from metrics.groups import shared
 from vit.checkpoint_gate import Plain
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # images, labels, indices, lesion targets
+Batch = tuple[Tensor, ...]  # as of training.lightning_module
 
 
 def check_images(config: CONFIG.Config, folder: processed.Processed, folds: int = 0) -> None:
@@ -36,12 +37,37 @@ def check_images(config: CONFIG.Config, folder: processed.Processed, folds: int 
             f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
             f"num_classes is {config.num_classes}; set it to {len(names)}"
         )
+    if config.label_of == "group":
+        _check_groups(folder)
     if config.allow_leaks:
         return
     if folds:
         _check_folds(folder)
     else:
         _check_leaks(config, folder)
+
+
+def _check_groups(folder: processed.Processed) -> None:
+    """Refuse groups whose images have several labels, and say where groups hold one image each.
+
+    Raises:
+        DataError: how many such groups there are, and one of them.
+    """
+    labels: dict[str, set[str]] = {}
+    for name, sample in zip(owners(folder.samples), folder.samples, strict=True):
+        labels.setdefault(name, set()).add(sample.label)
+    mixed = [name for name, given in labels.items() if len(given) > 1]
+    if mixed:
+        raise DataError(
+            f"{folder.folder}: images of {len(mixed)} of {len(labels)} groups disagree in their "
+            f"label, such as those of {mixed[0]}: {', '.join(sorted(labels[mixed[0]]))}; wanted "
+            "one label for all images of a group, or label_of: image"
+        )
+    if len(labels) == len(folder.samples):
+        errors.note(
+            f"{folder.folder}: each group has one image, so label_of: group changes nothing; "
+            "data.prepare ties the images of a patient by a column patient of manifest.csv"
+        )
 
 
 def _check_leaks(config: CONFIG.Config, folder: processed.Processed) -> None:
@@ -105,7 +131,11 @@ class CoronaryData(pl.LightningDataModule):
         )
         self.val = CoronaryDataset(folder, "val", self.preprocessing)
         self._note_other_sizes()
-        self.batch_size = min(config.batch_size, len(self.train))
+        by_group = config.label_of == "group"
+        # what has a label: images, or groups of them
+        self.training = GroupDataset(self.train, config.group_images) if by_group else self.train
+        self.validation = GroupDataset(self.val) if by_group else self.val
+        self.batch_size = min(config.together, len(self.training))
         self.start = (0, 0)  # epoch and step that training begins with
 
     def _note_other_sizes(self) -> None:
@@ -136,10 +166,10 @@ class CoronaryData(pl.LightningDataModule):
     def class_weights(self) -> list[float]:
         """A weight for each class in the loss, so that every class counts the same.
 
-        They average to 1 over the training images.
+        They average to 1 over all that has a label in training.
         """
-        counts = np.bincount(self.train.labels, minlength=self.config.num_classes)
-        return [float(len(self.train) / (len(counts) * count)) for count in counts]
+        counts = np.bincount(self.training.labels, minlength=self.config.num_classes)
+        return [float(len(self.training) / (len(counts) * count)) for count in counts]
 
     def state_dict(self) -> Plain:
         """Where training stands, which Lightning keeps with everything else."""
@@ -151,12 +181,12 @@ class CoronaryData(pl.LightningDataModule):
         self.start = (epoch, steps)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.train, shuffle=True)
+        return self._loader(self.training, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.val, shuffle=False)
+        return self._loader(self.validation, shuffle=False)
 
-    def _loader(self, dataset: CoronaryDataset, shuffle: bool) -> DataLoader[Batch]:
+    def _loader(self, dataset: CoronaryDataset | GroupDataset, shuffle: bool) -> DataLoader[Batch]:
         rank = self.trainer.global_rank if self.trainer else 0
         world_size = self.trainer.world_size if self.trainer else 1
         if self.batch_size % world_size:
@@ -179,6 +209,7 @@ class CoronaryData(pl.LightningDataModule):
         return DataLoader(
             cast(Dataset[Batch], dataset),
             batch_size=images,
+            collate_fn=joined if isinstance(dataset, GroupDataset) else None,
             sampler=sampler,
             num_workers=workers,
             persistent_workers=workers > 0,

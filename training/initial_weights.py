@@ -32,6 +32,7 @@ SHAPING = (  # keys of the configuration that weights cannot do without
 )
 BROUGHT = ("standardise", "kept_tokens", "flip", "eps")  # what weights were trained with
 POSITIONS = "embeddings.position_embedding"
+POOLING = "pooling."
 
 
 class InitialWeights:
@@ -105,6 +106,11 @@ class InitialWeights:
         if source.head[-1].out_features != model.head[-1].out_features:
             last = f"head.{len(model.head) - 1}."
             state.update({name: value for name, value in own.items() if name.startswith(last)})
+        # labels of images need no pooling; that of groups begins anew after labels of images
+        pooling = {name: value for name, value in own.items() if name.startswith(POOLING)}
+        pooling |= {name: value for name, value in state.items() if name in pooling}
+        state = {name: value for name, value in state.items() if not name.startswith(POOLING)}
+        state |= pooling
         same_names = own.keys() == state.keys()
         fits = same_names and all(own[name].shape == state[name].shape for name in own)
         if not fits or source.num_heads != model.num_heads:

@@ -12,12 +12,15 @@ from torchmetrics.functional import accuracy, auroc, f1_score, recall, specifici
 
 from CONFIG import TrainingConfig
 from vit.checkpoint_gate import Plain
-from vit.views import PLAIN, Views, mean_logits
+from vit.pooling import pooled
+from vit.views import PLAIN, Ask, Views, mean_logits
 
-# (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+# (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets; of G groups of images:
+# (n, C, H, W), (G,), (G,), (n, N, 2), and (G,) how many images each has
+Batch = tuple[Tensor, ...]
 # weight in the loss of a patch with lesion, and of one with vessel: such patches are few
 PRESENT = (10.0, 2.0)
+TOGETHER = 64  # images of a validation batch that are asked of at a time
 
 
 class Classifier(pl.LightningModule):
@@ -80,11 +83,14 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss and its parts; training.resume keeps their means over the epoch."""
-        images, labels, _, targets = batch
+        images, labels, _, targets, *sizes = batch
         if self.patch_head is None:
-            loss = self._loss(self(images), labels)
+            logits = self._of_labels(self._ask(sizes)(images), sizes)
+            loss = self._loss(logits, labels)
             return {"loss": loss, "train_loss": loss.detach()}
-        logits, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
+        cls, patches, kept = self.model.with_patches(images)  # type: ignore[operator]
+        head = self.model.with_score if sizes else self.model.head
+        logits = self._of_labels(head(cls), sizes)  # type: ignore[operator]
         if kept is not None:
             numbers = kept[..., None].expand(-1, -1, targets.shape[2])
             targets = targets.gather(1, numbers)  # (B, K, 2)
@@ -92,6 +98,15 @@ class Classifier(pl.LightningModule):
         loss = self._loss(logits, labels)
         parts = {"train_lesion_loss": lesion_loss.detach(), "train_loss": loss.detach()}
         return {"loss": loss + self.config.lesion_loss * lesion_loss, **parts}
+
+    def _ask(self, sizes: list[Tensor]) -> Ask:
+        """What is asked of images; of groups, whose ``sizes`` are known, their scores too."""
+        return self.model.scored if sizes else self.model  # type: ignore[return-value]
+
+    @staticmethod
+    def _of_labels(answers: Tensor, sizes: list[Tensor]) -> Tensor:
+        """Answers of images to one row of logits for each label."""
+        return pooled(answers, sizes[0].tolist()) if sizes else answers
 
     @staticmethod
     def _lesion_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -104,10 +119,13 @@ class Classifier(pl.LightningModule):
         return losses.mean(dim=(0, 1)).sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels, indices, _ = batch
+        images, labels, indices, _, *sizes = batch
+        ask = self._ask(sizes)
         # in full precision, as predict.py, whatever the precision of the training
         with torch.autocast(images.device.type, enabled=False):
-            logits = mean_logits(self.model, images.float(), self.views).float()
+            parts = torch.split(images.float(), TOGETHER)  # a group may have any number of images
+            answers = torch.cat([mean_logits(ask, part, self.views) for part in parts])
+            logits = self._of_labels(answers, sizes).float()
         self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:

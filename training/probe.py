@@ -83,6 +83,6 @@ def _figures(
         images = torch.from_numpy(
             np.stack([preprocessing.standardised(as_float(image, size)) for image in stored])
         )
-        logits, tokens, _ = model.with_patches(images)
-        found.append(torch.cat([tokens.mean(1), tokens.amax(1), logits], dim=1))
+        cls, tokens, _ = model.with_patches(images)
+        found.append(torch.cat([tokens.mean(1), tokens.amax(1), model.head(cls)], dim=1))
     return torch.cat(found).double().numpy()

@@ -136,7 +136,7 @@ class Run:
         if self._validation_table.exists():
             return
         history = History(self.folder, self.draw)
-        images = [sample.path for sample in self.data.train.samples]
+        images = [sample.path for sample in self.data.training.samples]
         resume = ResumeCallback(self.folder, self.config.keep_seconds, images)
         trainer = trainer_for(self.folder, [history, resume], self.config, self.devices)
         classifier = self.prepare()
@@ -192,6 +192,8 @@ class Run:
         CONFIG.write(self.config, self.folder / "config.yml")
         size = sum(parameter.numel() for parameter in model.parameters())
         images = f"{len(self.data.train)} training and {len(self.data.val)} validation images"
+        if self.config.label_of == "group":
+            images += f" of {len(self.data.training)} and {len(self.data.validation)} groups"
         errors.say(f"{images}, {trainer.world_size} process(es), {size:,} parameters")
         errors.say(f"{'going on with' if self.last.exists() else 'new'} run {self.folder}")
 
@@ -201,7 +203,7 @@ class Run:
         learned = learn_familiarity(model, self.data.train, self.data.val)
         checkpoint.save(learned.state_dict(), self.folder / "familiarity.ckpt")
         logits = classifier.predictions[:, 2:].numpy(force=True)
-        Validation.of(self.data.val, logits).write(self._validation_table)
+        Validation.of(self.data.validation, logits).write(self._validation_table)
 
     def _contents(self) -> Checkpoint:
         """What ViT.ckpt holds beside weights and metrics."""

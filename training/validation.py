@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from data.dataset import CoronaryDataset
+from data.group_dataset import GroupDataset
 from data.tables import read_table, write_table
 
 LEAST = 1e-300  # probability below which its logarithm is not taken
@@ -18,6 +19,8 @@ LEAST = 1e-300  # probability below which its logarithm is not taken
 @dataclass(frozen=True)
 class Validation:
     """The predictions of a run's validation images, in the order of their paths.
+
+    Where labels are of groups, they are of groups, and a group's name stands for the path.
 
     Args:
         class_names: in index order, the positive one last.
@@ -32,11 +35,12 @@ class Validation:
     probabilities: NDArray
 
     @classmethod
-    def of(cls, dataset: CoronaryDataset, logits: NDArray) -> "Validation":
-        """That of (n, K) logits of a dataset's images, in their order."""
+    def of(cls, dataset: CoronaryDataset | GroupDataset, logits: NDArray) -> "Validation":
+        """That of (n, K) logits of a dataset's images, or of its groups, in their order."""
         samples = dataset.samples
+        images = dataset.images if isinstance(dataset, GroupDataset) else dataset
         return cls(
-            dataset.processed.class_names,
+            images.processed.class_names,
             [sample.path for sample in samples],
             [sample.label for sample in samples],
             [sample.group for sample in samples],

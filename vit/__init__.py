@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vit.predictions import Prediction
     from vit.predictor import Predictor
 
-__version__ = "2.3.0"
+__version__ = "2.4.0"
 LEVEL = 0.9  # share of the images of each class whose prediction set holds it, unless said
 BATCH_SIZE = 16  # images at a time, unless said
 __all__ = ["Prediction", "Predictor", "UserError", "load"]

@@ -81,7 +81,9 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
 
     Raises:
         DataError: onnxscript is not installed.
+        UserError: the model learned labels of groups.
     """
+    refuse_groups(source)
     own = translations()
     said = graph.text_of(source, uint8)
     for module in [*source.models, *source.familiarity]:
@@ -116,6 +118,15 @@ def export(source: Checkpoint, uint8: bool = False) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def refuse_groups(source: Checkpoint) -> None:
+    """Raise UserError for a model of groups: what is written answers for single images."""
+    if source.config.label_of == "group":
+        raise UserError(
+            "label_of: got group, but what is exported answers for single images; wanted a model "
+            "of label_of: image. predict.py and vit.load take this one"
+        )
+
+
 def named_as(source: Checkpoint, layout: str) -> bytes:
     """The weights under the names of another program, as a file of safetensors.
 
@@ -127,6 +138,7 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
     """
     from safetensors.torch import save as as_bytes
 
+    refuse_groups(source)
     if len(source.models) > 1:
         raise UserError(f"got {len(source.models)} models of folds, wanted one model")
     if source.config.kept_tokens < 1:
@@ -147,6 +159,7 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
 
 def _graph(source: Checkpoint, given: argparse.Namespace) -> bytes:
     """As the command line wants it."""
+    refuse_groups(source)
     measure = Measure.of(given.int8, source.class_names) if given.int8 else None
     errors.say("writing the graph, which takes a minute or two")
     content = export(source, given.uint8)

@@ -1,11 +1,13 @@
 """The Vision Transformer (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words")."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from CONFIG import USUAL_SIZE, ModelConfig
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
+from vit.pooling import PictureScore
 
 POSITIONS = 0.3  # size of the waves that position embeddings begin as
 
@@ -60,6 +62,7 @@ class VisionTransformer(nn.Module):
         if config.representation_size:
             self.head.extend([nn.Linear(width, config.representation_size), nn.Tanh()])
         self.head.append(nn.Linear(config.representation_size or width, config.num_classes))
+        self.pooling = PictureScore(width) if config.label_of == "group" else None
         if not self.norm.weight.is_meta:  # such weights are about to come from a file
             self._initialise(config.initializer_range)
 
@@ -74,27 +77,41 @@ class VisionTransformer(nn.Module):
         return 1 + self.embeddings.registers.shape[1]
 
     def with_patches(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(B, C, H, W) images to logits, normed patch tokens and the numbers of the patches.
+        """(B, C, H, W) images to normed class tokens, patch tokens and the numbers of the patches.
 
-        They are (B, num_classes), (B, K, D), and (B, K), or None where all patches are kept.
+        They are (B, D), (B, K, D), and (B, K), or None where all patches are kept.
         """
         kept = self.embeddings.kept(images)
         tokens = self.embeddings(images, kept)
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)  # (B, 1 + R + N, D)
-        return self.head(tokens[:, 0]), tokens[:, self.num_prefix_tokens :], kept
+        return tokens[:, 0], tokens[:, self.num_prefix_tokens :], kept
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) images to (B, num_classes) logits."""
+        return self.head(self._class_tokens(images))
+
+    def scored(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) images to (B, num_classes + 1) logits and score, see vit.pooling."""
+        return self.with_score(self._class_tokens(images))
+
+    def with_score(self, tokens: Tensor) -> Tensor:
+        """(B, D) class tokens to (B, num_classes + 1) logits and score."""
+        assert self.pooling is not None, "the labels are of single images"
+        logits = self.head(tokens)
+        return torch.cat([logits, self.pooling(tokens, logits)], dim=1)
+
+    def _class_tokens(self, images: Tensor) -> Tensor:
+        """(B, D) normed."""
         tokens = self.embeddings(images, self.embeddings.kept(images))  # (B, 1 + R + K, D)
         *body, last = self.blocks
         for block in body:
             tokens = block(tokens)
-        cls = last(tokens, num_outputs=1)[
-            :, 0
-        ]  # (B, D); the head reads no other token, so none is worked out
-        return self.head(self.norm(cls))
+        # the head reads no other token, so none is worked out
+        cls = last(tokens, num_outputs=1)[:, 0]  # (B, D)
+        normed: Tensor = self.norm(cls)
+        return normed
 
     def _initialise(self, std: float) -> None:
         for module in self.modules():
@@ -109,5 +126,7 @@ class VisionTransformer(nn.Module):
             embeddings.position_embedding,
         ):
             trunc_normal_(parameter, std=std)
+        if self.pooling is not None:
+            zeros_(self.pooling.score.weight)
         waves = sine_positions(self.grid, embeddings.position_embedding.shape[2])
         embeddings.position_embedding.data[0, 1:] = POSITIONS * waves

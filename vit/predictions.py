@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,10 @@ class Prediction:
         distance: from the training images. Above 1 the image is unlike them; None: cannot tell.
         in_training: whether the model learned from this image.
         map: (grid height, grid width) evidence, 1 is an even share; None: not asked for.
+        score: that it has in its group, see vit.pooling; None: labels are of single images.
     """
+
+    UNIT: ClassVar[str] = "images"
 
     item: Input
     label: str
@@ -42,11 +46,17 @@ class Prediction:
     distance: float | None = None
     in_training: bool = False
     map: NDArray | None = field(default=None, compare=False, repr=False)
+    score: float | None = None
 
     @property
     def name(self) -> str:
         """How the image is called: its path, or its place among images that are no files."""
         return self.item.name
+
+    @property
+    def caption(self) -> str:
+        """A short name for a picture of it."""
+        return Path(self.name).stem[-40:]
 
     @property
     def truth(self) -> str:
@@ -78,6 +88,14 @@ class Prediction:
             "unlike": "" if self.distance is None else f"{self.distance:.3f}",
             "in_training": "yes" if self.in_training else "no",
         }
+
+
+class Judged(NamedTuple):
+    """What logits mean for one picture or group."""
+
+    label: str
+    probabilities: dict[str, float]
+    prediction_set: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,11 @@ class Predictions:
     def probabilities(self) -> NDArray:
         """(n, K) probabilities."""
         return np.array([list(each.probabilities.values()) for each in self.items])
+
+    @property
+    def unit(self) -> str:
+        """What is predicted: images, or groups of them."""
+        return self.items[0].UNIT if self.items else Prediction.UNIT
 
     def rows(self) -> list[dict[str, str]]:
         """The rows of predictions.csv."""

@@ -5,7 +5,7 @@ What runs the model is not known here: PyTorch (vit/torch_predictor.py) or a gra
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from vit.archive import CheckpointError
 from vit.batches import Batch, read_batch
 from vit.facts import Facts
 from vit.map_request import DEFAULT, ExplanationError, MapRequest
-from vit.predictions import OUTLIER, Prediction, Predictions
+from vit.predictions import OUTLIER, Judged, Prediction, Predictions
 
 
 class Answers(NamedTuple):
@@ -37,12 +37,15 @@ class Answers(NamedTuple):
         maps: (B, grid height, grid width) evidence, NaN where a patch was not seen; None: not
             asked for.
         outliers: (B,) how far the longest patch token stands out, see vit.hooks; None: not known.
+        scores: (B,) of each image in its group, see vit.pooling; None: labels are of images, or
+            maps were asked for.
     """
 
     logits: NDArray
     distances: NDArray | None = None
     maps: NDArray | None = None
     outliers: NDArray | None = None
+    scores: NDArray | None = None
 
 
 class Predictor(ABC):
@@ -78,6 +81,11 @@ class Predictor(ABC):
         """In index order, the positive class last."""
         return self.facts.class_names
 
+    @property
+    def of_groups(self) -> bool:
+        """Whether labels were of groups of images, see vit.group_predictions."""
+        return self.facts.config.label_of == "group"
+
     def predict(self, images: Picture | Sequence[Picture], progress: bool = False) -> Predictions:
         """What the model says of each image.
 
@@ -91,8 +99,43 @@ class Predictor(ABC):
 
         Raises:
             DataError: every image that cannot be read, a line each.
+            UserError: the model learned labels of groups.
         """
+        if self.of_groups:
+            raise errors.UserError(
+                "predict: this model learned labels of groups of images, such as patients; wanted "
+                "predict_groups"
+            )
         return self.answer(inputs_of(images, self.class_names), progress=progress)
+
+    def predict_groups(
+        self, groups: Mapping[str, Picture | Sequence[Picture]], progress: bool = False
+    ) -> Predictions:
+        """What the model says of groups of images, such as patients.
+
+        Args:
+            groups: by the name of each group its images, as ``predict`` takes them.
+            progress: show a bar on stderr.
+
+        Returns:
+            a GroupPrediction for each group, in order.
+
+        Raises:
+            DataError: every image that cannot be read, a line each; images of one group with
+                several truths.
+            UserError: the model learned labels of images.
+        """
+        # loaded here, for a graph is run without PyTorch
+        from vit import group_predictions
+
+        if not self.of_groups:
+            raise errors.UserError(
+                "predict_groups: this model learned labels of images; wanted predict"
+            )
+        found = {name: inputs_of(images, self.class_names) for name, images in groups.items()}
+        names = [name for name, items in found.items() for _ in items]
+        inputs = [item for items in found.values() for item in items]
+        return group_predictions.answer(self, inputs, names, progress).groups
 
     def answer(
         self,
@@ -231,25 +274,35 @@ class Predictor(ABC):
         return inputs[0]
 
     def _answer(self, batch: Batch, said: Answers) -> list[Prediction]:
-        logits, distances, maps, _ = said
+        logits, distances, maps, _, scores = said
         _check_numbers(batch.items, logits, maps, distances)
-        shares = _softmax(logits.astype(np.float32) / self.facts.temperature).tolist()
         answers = []
         for i, item in enumerate(batch.items):
-            row = shares[i]
+            judged = self.judged(logits[i])
             answers.append(
                 Prediction(
                     item,
-                    self._decide(row),
+                    judged.label,
                     tuple(logits[i].tolist()),
-                    dict(zip(self.class_names, row, strict=True)),
-                    tuple(conformal_set(row, self.limits)) if self.limits else None,
+                    judged.probabilities,
+                    judged.prediction_set,
                     None if distances is None else float(distances[i]),
                     batch.in_training[i],
                     None if maps is None else maps[i],
+                    None if scores is None else float(scores[i]),
                 )
             )
         return answers
+
+    def judged(self, logits: NDArray) -> Judged:
+        """What (K,) logits mean, by temperature, threshold and limits."""
+        scaled = logits.astype(np.float32) / self.facts.temperature
+        row = _softmax(scaled[None])[0].tolist()
+        return Judged(
+            self._decide(row),
+            dict(zip(self.class_names, row, strict=True)),
+            tuple(conformal_set(row, self.limits)) if self.limits else None,
+        )
 
     def _decide(self, probabilities: list[float]) -> str:
         """The predicted class: by the threshold where there are two, else the most probable."""

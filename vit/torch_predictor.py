@@ -15,7 +15,7 @@ from vit.device import torch_device
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
 from vit.predictor import Answers, Predictor
-from vit.views import evidence_of, logits_of, views_of
+from vit.views import evidence_of, logits_of, scored_of, views_of
 
 
 class _Part(NamedTuple):
@@ -24,6 +24,7 @@ class _Part(NamedTuple):
     logits: NDArray
     maps: NDArray | None
     outliers: NDArray
+    scores: NDArray | None
 
 
 class TorchPredictor(Predictor):
@@ -62,6 +63,7 @@ class TorchPredictor(Predictor):
             self._distances(images),
             maps,
             np.concatenate([part.outliers for part in parts]),
+            None if parts[0].scores is None else np.concatenate([part.scores for part in parts]),
         )
 
     def distances(self, pixels: NDArray) -> NDArray | None:
@@ -85,17 +87,23 @@ class TorchPredictor(Predictor):
         return torch.from_numpy(images).to(self.device)
 
     def _ask(self, images: Tensor, request: MapRequest | None) -> _Part:
+        maps = scores = None
         with token_outliers(self.checkpoint.models[0]) as ratios:
-            if request is None:
-                with torch.inference_mode():
-                    logits, maps = logits_of(self.checkpoint, images), None
-            else:
+            if request is not None:
                 logits, maps = evidence_of(self.checkpoint, images, request)
+            elif self.of_groups:
+                with torch.inference_mode():
+                    answers = scored_of(self.checkpoint, images)
+                logits, scores = answers[:, :-1], answers[:, -1]
+            else:
+                with torch.inference_mode():
+                    logits = logits_of(self.checkpoint, images)
         # of the first pass, for occlusion makes more, and of the picture itself
         return _Part(
             logits.float().numpy(force=True),
             None if maps is None else maps.float().numpy(force=True),
             ratios[0][: len(images)].numpy(force=True),
+            None if scores is None else scores.float().numpy(force=True),
         )
 
 

@@ -5,11 +5,11 @@ errors in them differ in part. Known as test-time augmentation: Krizhevsky et al
 Classification with Deep Convolutional Neural Networks", section 4.1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from CONFIG import Config
 from vit.checkpoint import Checkpoint
@@ -41,6 +41,7 @@ class View(NamedTuple):
 
 
 Views = Sequence[View]
+Ask = Callable[[Tensor], Tensor]  # (B, C, S, S) standardised images to (B, ...) answers
 PLAIN: Views = (View(),)
 # by the value of flip; the picture itself comes first
 COPIES: dict[str, Views] = {
@@ -56,10 +57,12 @@ def views_of(config: Config) -> Views:
     return COPIES[config.flip] if config.predict_flipped else PLAIN
 
 
-def mean_logits(model: nn.Module, images: Tensor, views: Views) -> Tensor:
-    """(B, C, S, S) standardised images to (B, K) logits, means over the copies."""
-    logits: Tensor = model(_copies(images, views))
-    return _apart(logits, views).mean(dim=0)
+def mean_logits(ask: Ask, images: Tensor, views: Views) -> Tensor:
+    """(B, C, S, S) standardised images to (B, K) logits, means over the copies.
+
+    ``ask``: a model, or its ``scored``.
+    """
+    return _apart(ask(_copies(images, views)), views).mean(dim=0)
 
 
 def mean_evidence(
@@ -88,6 +91,13 @@ def logits_of(source: Checkpoint, images: Tensor) -> Tensor:
     """As ``mean_logits``, means over the models too."""
     views = views_of(source.config)
     return torch.stack([mean_logits(model, images, views) for model in source.models]).mean(dim=0)
+
+
+def scored_of(source: Checkpoint, images: Tensor) -> Tensor:
+    """(B, K + 1) logits and score, means over copies and models; see vit.pooling."""
+    views = views_of(source.config)
+    answers = [mean_logits(model.scored, images, views) for model in source.models]
+    return torch.stack(answers).mean(dim=0)
 
 
 def evidence_of(source: Checkpoint, images: Tensor, request: MapRequest) -> tuple[Tensor, Tensor]:
