@@ -22,5 +22,6 @@ FORMER_VALUES: Values = {
     "shading": 0.0,
     "dark_border": 0.0,
     "predict_flipped": False,
+    "frame": -1,
 }
 LATER = ("shading", "dark_border", "predict_flipped")  # keys that no run of before has in its name

@@ -1,7 +1,7 @@
 """How near the chosen frame of a made-up run comes to the one whose vessels are most filled.
 
 python -m benchmarks.frames
-python -m benchmarks.frames --first 1000 --OUTPUT runs     # the runs that data/frames.py was made on
+python -m benchmarks.frames --first 1000 --OUTPUT runs    # on which data/frames.py was chosen
 
 Runs are those of phantoms/runs.py, whose filling is known. The middle frame stands beside it.
 """

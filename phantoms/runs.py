@@ -66,7 +66,8 @@ def run(seed: int, image_size: int = 256) -> Run:
     filled = [bolus.within(line.way, times) for line in arteries]  # each (K, N)
     areas = [line.radius for line in arteries]
     whole = sum(float(area.sum()) for area in areas)
-    filling = sum(area @ each for area, each in zip(areas, filled, strict=True)) / whole
+    means = [area @ each for area, each in zip(areas, filled, strict=True)]
+    filling = np.asarray(np.sum(means, axis=0) / whole)
     scene = _Scene(rng, heart, bolus, times, filling)
     scene.centre_on(rng, arteries)
     look = int(rng.integers(2**31))

@@ -18,6 +18,7 @@ from data.expected import notes_of
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
 from data.remarks import Remark, notes_of_remarks
+from data.run_pictures import inputs_of_runs
 from data.scale import Depth
 from metrics.conformal import conformal_set, limits
 from vit import BATCH_SIZE, LEVEL, heatmap
@@ -87,12 +88,14 @@ class Predictor(ABC):
             progress: show a bar on stderr.
 
         Returns:
-            Predictions, one for each image, in order.
+            Predictions, one for each image, in order; of a run several where the model learned from
+            several frames of each (frame: all).
 
         Raises:
             DataError: every image that cannot be read, a line each.
         """
-        return self.answer(inputs_of(images, self.class_names), progress=progress)
+        inputs = inputs_of(images, self.class_names)
+        return self.answer(inputs_of_runs(inputs, self.facts.preprocessing), progress=progress)
 
     def answer(
         self,
