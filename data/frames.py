@@ -23,7 +23,7 @@ FIXED = 3.0  # times the noise from which on a ridge that is always there is lef
 FEW = 5  # frames from which on the curve is smoothed
 WEIGHTS = np.array([1, 2, 3, 2, 1]) / 9  # over neighbouring frames
 TOP = 0.85  # of the height of the curve: its middle above is the frame
-FLAT = 0.15  # of the greatest value: a curve whose lower quarter lies less below it has no top
+FLAT = 0.04  # of all ridges: a curve whose lower quarter lies less below its top has none
 
 
 def best_frame(frames: Sequence[NDArray]) -> int | None:
@@ -33,7 +33,7 @@ def best_frame(frames: Sequence[NDArray]) -> int | None:
     """
     curve = filling(frames)
     low = np.quantile(curve, 0.25, method="lower")
-    if curve.max() - low <= FLAT * curve.max():
+    if curve.max() - low <= FLAT:
         return None
     return middle_of_top(curve)
 
@@ -52,7 +52,7 @@ def reduced(pixels: NDArray, inverse: bool = False) -> NDArray:
 
 
 def filling(frames: Sequence[NDArray]) -> NDArray:
-    """(N,) how much of each frame is vessel with contrast medium; the unit has no meaning.
+    """(N,) how much of each frame is vessel with contrast medium; 1: as much as all its ridges.
 
     A ridge counts by a power of its strength. That comes near to the area of a vessel's shadow, for
     the darkness of a thin vessel that is blurred grows with the square of its width.
@@ -64,7 +64,9 @@ def filling(frames: Sequence[NDArray]) -> NDArray:
         return np.zeros(len(ridges))
     near = np.stack([cv2.dilate(each, np.ones((3, 3), np.uint8)) for each in told])
     fixed = np.quantile(near, ALWAYS, axis=0, method="lower") >= FIXED * noise
-    curve = np.array([_amount(each / noise - PLAIN, fixed) for each in ridges])
+    above = [each / noise - PLAIN for each in ridges]
+    whole = np.mean([_amount(each, np.zeros_like(fixed)) for each in above])
+    curve = np.array([_amount(each, fixed) for each in above]) / whole
     return smoothed(curve) if len(curve) >= FEW else curve
 
 

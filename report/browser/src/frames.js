@@ -12,7 +12,7 @@ const FIXED = 3; // times the noise from which on a ridge that is always there i
 const FEW = 5; // frames from which on the curve is smoothed
 const WEIGHTS = [1, 2, 3, 2, 1];
 const TOP = 0.85; // of the height of the curve
-const FLAT = 0.15; // of the greatest value
+const FLAT = 0.04; // of all ridges
 const MOST_FRAMES = 128; // of a run that are judged
 const MOST_PIXELS = 256e6; // of these frames together
 
@@ -26,8 +26,7 @@ export async function bestFrame(count, width, height, inverse, read) {
   const frames = [];
   for (const n of numbers) frames.push(reduced(await read(n), width, height, inverse));
   const curve = filling(frames);
-  const greatest = Math.max(...curve);
-  const isFlat = greatest - quantile(curve, 0.25) <= FLAT * greatest;
+  const isFlat = Math.max(...curve) - quantile(curve, 0.25) <= FLAT;
   return isFlat ? Math.floor(count / 2) : numbers[middleOfTop(curve)];
 }
 
@@ -59,14 +58,18 @@ function filling(frames) {
   const fixed = near[0].map((_, i) => {
     return quantile(near.map((each) => each[i]), ALWAYS) >= FIXED * noise ? 1 : 0;
   });
-  const curve = ridges.map((each) => {
+  let whole = 0;
+  const sums = ridges.map((each) => {
     let sum = 0;
     for (let i = 0; i < each.length; i++) {
       const above = each[i] / noise - PLAIN;
-      if (above > 0 && !fixed[i]) sum += above ** POWER;
+      if (above <= 0) continue;
+      whole += above ** POWER / ridges.length;
+      if (!fixed[i]) sum += above ** POWER;
     }
-    return sum / each.length;
+    return sum;
   });
+  const curve = sums.map((sum) => sum / whole);
   return curve.length >= FEW ? smoothed(curve) : curve;
 }
 
