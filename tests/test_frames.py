@@ -128,7 +128,7 @@ def test_a_made_up_run_fills_and_empties_and_its_frame_is_found() -> None:
     again = run(1018, 128)
     assert (again.frames == first.frames).all() and (again.filling == first.filling).all()
     top = int(first.filling.argmax())
-    assert first.filling[0] < 0.2 * first.filling[top] > first.filling[-1]
+    assert first.filling[0] < 0.2 * first.filling[top] and first.filling[-1] < first.filling[top]
     found = chosen(first.frames)
     assert found is not None and abs(found - top) <= 2
 
