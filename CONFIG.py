@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 
+FRAMES = ("auto", "best", "all")  # words for frames of a run, beside their numbers
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Where the images are and how they are prepared."""
@@ -64,8 +67,14 @@ class DataConfig:
     window_width: float = key(
         0.0, "width of the grey window for DICOM [HU]; 0: the window in the file", 0, 20000
     )
-    frame: int = key(
-        -1, "frame of a DICOM file with many frames, from 0; -1: the middle one", -1, 100000
+    frame: int | str = key(
+        "auto",
+        "frame of a DICOM file with many frames, from 0; -1: the middle one; best: the one with "
+        "the most filled vessels; auto: best for X-ray angiography (XA, RF), else the middle one; "
+        "all: 12 at most, evenly spaced, as images of one group",
+        -1,
+        100000,
+        choices=FRAMES,
     )
     val_share: float = key(
         0.2, "share of images for validation, where the data has no split of its own", 0.01, 0.9
@@ -302,6 +311,8 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
     def fingerprint(self) -> str:
         """Eight hex digits that change with any key that can change the result of a run."""
         values = dataclasses.asdict(self)
+        if self.frame == "auto":  # as runs are named that began before it was the default;
+            values["frame"] = FORMER_VALUES["frame"]  # data.prepare alone heeds it
         unsaid = [name for name in LATER if values[name] == FORMER_VALUES[name]]
         for name in (*HARMLESS, *unsaid):
             del values[name]

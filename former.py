@@ -24,6 +24,7 @@ FORMER_VALUES: Values = {
     "predict_flipped": False,
     "label_of": "image",
     "group_images": 8,
+    "frame": -1,
 }
 # keys that no run of before has in its name
 LATER = ("shading", "dark_border", "predict_flipped", "label_of", "group_images")

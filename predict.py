@@ -133,6 +133,7 @@ def kind_of_output(name: str) -> str:
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
     from data.inputs import find, folder_given, gather
+    from data.run_pictures import inputs_of_runs
     from report.prediction_pictures import draw_each, draw_some, pictures_of
 
     kind = kind_of_output(arguments.OUTPUT)
@@ -142,6 +143,7 @@ def predict(arguments: argparse.Namespace) -> None:
     predictor = predictor_of(arguments, kind)
     source = predictor.facts
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
+    inputs = inputs_of_runs(inputs, source.preprocessing)
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
     all_drawn = kind == "" or (kind == ".png" and len(inputs) <= arguments.num_images)
@@ -218,6 +220,7 @@ def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":
 def recalibrate(arguments: argparse.Namespace) -> None:
     """Write a model whose threshold and probabilities are fitted to another place's images."""
     from data.inputs import find, folder_given, gather
+    from data.run_pictures import inputs_of_runs
     from training import recalibrate
     from vit.torch_predictor import TorchPredictor
 
@@ -225,6 +228,7 @@ def recalibrate(arguments: argparse.Namespace) -> None:
     assert isinstance(predictor, TorchPredictor), "a graph is refused"
     folder = arguments.recalibrate
     inputs = gather(find(folder), predictor.class_names, folder_given(folder))
+    inputs = inputs_of_runs(inputs, predictor.facts.preprocessing)
     if predictor.of_groups:
         from data.input_groups import groups_in
         from vit import group_predictions

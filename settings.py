@@ -25,12 +25,14 @@ TYPES: dict[Any, str] = {
     float: "a number",
     bool: "true or false",
     str: "text",
+    int | str: "a whole number or a word",
 }
 FITTING: dict[Any, Any] = {
     bool: bool,
     str: str | int | float,
     int: int | str,
     float: int | float | str,
+    int | str: int | str,
 }
 TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
@@ -55,7 +57,7 @@ def key(
         default: its value unless config.yml or the command line gives another.
         meaning: what it is, its unit in brackets.
         low, high: range of a number.
-        choices: the texts that are allowed; none: any.
+        choices: the texts that are allowed, also beside numbers; none: any.
         auto: whether "auto" is allowed too, which is kept as AUTO.
     """
     limits = {"low": low, "high": high, "choices": tuple(choices), "auto": auto}
@@ -66,11 +68,12 @@ def key(
 def allowed(field: "dataclasses.Field[Any]") -> str:
     """The range or the choices of a field in brackets, or nothing where any value is allowed."""
     limits = field.metadata
-    if limits["choices"]:
+    if limits["choices"] and field.type is str:
         return f"({', '.join(limits['choices'])})"
     if math.isfinite(limits["high"]):
-        auto = "auto, " if limits["auto"] else ""
-        return f"({auto}{limits['low']:.10g} to {limits['high']:.10g})"
+        words = ["auto"] if limits["auto"] else limits["choices"]
+        named = "".join(f"{word}, " for word in words)
+        return f"({named}{limits['low']:.10g} to {limits['high']:.10g})"
     return "(true or false)" if field.type is bool else ""
 
 
@@ -80,7 +83,7 @@ def out_of_range(field: "dataclasses.Field[Any]", value: Any) -> str | None:
     choices = limits["choices"]
     if limits["auto"] and value == AUTO:
         return None
-    if choices:
+    if choices and isinstance(value, str):
         fits = value in choices
     else:
         fits = isinstance(value, str | bool) or limits["low"] <= value <= limits["high"]
@@ -212,9 +215,16 @@ def _cast(value: Any, kind: Any, auto: bool) -> Any:
         value = TRUTH.get(value.lower())
     if not isinstance(value, FITTING[kind]) or (isinstance(value, bool) and kind is not bool):
         raise TypeError
-    result = kind(value)
+    result = _number_or_word(value) if kind == int | str else kind(value)
     if isinstance(result, int) and abs(result) > LARGEST:
         raise OverflowError
     if auto and result == AUTO and isinstance(value, str):  # nobody means it who writes 0
         raise ValueError
     return result
+
+
+def _number_or_word(value: int | str) -> int | str:
+    try:
+        return int(value)
+    except ValueError:
+        return value

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import CONFIG
 from data.readers import DataError
 from data.tables import plain_bytes
 from files import written_whole
@@ -86,6 +87,11 @@ def is_full_scale(value: Any) -> bool:
     return value is None or (type(value) is int and 255 < value < 2**16)
 
 
+def is_frame(value: Any) -> bool:
+    """Which frame of a run is taken: its number, -1 for the middle one, or a word of CONFIG."""
+    return value in CONFIG.FRAMES if isinstance(value, str) else type(value) is int
+
+
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "class_names": _are_class_names,
     "image_size": lambda value: type(value) is int and SMALLEST_SIZE <= value <= LARGEST_SIZE,
@@ -94,7 +100,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "border": _number_in(0, 0.45),
     "stretch": lambda value: isinstance(value, bool),
     "window": _is_window,
-    "frame": lambda value: type(value) is int,
+    "frame": is_frame,
     "full_scale": is_full_scale,
     "split": lambda value: isinstance(value, str),
     "patients_named": lambda value: isinstance(value, bool),

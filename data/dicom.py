@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from data.dicom_remarks import assumed_window, remarks_of
 from data.dicom_tables import bits_of, declared_bits, looked_up, rescaled
 from data.limits import DataError, check_size
 from data.picture import Stored, scaled
+from data.runs import RunFrame, best_choice, is_best, plain_choice
 from data.scale import CONTAINER
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -61,7 +63,7 @@ class Dicom:
         return scaled(self.stored)
 
 
-def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Dicom:
+def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int | str = -1) -> Dicom:
     """One frame of a grey DICOM file as a viewer shows it.
 
     Modality LUT or rescale come first, then the window; MONOCHROME1 is turned over last.
@@ -74,7 +76,7 @@ def read_dicom(path: Path, window: Sequence[float] | None = None, frame: int = -
             hold no HU); whole numbers that no rescale changes are divided by the full scale of
             their bits; others run from their least to their greatest. Padding (PixelPaddingValue)
             is then black and outside the scale.
-        frame: from 0; -1 is the middle one.
+        frame: as in CONFIG: from 0; -1: the middle one; or a word.
 
     Raises:
         DataError: one line: not DICOM, no image, colour (such pictures are mostly screen captures
@@ -106,7 +108,7 @@ def is_image(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
+def _read(path: Path, window: Sequence[float] | None, frame: int | str) -> Dicom:
     data = _open(path)
     photometric = data.get("PhotometricInterpretation", "no image")
     if photometric not in GREY:
@@ -116,11 +118,9 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
         )
     if photometric == "MONOCHROME2" and data.get("PresentationLUTShape") == "INVERSE":
         raise DataError(f"{path}: got MONOCHROME2 with an inverse presentation; export it again")
-    frames = int(data.get("NumberOfFrames") or 1)
-    index = frames // 2 if frame == -1 else frame
-    if not 0 <= index < frames:
-        raise DataError(f"{path}: got frame {index}, wanted one from 0 to {frames - 1}")
     check_size(path, data.Rows, data.Columns)
+    chosen = _chosen(path, data, frame)
+    index, frames = chosen.index, chosen.count
     _take_frame_values(data, index)
     check_frame(data, index, frames)
     if window is None:
@@ -128,9 +128,41 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     stored = _shown(_decoded(path, data, index), data, window)
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
     stored = replace(stored, aspect=aspect_of(spacing or data.get("PixelAspectRatio") or []))
-    stored = replace(stored, remarks=stored.remarks + remarks_of(data))
+    remarks = stored.remarks + remarks_of(data)
+    if frames > 1:
+        remarks += (chosen.remark,)
+        stored = replace(stored, run=chosen)
+    stored = replace(stored, remarks=remarks)
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
     return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
+
+
+def _chosen(path: Path, data: pydicom.Dataset, frame: int | str) -> RunFrame:
+    """The frame to show. DataError: there is no such one, or a run that cannot be judged."""
+    frames = int(data.get("NumberOfFrames") or 1)
+    try:
+        if frames > 1 and is_best(frame, str(data.get("Modality"))):
+            changed = path.stat()
+            return _best(path, changed.st_mtime_ns, changed.st_size)
+        return plain_choice(frame, frames)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _best(path: Path, _changed: int, _size: int) -> RunFrame:
+    """The frame with the most filled vessels; a file that is the same is judged once."""
+    data = _open(path)
+    frames = int(data.NumberOfFrames)
+
+    def read(index: int) -> NDArray:
+        check_frame(data, index, frames)
+        return _decoded(path, data, index)
+
+    inverse = data.PhotometricInterpretation == "MONOCHROME1"
+    return best_choice(frames, data.Rows * data.Columns, inverse, read)
 
 
 def _take_frame_values(data: pydicom.Dataset, index: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.aspect import note_of_aspects
-from data.dataset_info import read_info
+from data.dataset_info import Info, read_info
 from data.inputs import Input
 from data.preprocessing import Preprocessing
 from data.readers import DataError
@@ -49,7 +49,8 @@ def _prepared_otherwise(inputs: Sequence[Input], preprocessing: Preprocessing) -
             notes.append(f"{error}; how its images were prepared is not known")
             continue
         wanted = preprocessing.plain()
-        others = [key for key in KEYS if key in info and _differ(info[key], wanted[key], key)]
+        keys = [key for key in KEYS if key in info and (key != "frame" or _has_runs(info))]
+        others = [key for key in keys if _differ(info[key], wanted[key], key)]
         if others:
             had = ", ".join(f"{key} {info[key]}" for key in others)
             learned = ", ".join(f"{key} {wanted[key]}" for key in others)
@@ -61,9 +62,16 @@ def _prepared_otherwise(inputs: Sequence[Input], preprocessing: Preprocessing) -
     return notes
 
 
+def _has_runs(info: Info) -> bool:
+    """Whether images of a folder are frames of runs, as its notes say."""
+    return any("runs of several frames" in note for note in info.get("notes", []))
+
+
 def _differ(had: Any, wanted: Any, key: str) -> bool:
     if key == "full_scale" and None in (had, wanted):
         return False  # one of the sets has 8 bits, where there is nothing to choose
+    if key == "frame":
+        return bool(had != wanted)
     if isinstance(had, int | float) and isinstance(wanted, int | float):
         return abs(had - wanted) > 1e-9
     return (had and list(had)) != (wanted and list(wanted))

@@ -42,6 +42,7 @@ class Input:
         row: of the manifest.csv above it; empty if none lists it.
         pixels: (H, W) grey picture that is no file, uint8, uint16 or float32 from 0 to 1; None: a
             file.
+        frame: of a run, where several of its frames are pictures; None: as the model takes one.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Input:
     mask: Path | None = None
     row: dict[str, str] = field(default_factory=dict, hash=False)
     pixels: NDArray | None = field(default=None, compare=False)
+    frame: int | None = None
 
     @cached_property
     def folder(self) -> Path | None:
@@ -71,7 +73,7 @@ class Input:
     def stored(self, preprocessing: Preprocessing) -> Stored:
         """The picture before whole numbers are scaled. DataError: it cannot be read."""
         if self.pixels is None:
-            return preprocessing.read_stored(self.path)
+            return preprocessing.read_stored(self.path, self.frame)
         return Stored(self.pixels, None)
 
     def grey(self, preprocessing: Preprocessing) -> NDArray:

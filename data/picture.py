@@ -1,6 +1,6 @@
 """Pixels on their way from a file to a grey picture: upright, grey, scaled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from data.limits import DataError, check_size, full_scale
 from data.remarks import COLOUR, Remark
+from data.runs import RunFrame
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange height and width
 TINT = 0.05  # of the range, between colour channels
@@ -47,6 +48,7 @@ class Stored:
         aspect: height of a pixel over its width, as the file says; shown are square pixels.
         turned: whether the file stores it turned or mirrored.
         remarks: what the file declares and the pixels do not show.
+        run: which frame of a run it is; None: its file holds one picture.
     """
 
     pixels: NDArray
@@ -56,6 +58,15 @@ class Stored:
     aspect: float = 1.0
     turned: bool = False
     remarks: tuple[Remark, ...] = ()
+    run: RunFrame | None = None
+
+    def as_one_of_all(self) -> "Stored":
+        """The same, said to be one of several frames of its run that are taken."""
+        if self.run is None:
+            return self
+        others = [each for each in self.remarks if each != self.run.remark]
+        run = replace(self.run, rule="all")
+        return replace(self, run=run, remarks=(*others, run.remark))
 
 
 def upright_picture(

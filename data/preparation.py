@@ -15,6 +15,7 @@ from data.boxes import check_inside, check_told_size, where
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
 from data.remarks import TURNED, Remark
+from data.runs import columns_of
 from data.samples import Sample, pixels_sha256
 from data.scale import Depth, depth_of, grey_of
 from data.sketch import Sketch, sketch
@@ -67,11 +68,14 @@ def prepare_one(
         table: the manifest that lists its boxes, if it has any.
         white: the value of white in images of more than 8 bits; None: by the image alone.
     """
-    path = folder / sample.path
+    path = folder / sample.file
     try:
-        seen = read_stored(path, config.window, config.frame)
+        if sample.frame is None:
+            seen = read_stored(path, config.window, config.frame)
+        else:
+            seen = read_stored(path, config.window, sample.frame).as_one_of_all()
         image = grey_of(seen, white)
-        patient, spacing = about_dicom(path)
+        patient, spacing = about_dicom(path, seen.run.index if seen.run else -1)
         height, width = image.shape
         place = Placement(height, width, config.image_size, config.border, config.stretch)
         mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
@@ -90,6 +94,7 @@ def prepare_one(
         prepared_sha256=pixels_sha256(stored),
         pixel_spacing_mm=spacing,
         lesion_boxes_xyxy=format_boxes(place.boxes(sample.boxes)),
+        more=sample.more | columns_of(seen.run),
     )
     return Prepared(
         sample,

@@ -25,6 +25,7 @@ from data.manifest import manifest_in
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.remarks import notes_of_remarks
+from data.run_pictures import samples_of_runs
 from data.samples import Sample
 from data.scale import check_one_scale, note_of, note_of_windows, white_of
 from data.splits import Division
@@ -84,6 +85,8 @@ def prepare(
         )
     if resplit:
         found = _without_split(found, notes)
+    if config.frame == "all":
+        found = samples_of_runs(found, folder)
     table = manifest_in(root)
     boxes.check_units(found, table)
     work = partial(prepare_one, folder=folder, config=config, table=table)

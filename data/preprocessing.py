@@ -35,7 +35,7 @@ class Preprocessing:
         border: share of height and of width that is cut from each edge of a raw picture.
         stretch: fill the square by stretching, instead of keeping the aspect ratio.
         window: centre and width of the grey window for DICOM [HU]; None: the file's own.
-        frame: of a DICOM file with many frames, from 0; -1: the middle one.
+        frame: of a DICOM file with many, as in CONFIG: from 0; -1: the middle one; or a word.
         full_scale: the value of white in a picture of more than 8 bits; None, or one that 8 bits
             hold: by the bits that it declares, else by its own greatest value.
         stored_size: edge of the square that data.prepare stored the training images in [px]; a raw
@@ -49,7 +49,7 @@ class Preprocessing:
     border: float = 0.0
     stretch: bool = False
     window: tuple[float, float] | None = None
-    frame: int = -1
+    frame: int | str = -1
     full_scale: int | None = None
     stored_size: int | None = None
 
@@ -88,8 +88,10 @@ class Preprocessing:
         """(H, W) grey picture of a file, DICOM in this window and frame. DataError: unreadable."""
         return self.grey(self.read_stored(path))
 
-    def read_stored(self, path: Path) -> Stored:
-        """As ``read``, whole numbers as they are stored."""
+    def read_stored(self, path: Path, frame: int | None = None) -> Stored:
+        """As ``read``, whole numbers as they are stored; ``frame``: one of several of a run."""
+        if frame is not None:
+            return read_stored(path, self.window, frame).as_one_of_all()
         return read_stored(path, self.window, self.frame)
 
     def grey(self, stored: Stored) -> NDArray:

@@ -47,7 +47,7 @@ FIRST_GROUPS = (b"\2\0", b"\0\2", b"\x08\0", b"\0\x08")  # of DICOM without its 
 MAX_BYTES = 512_000_000
 
 
-def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> NDArray:
+def read_grey(path: Path, window: Sequence[float] | None = None, frame: int | str = -1) -> NDArray:
     """The image at ``path``, colour turned grey.
 
     The content of a file decides what it is, not its name. The picture is as viewers show it:
@@ -59,7 +59,7 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
     Args:
         path: a JPEG, PNG, BMP, WebP, TIFF, .npy or DICOM file.
         window: centre and width, for DICOM only; see data.dicom.
-        frame: for DICOM only; -1 is the middle one.
+        frame: for DICOM only, as in CONFIG: from 0; -1: the middle one; or a word.
 
     Returns:
         (H, W) uint8 from 0 to 255 where the file holds 8 bits, else float32 from 0 to 1, as of
@@ -73,7 +73,7 @@ def read_grey(path: Path, window: Sequence[float] | None = None, frame: int = -1
     return scaled(read_stored(path, window, frame))
 
 
-def read_stored(path: Path, window: Sequence[float] | None = None, frame: int = -1) -> Stored:
+def read_stored(path: Path, window: Sequence[float] | None = None, frame: int | str = -1) -> Stored:
     """The image at ``path``, colour turned grey, whole numbers as they are stored.
 
     Arguments and errors are as of ``read_grey``.
@@ -122,7 +122,7 @@ def fault_of(file: Path, folder: Path) -> str:
         return f"{str(file)!a} is no usable name: {str(error)!a}"
 
 
-def about_dicom(path: Path) -> tuple[str, str]:
+def about_dicom(path: Path, frame: int = -1) -> tuple[str, str]:
     """Patient id and pixel spacing in mm of a DICOM file, both empty for other kinds.
 
     Errors are as of ``read_grey``.
@@ -131,7 +131,7 @@ def about_dicom(path: Path) -> tuple[str, str]:
         return "", ""
     from data.dicom import read_dicom  # as above
 
-    dicom = read_dicom(path)
+    dicom = read_dicom(path, frame=frame)
     return dicom.patient, dicom.pixel_spacing_mm
 
 

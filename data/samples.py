@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ class Sample:
     ``path`` and ``mask`` are relative to the folder, with forward slashes. ``fold`` is the number
     of its fold in cross-validation, empty for test images. ``sha256`` is that of the grey pixels of
     the source, ``prepared_sha256`` that of the stored ones. ``more`` are further columns that the
-    source brought.
+    source brought. ``frame`` is that of a run of which several frames are images (frame: all): the
+    path then ends in # and its number.
     """
 
     path: str
@@ -44,11 +46,12 @@ class Sample:
     mask: str = ""
     prepared_sha256: str = ""
     more: dict[str, str] = field(default_factory=dict)
+    frame: int | None = None
 
     @classmethod
     def from_row(cls, row: dict[str, str]) -> "Sample":
         """A row of a manifest.csv."""
-        known = {column: row.get(column, "") for column in COLUMNS}
+        known: dict[str, Any] = {column: row.get(column, "") for column in COLUMNS}
         more = {column: value for column, value in row.items() if column not in COLUMNS}
         return cls(**known, more=more)
 
@@ -57,12 +60,17 @@ class Sample:
         return {column: getattr(self, column) for column in COLUMNS} | self.more
 
     @property
+    def file(self) -> str:
+        """The path without the number of a frame."""
+        return self.path if self.frame is None else self.path.removesuffix(f"#{self.frame}")
+
+    @property
     def boxes(self) -> list[Box]:
         """Lesion boxes in pixels of the prepared image."""
         return parse_boxes(self.lesion_boxes_xyxy)
 
 
-COLUMNS = [column.name for column in fields(Sample) if column.name != "more"]
+COLUMNS = [column.name for column in fields(Sample) if column.name not in ("more", "frame")]
 
 
 @dataclass(frozen=True)

@@ -196,12 +196,6 @@ def _tied_by_headers(samples: list[Sample], folder: Path, notes: list[str]) -> l
     if not numbers:
         return samples
     headers = [header_of(folder / samples[number].path) for number in numbers]
-    runs = sum(header.frames > 1 for header in headers)
-    if runs:
-        notes.append(
-            f"{runs} DICOM files are runs of several frames, of which the middle one is used, or "
-            "that of --frame"
-        )
     values: group_columns.Values = {
         "patient": [header.patient for header in headers],
         "subject": [header.name for header in headers],

@@ -104,7 +104,7 @@ def test_a_tree_of_patients_below_classes_or_in_a_manifest_is_prepared(
     assert len(made.samples) == 16
     assert len(set(groups.values())) == len({sample.group for sample in made.samples}) == 4
     notes = "\n".join(made.info["notes"])
-    assert "16 DICOM files are runs of several frames, of which the middle one is used" in notes
+    assert "16 of 16 images are DICOM runs of several frames" in notes
     assert f"left out: {1 + bool(directory)} files, which are no images" in notes
 
 
@@ -126,7 +126,7 @@ def test_runs_of_one_study_cannot_be_divided_and_why_is_said(
     with pytest.raises(DataError, match=r"4 images in 1 group\(s\)"):
         prepare(tmp_path / "raw", tmp_path / "PF", CONFIG.Config(image_size=32, patch_size=8))
     said = capsys.readouterr().err
-    assert "8 DICOM files are runs of several frames, of which the middle one is used" in said
+    assert "8 of 8 images are DICOM runs of several frames" in said
     assert "images with the same StudyInstanceUID stay on one side of the split" in said
 
 

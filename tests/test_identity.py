@@ -154,7 +154,7 @@ PREPROCESSING = Preprocessing(32, 0.5, 0.2, border=0.1)
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("border", 0.0), ("stretch", True), ("window", [40, 400]), ("frame", 3)]
+    ("key", "value"), [("border", 0.0), ("stretch", True), ("window", [40, 400])]
 )
 def test_a_folder_prepared_otherwise_than_the_model_learned_is_said(
     folder: Path, key: str, value: object

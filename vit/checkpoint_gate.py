@@ -5,7 +5,7 @@ import reprlib
 from typing import Any
 
 import CONFIG
-from data.dataset_info import LARGEST_SIZE, is_full_scale
+from data.dataset_info import LARGEST_SIZE, is_frame, is_full_scale
 
 Plain = dict[str, Any]  # plain types and tensors, as torch.save writes them
 FORMAT = 1
@@ -35,7 +35,7 @@ FORMS: Plain = {
         "border": NUMBER,
         "stretch": bool,
         "window": list | tuple | None,
-        "frame": int,
+        "frame": int | str,
         "full_scale": int | None,
         "stored_size": int | None,
     },
@@ -115,6 +115,7 @@ def _is_preprocessing(values: Plain, image_size: int) -> bool:
         and _fits([centre, width], NUMBERS, set())
         and 0 < width < math.inf
         and is_full_scale(values.get("full_scale"))
+        and is_frame(values.get("frame", -1))
     )
 
 

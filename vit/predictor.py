@@ -18,6 +18,7 @@ from data.expected import notes_of
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
 from data.remarks import Remark, notes_of_remarks
+from data.run_pictures import inputs_of_runs
 from data.scale import Depth
 from metrics.conformal import conformal_set, limits
 from vit import BATCH_SIZE, LEVEL, heatmap
@@ -95,7 +96,8 @@ class Predictor(ABC):
             progress: show a bar on stderr.
 
         Returns:
-            Predictions, one for each image, in order.
+            Predictions, one for each image, in order; of a run several where the model learned from
+            several frames of each (frame: all).
 
         Raises:
             DataError: every image that cannot be read, a line each.
@@ -106,7 +108,8 @@ class Predictor(ABC):
                 "predict: this model learned labels of groups of images, such as patients; wanted "
                 "predict_groups"
             )
-        return self.answer(inputs_of(images, self.class_names), progress=progress)
+        inputs = inputs_of(images, self.class_names)
+        return self.answer(inputs_of_runs(inputs, self.facts.preprocessing), progress=progress)
 
     def predict_groups(
         self, groups: Mapping[str, Picture | Sequence[Picture]], progress: bool = False
@@ -132,7 +135,10 @@ class Predictor(ABC):
             raise errors.UserError(
                 "predict_groups: this model learned labels of images; wanted predict"
             )
-        found = {name: inputs_of(images, self.class_names) for name, images in groups.items()}
+        found = {
+            name: inputs_of_runs(inputs_of(images, self.class_names), self.facts.preprocessing)
+            for name, images in groups.items()
+        }
         names = [name for name, items in found.items() for _ in items]
         inputs = [item for items in found.values() for item in items]
         return group_predictions.answer(self, inputs, names, progress).groups

@@ -3,6 +3,7 @@
 import { DicomFile } from "./dicom_file.js";
 import { framePixels, layoutOf } from "./dicom_pixels.js";
 import { shown } from "./dicom_shown.js";
+import { bestFrame } from "./frames.js";
 import { Refused, aspectOf, checkSize, firstLine } from "./limits.js";
 
 const GREY = ["MONOCHROME1", "MONOCHROME2"];
@@ -30,13 +31,12 @@ async function read(file, preprocessing, wanted) {
     throw new Refused("got MONOCHROME2 with an inverse presentation; export it again");
   }
   const frames = framesOf(file);
-  const chosen = wanted ?? preprocessing.frame;
-  const frame = chosen === -1 ? Math.floor(frames / 2) : chosen;
+  const layout = layoutOf(file);
+  checkSize(layout.columns, layout.rows);
+  const frame = await frameOf(file, layout, frames, wanted ?? preprocessing.frame);
   if (frame < 0 || frame >= frames) {
     throw new Refused(`got frame ${frame}, wanted one from 0 to ${frames - 1}`);
   }
-  const layout = layoutOf(file);
-  checkSize(layout.columns, layout.rows);
   file.takeFrame(frame);
   const values = await framePixels(file, layout, frame, frames);
   const window = preprocessing.window;
@@ -44,6 +44,17 @@ async function read(file, preprocessing, wanted) {
   const remarks = [...(picture.remarks ?? []), ...remarksOf(file)];
   const size = { width: layout.columns, height: layout.rows };
   return { ...picture, ...size, aspect: aspect(file), remarks, frame, frames };
+}
+
+// The number of the frame that is taken by a rule; data/runs.py.
+async function frameOf(file, layout, frames, rule) {
+  const isXray = ["XA", "RF"].includes(file.text("x00080060"));
+  if (frames > 1 && (rule === "best" || (isXray && ["auto", "all"].includes(rule)))) {
+    const inverse = file.text("x00280004") === "MONOCHROME1";
+    const read = (index) => framePixels(file, layout, index, frames);
+    return bestFrame(frames, layout.columns, layout.rows, inverse, read);
+  }
+  return rule === -1 || typeof rule === "string" ? Math.floor(frames / 2) : rule;
 }
 
 function framesOf(file) {
