@@ -2,8 +2,10 @@
 26:565).
 
 Who acts from a probability t on counts a false positive as t / (1 - t) of a true one. The net
-benefit is the share of true positives less that of false positives at this price. Intervals are
-value +- t * error over draws of whole groups, as in metrics.intervals.
+benefit is the share of true positives less that of false positives at this price. The two shares
+have intervals as of metrics.intervals; their ends are put together by the correlation of the shares
+over the draws (Zou 2007, Psychol Methods 12:399). So a share of very few images at a high price has
+the long side that it should have.
 """
 
 from collections.abc import Sequence
@@ -11,13 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from errors import UserError
-from metrics.intervals import TAIL, Estimate, checked, resamples
+from metrics.intervals import Estimate, checked, resamples, with_interval
 
 THRESHOLDS = tuple(number / 100 for number in range(1, 100))
-NOTHING = 1e-12  # half a width that is rounding alone
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,6 @@ def decision_curve(
 ) -> list[DecisionPoint]:
     """A point for each threshold.
 
-    Where no draw differs, as where no image is called positive, the ends are the binomial bounds of
-    sensitivity and specificity (Clopper and Pearson 1934) of the groups.
-
     Args:
         labels: (n,) 0 or 1.
         scores: (n,) probabilities of class 1.
@@ -75,72 +72,89 @@ def decision_curve(
         raise UserError(f"thresholds: got {list(thresholds)}, wanted each above 0 and below 1")
     if not 0 <= prevalence < 1:
         raise UserError(f"prevalence: got {prevalence}, wanted a share from 0 to 1")
-    called = (s[:, None] >= t).astype(float)  # (n, T)
-    rates, *drawn = (_rates(y, called, prevalence, weights) for weights in resamples(y, g))
-    draws = np.concatenate([_benefits(part, t) for part in drawn], axis=1)  # (3, R, T)
-    positives = len(np.unique(g[y]))
-    negatives = len(np.unique(g[~y]))
-    quantile = stats.t.ppf(1 - TAIL, 2 * min(positives, negatives) - 2)
-    half = quantile * draws.std(axis=1, ddof=1)  # (3, T)
-    value = _benefits(rates, t)[:, 0]
-    worst, best = (_benefits(each, t)[:, 0] for each in _bounds(rates, positives, negatives))
-    low = np.where(half < NOTHING, worst, value - half)
-    high = np.where(half < NOTHING, best, value + half)
-    estimates = [
-        [Estimate(*map(float, ends)) for ends in zip(value[i], low[i], high[i], strict=True)]
-        for i in range(3)
-    ]
-    return [DecisionPoint(*point) for point in zip(thresholds, *estimates, strict=True)]
+    called = s[:, None] >= t  # (n, T)
+    price = t / (1 - t)
+    freedom = 2 * min(len(np.unique(g[y])), len(np.unique(g[~y]))) - 2
+    blocks = list(resamples(y, g))
+
+    def shares(kind: NDArray, among: NDArray, scale: float = 1) -> _Shares:
+        """Of (n, T) images of a kind, among those of (n,)."""
+        draws = [block @ kind / (block @ among)[:, None] for block in blocks]
+        return _Shares.of(draws, len(np.unique(g[among])), freedom).times(scale)
+
+    everyone = np.ones(len(y), bool)
+    of_positives, of_negatives = (y, ~y) if prevalence else (everyone, everyone)
+    positive, negative = (prevalence, 1 - prevalence) if prevalence else (1, 1)
+    caught = shares(y[:, None] & called, of_positives, positive)
+    missed = shares(y[:, None] & ~called, of_positives, positive)
+    wrong = shares(~y[:, None] & called, of_negatives, negative)
+    passed = shares(~y[:, None] & ~called, of_negatives, negative)
+    diseased = shares(y[:, None] & np.ones_like(called), everyone)
+    if prevalence:  # it is known, and no estimate
+        diseased = diseased.times(0).plus(prevalence)
+    columns = (
+        t.tolist(),
+        caught.less(wrong.times(price)),
+        diseased.times(1 + price).plus(-price).estimates,
+        passed.less(missed.times(1 / price)),
+    )
+    return [DecisionPoint(*point) for point in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True)
-class _Rates:
-    """Of R weightings of the images.
+class _Shares:
+    """Shares of the images at T thresholds, such as that of true positives.
 
     Args:
-        sensitivity: (R, T), at each threshold.
-        wrong: (R, T) 1 - specificity.
-        positive: (R, 1) share of positives.
+        ends: (3, T) value, low and high.
+        draws: (R, T).
     """
 
-    sensitivity: NDArray
-    wrong: NDArray
-    positive: NDArray
+    ends: NDArray
+    draws: NDArray
+
+    @classmethod
+    def of(cls, blocks: list[NDArray], groups: int, freedom: int) -> "_Shares":
+        """From blocks, (R, T) each, of which the first one holds the values."""
+        values, draws = blocks[0][0], np.concatenate(blocks[1:])
+        found = [
+            with_interval(value, [draws[:, k]], groups, freedom) for k, value in enumerate(values)
+        ]
+        return cls(np.array([[each.value, each.low, each.high] for each in found]).T, draws)
+
+    def times(self, factor: float | NDArray) -> "_Shares":
+        """Times a number, or one for each threshold; 0 or above."""
+        return _Shares(self.ends * factor, self.draws * factor)
+
+    def plus(self, term: float | NDArray) -> "_Shares":
+        """And a number, or one for each threshold."""
+        return _Shares(self.ends + term, self.draws + term)
+
+    @property
+    def estimates(self) -> list[Estimate]:
+        """(T,) with their intervals."""
+        return [Estimate(*map(float, each)) for each in self.ends.T]
+
+    def less(self, other: "_Shares") -> list[Estimate]:
+        """(T,) these less the others, by the ends of both and their correlation."""
+        value, low, high = self.ends
+        other_value, other_low, other_high = other.ends
+        correlation = _correlation(self.draws, other.draws)
+        change = value - other_value
+        below = _joined(value - low, other_high - other_value, correlation)
+        above = _joined(high - value, other_value - other_low, correlation)
+        ends = zip(change, change - below, change + above, strict=True)
+        return [Estimate(*map(float, each)) for each in ends]
 
 
-def _rates(y: NDArray, called: NDArray, prevalence: float, weights: NDArray) -> _Rates:
-    positive = (weights @ y)[:, None]
-    negative = (weights @ ~y)[:, None]
-    share = positive / (positive + negative)
-    return _Rates(
-        (weights * y) @ called / positive,
-        (weights * ~y) @ called / negative,
-        np.full_like(share, prevalence) if prevalence else share,
-    )
+def _joined(one: NDArray, two: NDArray, correlation: NDArray) -> NDArray:
+    """(T,) the error of a difference, from those of its two parts."""
+    return np.sqrt(np.maximum(0, one**2 + two**2 - 2 * correlation * one * two))
 
 
-def _benefits(rates: _Rates, t: NDArray) -> NDArray:
-    """(3, R, T): net benefit of the model and of treating all, and interventions avoided."""
-    price = t / (1 - t)
-    caught = rates.sensitivity * rates.positive
-    model = caught - rates.wrong * (1 - rates.positive) * price
-    treat_all = rates.positive - (1 - rates.positive) * price
-    return np.array([model, treat_all, (model - treat_all) / price])
-
-
-def _bounds(rates: _Rates, positives: int, negatives: int) -> tuple[_Rates, _Rates]:
-    """The worst and the best rates where one is 0 or 1, by so many groups; else as they are."""
-    sensitivity, wrong = rates.sensitivity, rates.wrong
-    missed = 1 - TAIL ** (1 / positives)
-    mistaken = 1 - TAIL ** (1 / negatives)
-    worst = _Rates(
-        np.where(sensitivity == 1, 1 - missed, sensitivity),
-        np.where(wrong == 0, mistaken, wrong),
-        rates.positive,
-    )
-    best = _Rates(
-        np.where(sensitivity == 0, missed, sensitivity),
-        np.where(wrong == 1, 1 - mistaken, wrong),
-        rates.positive,
-    )
-    return worst, best
+def _correlation(one: NDArray, two: NDArray) -> NDArray:
+    """(T,) of (R, T) draws; 0 where one of them does not vary."""
+    a = one - one.mean(axis=0)
+    b = two - two.mean(axis=0)
+    spread = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.where(spread > 0, (a * b).sum(axis=0) / np.where(spread > 0, spread, 1), 0)

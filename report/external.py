@@ -101,7 +101,7 @@ def report(arguments: argparse.Namespace) -> None:
         *looks.told(former, look),
         *of_own_folder,
         *chosen.lines,
-        *external_text.alarms(study),
+        *external_text.alarms(study, facts.provenance.estimates),
     ]
     with held(output):
         looks.keep([*former, look], output)  # before any figure is seen

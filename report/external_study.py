@@ -99,11 +99,11 @@ class Study:
                 f"got {len(self)} images of known truth, none of them {none[0]}; wanted images of "
                 "both classes"
             )
-        few = [f"{count} of {name}" for name, count in counts.items() if count < LEAST_GROUPS]
+        few = [name for name, count in counts.items() if count < LEAST_GROUPS]
         if few:
             raise DataError(
-                f"got images of {', '.join(few)} group; wanted {LEAST_GROUPS} groups (patients) or "
-                "more of each class, for an interval is drawn by groups"
+                f"all images of {' and of '.join(few)} are of one group (patient); wanted "
+                f"{LEAST_GROUPS} groups or more of each class, for an interval is drawn by groups"
             )
 
     def part(self, chosen: NDArray) -> "Study":

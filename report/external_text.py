@@ -10,6 +10,8 @@ from vit.facts import Facts
 
 SHORT = ("auroc", "ppv", "npv")  # names that are written in capitals
 PARTS = ("calibration", "unlike")  # of external.csv, that are listed as they are
+MARKS = ("auroc", "sensitivity", "specificity")  # by which a set is known as the validation
+SAME = 1e-4  # difference of a figure that is rounding
 FEW_GROUPS = 100  # of a class, below which calibration and net benefit are uncertain
 SHOWN_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)  # of the decision curve; the table has all
 
@@ -68,15 +70,30 @@ def of_internal(facts: Facts, path: Path) -> str:
     )
 
 
-def alarms(study: Study) -> list[str]:
+def alarms(study: Study, internal: dict[str, Estimate]) -> list[str]:
     """What no reader may miss in the figures."""
+    lines = []
     auroc = study.estimates["auroc"]
-    if not auroc.high < 0.5:
-        return []
-    return [
-        f"ALARM: the score is inverted here: AUROC {auroc}, all of its interval below 0.5. Are the "
-        f"labels of this set swapped, or is {study.names[1]} another class here than in training?"
-    ]
+    if auroc.high < 0.5:
+        lines.append(
+            f"ALARM: the score is inverted here: AUROC {auroc}, all of its interval below 0.5. "
+            f"Are the labels of this set swapped, or does {study.names[1]} mean something else?"
+        )
+    if is_validation(study, internal):
+        lines.append(
+            "ALARM: AUROC, sensitivity and specificity are those of validation, to the digit: are "
+            "these the images that chose the epoch and the threshold? The file does not say"
+        )
+    return lines
+
+
+def is_validation(study: Study, internal: dict[str, Estimate]) -> bool:
+    """Whether figures, not all of them 0 or 1, equal those of validation."""
+    pairs = [(study.estimates[name], internal[name]) for name in MARKS if name in internal]
+    same = len(pairs) == len(MARKS) and all(
+        abs(one.value - other.value) < SAME for one, other in pairs
+    )
+    return same and any(0 < one.value < 1 for one, _ in pairs)
 
 
 def body(study: Study, figures: list[Measured], width: float) -> list[str]:
@@ -159,12 +176,11 @@ def helping(study: Study) -> list[str]:
         "so with the whole interval: "
         + (f"from {surely}" if surely else "at no threshold, so no use is shown")
     )
-    if not study.prevalence:
-        lines.append(
-            "PPV, NPV, net benefit and calibration are for the share of positives of this set; "
-            "--prevalence gives another to the first three"
-        )
-    return lines
+    of_set = (
+        "PPV, NPV and calibration" if study.prevalence else "PPV, NPV, calibration and net benefit"
+    )
+    hint = "" if study.prevalence else "; --prevalence gives PPV, NPV and net benefit for another"
+    return [*lines, f"{of_set} are for the share of positives of this set{hint}"]
 
 
 def needing(study: Study, width: float) -> Iterator[str]:
@@ -183,11 +199,14 @@ def needing(study: Study, width: float) -> Iterator[str]:
 
 
 def _ranges(ranges: list[tuple[float, float]]) -> str:
-    return ", ".join(f"{low:.2f} to {high:.2f}" for low, high in ranges)
+    return ", ".join(
+        f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}" for low, high in ranges
+    )
 
 
 def _named(name: str) -> str:
-    return name.upper() if name in SHORT else name.replace("_", " ")
+    first, *rest = name.split("_")
+    return " ".join([first.upper() if first in SHORT else first, *rest])
 
 
 def _row(name: str, cells: list[str]) -> str:
