@@ -3,21 +3,26 @@
 Both come from a logistic regression of the truth on the logit of the probability (Cox 1958,
 Biometrika 45:562; Van Calster et al. 2016, J Clin Epidemiol 74:167): with a slope of 1 for the
 intercept, with a free one for the slope. Intervals are value +- t * error over draws of whole
-groups, as in metrics.intervals. The error is half the span of the middle 68 % of the draws, which
-a few draws that a line cuts without a fault, and whose slope has no end, do not move.
+groups, as in metrics.intervals. A draw's fit is STEPS_OF_DRAW steps of Newton's method from the fit
+of all images (Andrews 2002, Econometrica 70:119): to its end, the slope of a draw whose classes a
+line cuts without a fault would have no end.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from errors import UserError
-from metrics.intervals import TAIL, Estimate, checked, resamples
+from metrics.intervals import Estimate, checked, half_width, resamples
 
-STEPS = 50  # of Newton's method at most
-LONGEST_STEP = 3.0  # of it, in units of the standardised logits
-CLOSE = 1e-7  # a step that is shorter ends it
-MIDDLE = (100 * stats.norm.cdf(-1), 100 * stats.norm.cdf(1))  # percentiles, one error apart
+STEPS = 100  # of the fit of all images, at most
+STEPS_OF_DRAW = 2  # 1 gives intervals that are too short, more give too long ones
+LONGEST_STEP = 3.0  # on the logit scale, for logits of spread 1
+CLOSE = 1e-9  # a step that is shorter ends a fit
+
+Line = tuple[NDArray, NDArray]  # intercept and slope, (R,) each
+FLAT: Line = (np.zeros(1), np.zeros(1))
+UNIT: Line = (np.zeros(1), np.ones(1))
 
 
 def calibration(
@@ -33,7 +38,7 @@ def calibration(
 
     Args:
         labels: (n,) 0 or 1.
-        logits: (n,) log odds of class 1, before any threshold.
+        logits: (n,) log odds of class 1.
         groups: (n,) images of one group are drawn together; None: each image by itself.
 
     Raises:
@@ -44,33 +49,29 @@ def calibration(
     if not np.isfinite(x).all():
         raise UserError(f"logits: got {x[~np.isfinite(x)][0]}, wanted finite numbers")
     y, s, g = checked(labels, special.expit(x), groups)
-    whole, *drawn = (_values(y, s, x, weights) for weights in resamples(y, g))
-    scarce = min(len(np.unique(g[y])), len(np.unique(g[~y])))
-    quantile = float(stats.t.ppf(1 - TAIL, 2 * scarce - 2))
-    estimates = {}
-    for name, (value,) in whole.items():
-        draws = np.concatenate([part[name] for part in drawn])
-        half = quantile * _error(draws)
-        estimates[name] = Estimate(float(value), float(value - half), float(value + half))
-    return estimates
-
-
-def _error(draws: NDArray) -> float:
-    """Half the span of the middle 68 % of (R,) draws; NaN where it has no end."""
-    low, high = np.percentile(draws, MIDDLE, method="nearest")
-    return float((high - low) / 2) if np.isfinite([low, high]).all() else np.nan
-
-
-def _values(y: NDArray, s: NDArray, x: NDArray, weights: NDArray) -> dict[str, NDArray]:
-    """What ``calibration`` estimates, for each of the (R, n) weightings: (R,) arrays."""
-    slope = np.full(len(weights), np.nan)
-    if x.std() > 0 and not _cut_without_fault(y, x):
-        slope = _fitted_slope(y, x, weights)
-    return {
-        "observed_less_predicted": weights @ (y - s) / weights.sum(axis=1),
-        "calibration_intercept": _fitted_intercept(y, x, weights),
-        "calibration_slope": slope,
+    blocks = resamples(y, g)
+    ones = next(blocks)
+    shift = _fitted(y, x, ones, UNIT, free=False)
+    z = (x - x.mean()) / (x.std() or 1)
+    has_slope = x.std() > 0 and not _cut_without_fault(y, x)
+    line = _fitted(y, z, ones, FLAT, free=True) if has_slope else FLAT
+    gaps, shifts, slopes = [], [], []
+    for weights in blocks:
+        gaps.append(weights @ (y - s) / weights.sum(axis=1))
+        shifts.append(_fitted(y, x, weights, shift, False, STEPS_OF_DRAW)[0])
+        if has_slope:
+            slopes.append(_fitted(y, z, weights, line, True, STEPS_OF_DRAW)[1])
+    freedom = 2 * min(len(np.unique(g[y])), len(np.unique(g[~y]))) - 2
+    values = {
+        "observed_less_predicted": (float((y - s).mean()), half_width(gaps, freedom)),
+        "calibration_intercept": (float(shift[0][0]), half_width(shifts, freedom)),
+        "calibration_slope": (np.nan, np.nan),
     }
+    if has_slope:
+        spread = float(x.std())
+        half = half_width(slopes, freedom) / spread
+        values["calibration_slope"] = (float(line[1][0]) / spread, half)
+    return {name: Estimate(at, at - half, at + half) for name, (at, half) in values.items()}
 
 
 def _cut_without_fault(y: NDArray, x: NDArray) -> bool:
@@ -78,39 +79,42 @@ def _cut_without_fault(y: NDArray, x: NDArray) -> bool:
     return bool(x[~y].max() <= x[y].min() or x[y].max() <= x[~y].min())
 
 
-def _fitted_intercept(y: NDArray, x: NDArray, weights: NDArray) -> NDArray:
-    """(R,) intercepts of highest likelihood beside a slope of 1."""
-    intercept = np.zeros(len(weights))
-    for _ in range(STEPS):
-        p = special.expit(intercept[:, None] + x)  # (R, n)
-        pull = (weights * (y - p)).sum(axis=1)
-        bend = (weights * p * (1 - p)).sum(axis=1)
-        step = np.clip(pull / np.maximum(bend, 1e-12), -LONGEST_STEP, LONGEST_STEP)
-        intercept += step
-        if np.abs(step).max() < CLOSE:
-            break
-    return intercept
+def _fitted(
+    y: NDArray, x: NDArray, weights: NDArray, start: Line, free: bool, steps: int = STEPS
+) -> Line:
+    """The line of highest likelihood for each of the (R, n) weightings, by Newton's method.
 
-
-def _fitted_slope(y: NDArray, x: NDArray, weights: NDArray) -> NDArray:
-    """(R,) slopes of highest likelihood beside a free intercept; infinite where there is none."""
-    z = (x - x.mean()) / x.std()
-    intercept = np.zeros(len(weights))
-    slope = np.zeros(len(weights))
-    length = np.full(len(weights), np.inf)
-    for _ in range(STEPS):
-        p = special.expit(intercept[:, None] + slope[:, None] * z)  # (R, n)
+    Args:
+        y, x: (n,) classes and logits.
+        weights: (R, n).
+        start: the line to begin with.
+        free: whether the slope is fitted too.
+        steps: at most.
+    """
+    intercept, slope = (np.full(len(weights), each) for each in start)
+    for _ in range(steps):
+        p = special.expit(intercept[:, None] + slope[:, None] * x)  # (R, n)
         rest = weights * (y - p)
         bend = weights * p * (1 - p)
-        pull_0, pull_1 = rest.sum(axis=1), rest @ z
-        bend_00, bend_01, bend_11 = bend.sum(axis=1), bend @ z, bend @ z**2
-        determinant = np.maximum(bend_00 * bend_11 - bend_01**2, 1e-12)
-        step_0 = (bend_11 * pull_0 - bend_01 * pull_1) / determinant
-        step_1 = (bend_00 * pull_1 - bend_01 * pull_0) / determinant
-        length = np.hypot(step_0, step_1)
+        if free:
+            step = _step(rest, bend, x)
+        else:
+            step = (rest.sum(axis=1) / np.maximum(bend.sum(axis=1), 1e-12), np.zeros(len(weights)))
+        length = np.hypot(*step)
         shorter = np.minimum(1, LONGEST_STEP / np.maximum(length, 1e-12))
-        intercept += shorter * step_0
-        slope += shorter * step_1
+        intercept = intercept + shorter * step[0]
+        slope = slope + shorter * step[1]
         if length.max() < CLOSE:
             break
-    return np.where(length < 1e-3, slope / x.std(), np.copysign(np.inf, slope))
+    return intercept, slope
+
+
+def _step(rest: NDArray, bend: NDArray, x: NDArray) -> Line:
+    """Newton's step of intercept and slope, from (R, n) residuals and second derivatives."""
+    pull = rest.sum(axis=1), rest @ x
+    bends = bend.sum(axis=1), bend @ x, bend @ x**2
+    determinant = np.maximum(bends[0] * bends[2] - bends[1] ** 2, 1e-12)
+    return (
+        (bends[2] * pull[0] - bends[1] * pull[1]) / determinant,
+        (bends[0] * pull[1] - bends[1] * pull[0]) / determinant,
+    )

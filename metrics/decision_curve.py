@@ -73,30 +73,34 @@ def decision_curve(
     if not 0 <= prevalence < 1:
         raise UserError(f"prevalence: got {prevalence}, wanted a share from 0 to 1")
     called = s[:, None] >= t  # (n, T)
+    kinds = np.hstack([called & y[:, None], called & ~y[:, None], y[:, None]]).astype(float)
+    sums = [(weights @ kinds, weights.sum(axis=1)) for weights in resamples(y, g)]
+    counts = np.concatenate([part for part, _ in sums])  # (1 + R, 2 T + 1)
+    total = np.concatenate([part for _, part in sums])[:, None]
+    caught, wrong, diseased = np.split(counts, [len(t), 2 * len(t)], axis=1)
+    of = (diseased, total - diseased) if prevalence else (total, total)
+    groups = [len(np.unique(g[y])), len(np.unique(g[~y]))]
+    freedom = 2 * min(groups) - 2
+    bounding = groups if prevalence else [len(np.unique(g))] * 2
+    part = (prevalence, 1 - prevalence) if prevalence else (1, 1)
+
+    def shares(images: NDArray, positive: bool) -> _Shares:
+        """Of (1 + R, T) images of a class, among all of it or, without a prevalence, of all."""
+        k = int(not positive)
+        return _Shares.of(images / of[k], bounding[k], freedom).times(part[k])
+
     price = t / (1 - t)
-    freedom = 2 * min(len(np.unique(g[y])), len(np.unique(g[~y]))) - 2
-    blocks = list(resamples(y, g))
-
-    def shares(kind: NDArray, among: NDArray, scale: float = 1) -> _Shares:
-        """Of (n, T) images of a kind, among those of (n,)."""
-        draws = [block @ kind / (block @ among)[:, None] for block in blocks]
-        return _Shares.of(draws, len(np.unique(g[among])), freedom).times(scale)
-
-    everyone = np.ones(len(y), bool)
-    of_positives, of_negatives = (y, ~y) if prevalence else (everyone, everyone)
-    positive, negative = (prevalence, 1 - prevalence) if prevalence else (1, 1)
-    caught = shares(y[:, None] & called, of_positives, positive)
-    missed = shares(y[:, None] & ~called, of_positives, positive)
-    wrong = shares(~y[:, None] & called, of_negatives, negative)
-    passed = shares(~y[:, None] & ~called, of_negatives, negative)
-    diseased = shares(y[:, None] & np.ones_like(called), everyone)
+    true_positive, false_negative = shares(caught, True), shares(diseased - caught, True)
+    false_positive = shares(wrong, False)
+    true_negative = shares(total - diseased - wrong, False)
+    of_all = _Shares.of(diseased / total, len(np.unique(g)), freedom)
     if prevalence:  # it is known, and no estimate
-        diseased = diseased.times(0).plus(prevalence)
+        of_all = of_all.times(0).plus(prevalence)
     columns = (
         t.tolist(),
-        caught.less(wrong.times(price)),
-        diseased.times(1 + price).plus(-price).estimates,
-        passed.less(missed.times(1 / price)),
+        true_positive.less(false_positive.times(price)),
+        of_all.times(1 + price).plus(-price).estimates,
+        true_negative.less(false_negative.times(1 / price)),
     )
     return [DecisionPoint(*point) for point in zip(*columns, strict=True)]
 
@@ -114,13 +118,14 @@ class _Shares:
     draws: NDArray
 
     @classmethod
-    def of(cls, blocks: list[NDArray], groups: int, freedom: int) -> "_Shares":
-        """From blocks, (R, T) each, of which the first one holds the values."""
-        values, draws = blocks[0][0], np.concatenate(blocks[1:])
-        found = [
+    def of(cls, found: NDArray, groups: int, freedom: int) -> "_Shares":
+        """From (1 + R, T) shares, those of all images first."""
+        values, draws = found[0], found[1:]
+        estimates = [
             with_interval(value, [draws[:, k]], groups, freedom) for k, value in enumerate(values)
         ]
-        return cls(np.array([[each.value, each.low, each.high] for each in found]).T, draws)
+        ends = [[each.value, each.low, each.high] for each in estimates]
+        return cls(np.array(ends).T, draws)
 
     def times(self, factor: float | NDArray) -> "_Shares":
         """Times a number, or one for each threshold; 0 or above."""

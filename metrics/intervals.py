@@ -183,7 +183,8 @@ def resamples(y: NDArray, groups: NDArray) -> Iterator[NDArray]:
         weights = counts[:, groups].astype(float)
         weights = weights[(weights @ y > 0) & (weights @ ~y > 0)]
         missing -= len(weights)
-        yield weights
+        if len(weights):
+            yield weights
 
 
 def checked(

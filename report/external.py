@@ -92,6 +92,8 @@ def report(arguments: argparse.Namespace) -> None:
     inputs = gather(find(arguments.Path), facts.class_names, folder_given(arguments.Path))
     of_own_folder = external_images.own_folder_lines(inputs, facts)
     predictions = predictor.answer(inputs)
+    for note in predictions.notes():
+        errors.note(note)
     chosen = external_images.choose(predictions, facts)
     study = Study.of(chosen.items, facts, arguments.prevalence)
     look = looks.Look.of(predictions.items, looks.sha256_of(path))

@@ -173,7 +173,7 @@ def helping(study: Study) -> list[str]:
         + (f"from {better}" if better else "at no threshold")
     )
     lines.append(
-        "so with the whole interval: "
+        "the same with the whole interval: "
         + (f"from {surely}" if surely else "at no threshold, so no use is shown")
     )
     of_set = (

@@ -39,6 +39,7 @@ COMMANDS = (
     "phantoms.xray",
     "report.app",
     "report.evaluate",
+    "report.external",
     "report.learning_curve",
     "report.pictures",
     "training.boxed",

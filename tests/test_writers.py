@@ -37,6 +37,8 @@ KEEPS = {
     "data/figures.py": 1,  # predictions.png, learning_curve.png, contact_sheet.png, audit.png
     "data/tables.py": 3,  # predictions.csv, out_of_fold.csv, learning_curve.csv; manifest.csv
     "report/app.py": 1,  # app.html
+    "report/external.py": 1,  # external.txt
+    "report/looks.py": 1,  # looks.json
     "report/page.py": 1,  # report.html
     "report/pictures.py": 5,  # seven pictures of a model
     "vit/checkpoint.py": 3,  # ViT.ckpt; states of a run
