@@ -99,7 +99,7 @@ def report(arguments: argparse.Namespace) -> None:
     look = looks.Look.of(predictions.items, looks.sha256_of(path))
     about = [
         external_text.frozen(facts, path, look.checkpoint_sha256),
-        *external_text.of_set(study, arguments.Path, look.set_sha256),
+        *external_text.of_set(study, arguments.Path, look),
         *looks.told(former, look),
         *of_own_folder,
         *chosen.lines,

@@ -6,6 +6,7 @@ from pathlib import Path
 from metrics.estimate import Estimate
 from report.external_study import SHOWN, Study, helps
 from report.external_table import Measured
+from report.looks import Look
 from vit.facts import Facts
 
 SHORT = ("auroc", "ppv", "npv")  # names that are written in capitals
@@ -24,12 +25,12 @@ def frozen(facts: Facts, path: Path, sha256: str) -> str:
     )
 
 
-def of_set(study: Study, path: str, sha256: str) -> list[str]:
+def of_set(study: Study, path: str, look: Look) -> list[str]:
     """Which images the figures are of, and how sure that can make."""
     positive = study.names[1]
     lines = [
-        f"set: {path}, {len(study)} images, {study.labels.sum()} {positive}, "
-        f"{study.group_count} groups; sha256 {sha256}"
+        f"set: {path}, {len(study)} of {len(look.images)} images count, {study.labels.sum()} "
+        f"{positive}, {study.group_count} groups; sha256 of all {look.set_sha256}"
     ]
     if not study.grouped:
         lines.append(

@@ -97,7 +97,7 @@ def test_groups_of_a_manifest_are_drawn(
     ]
     (folder / "manifest.csv").write_text("\n".join(["path,label,patient", *rows]) + "\n")
     said = asked(model, folder)
-    assert "24 images, 12 abnormal, 8 groups" in said
+    assert "24 of 24 images count, 12 abnormal, 8 groups" in said
     assert "no manifest names groups" not in said
 
 
@@ -148,7 +148,7 @@ def test_a_picture_of_training_leaves_its_group_out(
     said = asked(stored(tmp_path / "ViT.ckpt", training_images_sha256=trained), folder)
     assert "ALARM: the model learned from 1 of 24 images, such as" in said
     assert "all 3 images of their 1 groups are left out of every figure" in said
-    assert "21 images, 12 abnormal, 7 groups" in said
+    assert "21 of 24 images count, 12 abnormal, 7 groups" in said
     assert len(table(tmp_path / "out" / "predictions.csv")) == 24
 
 
