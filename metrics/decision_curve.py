@@ -2,10 +2,12 @@
 26:565).
 
 Who acts from a probability t on counts a false positive as t / (1 - t) of a true one. The net
-benefit is the share of true positives less that of false positives at this price. The two shares
-have intervals as of metrics.intervals; their ends are put together by the correlation of the shares
-over the draws (Zou 2007, Psychol Methods 12:399). So a share of very few images at a high price has
-the long side that it should have.
+benefit is the share of true positives less that of false positives at this price. Each share has
+Wilson's interval, of as many independent images as would give the variance that it has over draws
+of whole groups (Korn and Graubard 1998, Surv Methodol 24:193; Franco et al. 2019, J Surv Stat
+Methodol 7:334). The ends of both are put together by the correlation of the shares over the draws
+(Zou 2007, Psychol Methods 12:399). So a share of very few images at a high price has the long side
+that it should have.
 """
 
 from collections.abc import Sequence
@@ -13,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from errors import UserError
-from metrics.intervals import Estimate, checked, resamples, with_interval
+from metrics.intervals import TAIL, Estimate, checked, resamples
 
 THRESHOLDS = tuple(number / 100 for number in range(1, 100))
 
@@ -79,21 +82,20 @@ def decision_curve(
     total = np.concatenate([part for _, part in sums])[:, None]
     caught, wrong, diseased = np.split(counts, [len(t), 2 * len(t)], axis=1)
     of = (diseased, total - diseased) if prevalence else (total, total)
-    groups = [len(np.unique(g[y])), len(np.unique(g[~y]))]
-    freedom = 2 * min(groups) - 2
-    bounding = groups if prevalence else [len(np.unique(g))] * 2
+    count = len(np.unique(g))
+    of_class = [len(np.unique(g[y])), len(np.unique(g[~y]))] if prevalence else [count, count]
     part = (prevalence, 1 - prevalence) if prevalence else (1, 1)
 
     def shares(images: NDArray, positive: bool) -> _Shares:
         """Of (1 + R, T) images of a class, among all of it or, without a prevalence, of all."""
         k = int(not positive)
-        return _Shares.of(images / of[k], bounding[k], freedom).times(part[k])
+        return _Shares.of(images / of[k], of_class[k]).times(part[k])
 
     price = t / (1 - t)
     true_positive, false_negative = shares(caught, True), shares(diseased - caught, True)
     false_positive = shares(wrong, False)
     true_negative = shares(total - diseased - wrong, False)
-    of_all = _Shares.of(diseased / total, len(np.unique(g)), freedom)
+    of_all = _Shares.of(diseased / total, count)
     if prevalence:  # it is known, and no estimate
         of_all = of_all.times(0).plus(prevalence)
     columns = (
@@ -118,14 +120,19 @@ class _Shares:
     draws: NDArray
 
     @classmethod
-    def of(cls, found: NDArray, groups: int, freedom: int) -> "_Shares":
+    def of(cls, found: NDArray, groups: int) -> "_Shares":
         """From (1 + R, T) shares, those of all images first."""
-        values, draws = found[0], found[1:]
-        estimates = [
-            with_interval(value, [draws[:, k]], groups, freedom) for k, value in enumerate(values)
-        ]
-        ends = [[each.value, each.low, each.high] for each in estimates]
-        return cls(np.array(ends).T, draws)
+        value, draws = found[0], found[1:]
+        variance = draws.var(axis=0, ddof=1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a share that does not vary is sure
+            images = np.where((value > 0) & (value < 1), value * (1 - value) / variance, groups)
+        square = stats.t.ppf(1 - TAIL, groups - 1) ** 2
+        middle = (value + square / (2 * images)) / (1 + square / images)
+        inside = value * (1 - value) / images + square / (4 * images**2)
+        half = np.sqrt(square * inside) / (1 + square / images)
+        low = np.minimum(value, middle - half)  # rounding may leave a value beyond its own end
+        high = np.maximum(value, middle + half)
+        return cls(np.array([value, low, high]), draws)
 
     def times(self, factor: float | NDArray) -> "_Shares":
         """Times a number, or one for each threshold; 0 or above."""

@@ -6,6 +6,7 @@ Weights, threshold, temperature and prediction sets stay as the file has them. E
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from locks import held
 if TYPE_CHECKING:
     from report.external_study import Study
     from vit.facts import Facts
+    from vit.predictions import Prediction
 
-TABLE, CURVE, PICTURE, TEXT = "external.csv", "decision_curve.csv", "external.png", "external.txt"
+TABLE, CURVE, PAGE, TEXT = "external.csv", "decision_curve.csv", "external.html", "external.txt"
 PREDICTIONS = "predictions.csv"
-FILES = (TEXT, TABLE, CURVE, PICTURE, PREDICTIONS, "looks.json")
+FILES = (PAGE, TEXT, TABLE, CURVE, PREDICTIONS, "looks.json")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -46,8 +48,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "-o",
         type=Path,
         default=Path("external"),
-        help=f"folder for {TEXT}, {TABLE}, {CURVE}, {PICTURE}, {PREDICTIONS} and looks.json "
-        "(default external)",
+        help=f"folder for {', '.join(FILES)} (default external)",
     )
     parser.add_argument(
         "--prevalence",
@@ -86,9 +87,10 @@ def report(arguments: argparse.Namespace) -> None:
 
     output, path = arguments.OUTPUT, arguments.Path_Checkpoint
     check_output(output, Path(arguments.Path))
-    former = looks.read_looks(output)  # what is wrong with it is said before any work
     facts = (predictor := vit.load(path, arguments.device)).facts
     external_images.check_classes(facts, path)
+    record = looks.Record(output, path)
+    record.read()  # what is wrong with it is said before any work
     inputs = gather(find(arguments.Path), facts.class_names, folder_given(arguments.Path))
     of_own_folder = external_images.own_folder_lines(inputs, facts)
     predictions = predictor.answer(inputs)
@@ -96,47 +98,53 @@ def report(arguments: argparse.Namespace) -> None:
         errors.note(note)
     chosen = external_images.choose(predictions, facts)
     study = Study.of(chosen.items, facts, arguments.prevalence)
-    look = looks.Look.of(predictions.items, looks.sha256_of(path))
-    about = [
-        external_text.frozen(facts, path, look.checkpoint_sha256),
-        *external_text.of_set(study, arguments.Path, look),
-        *looks.told(former, look),
-        *of_own_folder,
-        *chosen.lines,
-        *external_text.alarms(study, facts.provenance.estimates),
-    ]
+    look = looks.Look.of(inputs, facts.preprocessing, looks.sha256_of(path))
     with held(output):
-        looks.keep([*former, look], output)  # before any figure is seen
+        former = record.add(look)  # before any figure is seen
+        about = [
+            external_text.frozen(facts, path, look.checkpoint_sha256),
+            *external_text.of_set(study, arguments.Path, look),
+            *looks.told(former, look),
+            *of_own_folder,
+            *chosen.lines,
+            *external_text.alarms(study, facts.provenance.estimates),
+            *external_images.group_lines([each.item for each in chosen.items]),
+            external_text.of_internal(facts, path),
+        ]
         predictions.write(output / PREDICTIONS)
-        write(study, facts, about, arguments)
+        write(chosen.items, study, facts, about, arguments)
     errors.say(f"wrote {', '.join(FILES)} into {output}")
 
 
-def write(study: "Study", facts: "Facts", about: list[str], arguments: argparse.Namespace) -> None:
-    """Write the report, its tables and its picture; then print it.
+def write(
+    items: "Sequence[Prediction]",
+    study: "Study",
+    facts: "Facts",
+    about: list[str],
+    arguments: argparse.Namespace,
+) -> None:
+    """Write the report, its tables and its page; then print it.
 
     Args:
-        study: the images that count, and what was predicted.
+        items: the images that count.
+        study: these, and what was predicted.
         facts: of the model.
         about: lines that stand above all figures.
         arguments: of the command line.
     """
-    from report import external_text
-    from report.external_chart import draw
+    from report import external_page, external_text
     from report.external_table import curve_rows, measured
 
     output = arguments.OUTPUT
     figures = measured(study, facts.provenance.estimates, arguments.width)
-    lines = [
-        *about,
-        external_text.of_internal(facts, arguments.Path_Checkpoint),
-        *external_text.body(study, figures, arguments.width),
-    ]
+    sections = external_text.sections(study, figures, arguments.width)
+    lines = [*about, *(line for section in sections for line in section.as_text())]
     with written_whole(output / TEXT, keep_former=True) as beside:
         beside.write_text(errors.printable("\n".join(lines)) + "\n", encoding="utf-8")
     write_table(output / TABLE, [each.row() for each in figures], keep_former=True)
     write_table(output / CURVE, curve_rows(study.curve), keep_former=True)
-    draw(study, figures, about, output / PICTURE)
+    mistakes = external_page.surest_mistakes(items, facts.preprocessing)
+    external_page.write(output / PAGE, study, about, sections, mistakes)
     errors.say("\n".join(lines))
 
 
@@ -146,8 +154,8 @@ def check_output(output: Path, images: Path) -> None:
         raise UserError(f"--OUTPUT: {output} is a file, wanted a folder")
     if images.is_dir() and output.resolve().is_relative_to(images.resolve()):
         raise UserError(
-            f"--OUTPUT: {output} lies in the folder of the images, whose next study would take "
-            "its picture for one of them; name a folder outside of it"
+            f"--OUTPUT: {output} lies in the folder of the images, which stays as it is; name a "
+            "folder outside of it"
         )
     refuse_other_kinds(*(output / name for name in FILES))
 

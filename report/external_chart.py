@@ -1,47 +1,32 @@
-"""external.png: ROC curve, calibration and decision curve of a study, side by side."""
-
-import textwrap
-from pathlib import Path
+"""The charts of external.html: ROC curve, calibration, decision curve."""
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from data.figures import save_figure
 from metrics.estimate import Estimate
 from metrics.shares import share
+from report.charts import COLOURS, Charts, drawing
 from report.external_study import Study
-from report.external_table import Measured
 
-MODEL = "#c0392b"
-ALL = "#3b6ea5"
+MODEL = COLOURS[1]
+ALL = COLOURS[0]
 GREY = "0.6"
 BINS = 10  # of equally many images, at most
 LEAST_IN_BIN = 10  # images
-LONGEST_LINE = 170  # letters above the panels
 
 
-def draw(study: Study, figures: list[Measured], lines: list[str], path: Path) -> None:
-    """Write the PNG.
-
-    Args:
-        study: the images and what was predicted.
-        figures: of them; those of the calibration are written beside its curve.
-        lines: what stands above the panels.
-        path: of the file.
-    """
-    figure = Figure(figsize=(14, 5.4), layout="constrained")
-    panels = figure.subplots(1, 3)
-    _roc(panels[0], study)
-    _calibration(panels[1], study, [each for each in figures if each.part == "calibration"])
-    _decision(panels[2], study)
-    for axis in panels:
-        axis.spines[["top", "right"]].set_visible(False)
-    title = "\n".join(textwrap.fill(line, LONGEST_LINE) for line in lines)
-    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
-    save_figure(figure, path, 120)
+def drawn(study: Study) -> Charts:
+    """An SVG for each question, by title."""
+    charts: Charts = {}
+    with drawing(charts, "Does it tell the classes apart?") as axis:
+        _roc(axis, study)
+    with drawing(charts, "Are its probabilities right?") as axis:
+        _calibration(axis, study)
+    with drawing(charts, "Would it help?") as axis:
+        _decision(axis, study)
+    return charts
 
 
 def _roc(axis: Axes, study: Study) -> None:
@@ -50,7 +35,7 @@ def _roc(axis: Axes, study: Study) -> None:
     sensitivity, specificity = found["sensitivity"], found["specificity"]
     wrong, caught, _ = roc_curve(study.labels, study.scores, drop_intermediate=False)
     axis.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="chance")
-    axis.plot(wrong, caught, color=MODEL, label=f"model, AUROC {found['auroc']}")
+    axis.plot(wrong, caught, color=MODEL, label=f"AUROC {found['auroc']}")
     axis.errorbar(
         [1 - specificity.value],
         [sensitivity.value],
@@ -62,13 +47,11 @@ def _roc(axis: Axes, study: Study) -> None:
         label=f"frozen threshold {study.threshold:.3f}",
     )
     axis.set(
-        title="Does it tell the classes apart?",
-        xlabel=f"1 - specificity: share of {negative} images called {positive}",
-        ylabel=f"sensitivity: share of {positive} images called {positive}",
+        xlabel=f"1 - specificity: {negative} images called {positive}",
+        ylabel=f"sensitivity: {positive} images called so",
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.02),
     )
-    axis.legend(fontsize=8, frameon=False, loc="lower right")
 
 
 def _reach(estimate: Estimate) -> NDArray:
@@ -77,7 +60,7 @@ def _reach(estimate: Estimate) -> NDArray:
     return np.maximum(0, ends)[:, None]  # rounding may leave a value beyond its own end
 
 
-def _calibration(axis: Axes, study: Study, found: list[Measured]) -> None:
+def _calibration(axis: Axes, study: Study) -> None:
     _, positive = study.names
     axis.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":", label="right")
     order = np.argsort(study.scores, kind="stable")
@@ -95,16 +78,12 @@ def _calibration(axis: Axes, study: Study, found: list[Measured]) -> None:
             capsize=3,
             label=None if number else f"{len(bins)} parts of equally many images",
         )
-    words = [f"{each.name.replace('_', ' ')}\n  {each.estimate}" for each in found]
-    axis.text(0.03, 0.97, "\n".join(words), va="top", fontsize=8, transform=axis.transAxes)
     axis.set(
-        title="Are its probabilities right?",
         xlabel=f"mean probability of {positive}",
         ylabel=f"share that is {positive}",
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.02),
     )
-    axis.legend(fontsize=8, frameon=False, loc="lower right")
 
 
 def _decision(axis: Axes, study: Study) -> None:
@@ -115,15 +94,13 @@ def _decision(axis: Axes, study: Study) -> None:
     axis.fill_between(thresholds, lows, highs, color=MODEL, alpha=0.18, lw=0, label="95 % interval")
     axis.plot(thresholds, [each.value for each in models], color=MODEL, label="by the model")
     of_all = [point.treat_all.value for point in curve]
-    axis.plot(thresholds, of_all, color=ALL, label="act on every image")
-    axis.axhline(0, color="black", lw=1, label="act on none")
+    axis.plot(thresholds, of_all, color=ALL, label="acting on every image")
+    axis.axhline(0, color="black", lw=1, label="acting on none")
     axis.axvline(study.threshold, color=GREY, lw=0.8, ls=":", label="frozen threshold")
     most = max(max(each.value for each in models), study.prevalence or study.labels.mean())
     axis.set(
-        title="Would it help?",
-        xlabel=f"threshold probability of {study.names[1]} from which one acts",
+        xlabel=f"probability of {study.names[1]} from which one acts",
         ylabel="net benefit, per image",
         xlim=(0, 1),
         ylim=(-0.3 * most, 1.15 * most),
     )
-    axis.legend(fontsize=8, frameon=False, loc="lower left")

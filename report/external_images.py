@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from data.dataset_info import read_info
 from data.inputs import Input
 from data.readers import DataError
 from metrics.levels import levels
@@ -40,28 +42,72 @@ def check_classes(facts: Facts, path: Path) -> None:
 
 
 def own_folder_lines(inputs: Sequence[Input], facts: Facts) -> list[str]:
-    """What is said where the images lie in the folder of the training, or one made of its images.
+    """What is said where images lie in the folder of the training, or one made of its images.
 
     Raises:
         DataError: any of them is of its train or val.
     """
-    folder = folder_of(inputs[0].path)
-    if folder is None:
+    by_place: dict[Path, list[Input]] = {}
+    for item in inputs:
+        by_place.setdefault(item.folder or item.path.parent, []).append(item)
+    tested = 0
+    for items in by_place.values():
+        folder = folder_of(items[0].path)
+        if folder is None:
+            continue
+        learned = facts.provenance.known_images & {sample.sha256 for sample in folder.of("train")}
+        if not learned and not is_trained_on(facts, folder):
+            continue
+        used = [item.name for item in items if item.row.get("split") != "test"]
+        if used:
+            raise DataError(
+                f"--Path: {len(used)} of {len(inputs)} images are of train or val of a folder "
+                f"whose train images the model learned from, such as {used[0]}; val may have "
+                "chosen its epoch and its threshold; wanted images of another place"
+            )
+        tested += len(items)
+    if not tested:
         return []
-    learned = facts.provenance.known_images & {sample.sha256 for sample in folder.of("train")}
-    if not learned and not is_trained_on(facts, folder):
-        return []
-    used = [item.name for item in inputs if item.row.get("split") != "test"]
-    if used:
-        raise DataError(
-            f"--Path: {len(used)} of {len(inputs)} images are of train or val of a folder whose "
-            f"train images the model learned from, such as {used[0]}; val may have chosen its "
-            "epoch and its threshold; wanted images of another place"
-        )
     return [
-        "ALARM: the images are test of a folder whose train images the model learned from: they "
-        "tell nothing of another place"
+        f"ALARM: {tested} images are test of a folder whose train images the model learned from: "
+        "they tell nothing of another place"
     ]
+
+
+def group_lines(items: Sequence[Input]) -> list[str]:
+    """What is said where it is not known which images share a patient."""
+    patients_named = {folder: _patients_named(folder) for folder in {item.folder for item in items}}
+    unnamed = [
+        item
+        for item in items
+        if not (item.row.get("patient") or item.row.get("patient_id"))
+        and not (item.row.get("group") and patients_named[item.folder])
+    ]
+    if not unnamed:
+        return []
+    named = len(items) - len(unnamed)
+    whose = f"the patients of {named} of {len(items)} images"
+    tied = (
+        "of the others those that look nearly the same are drawn together, each other by itself"
+        if all(item.prepared for item in unnamed)
+        else "each of the others is drawn by itself; python -m data.prepare ties those that look "
+        "nearly the same, and with --group those of a patient"
+    )
+    return [
+        f"a manifest names {whose}: {tied}. If they share patients, all intervals are too narrow"
+    ]
+
+
+def _patients_named(folder: Path | None) -> bool:
+    """Whether groups are those of a manifest; data.prepare gives one to every image.
+
+    Args:
+        folder: the ProcessedFolder of an image, whose dataset.json tells what its groups are; None:
+            it is a raw picture.
+    """
+    if folder is None or not (folder / "dataset.json").is_file():
+        return True
+    return bool(read_info(folder / "dataset.json").get("patients_named"))
 
 
 def choose(predictions: Predictions, facts: Facts) -> Chosen:
@@ -83,17 +129,25 @@ def choose(predictions: Predictions, facts: Facts) -> Chosen:
             f"{unknown[0]}"
         )
     _refuse_training_set(predictions, facts)
-    groups = levels([each.item.row | each.row() for each in known], facts.positive)[0].groups
-    learned = np.array([each.in_training for each in known])
+    learned = np.array([each.in_training for each in predictions])
+    groups = _groups(predictions, facts)
     tied = np.isin(groups, groups[learned])
     if tied.any():
-        first = known[int(np.argmax(learned))].name
+        first = predictions[int(np.argmax(learned))].name
         lines.append(
-            f"ALARM: the model learned from {learned.sum()} of {len(known)} images, such as "
+            f"ALARM: the model learned from {learned.sum()} of {len(predictions)} images, such as "
             f"{first}; all {tied.sum()} images of their {len(set(groups[tied]))} groups are left "
             "out of every figure"
         )
-    return Chosen([each for each, out in zip(known, tied, strict=True) if not out], lines)
+    counting = zip(predictions, tied, strict=True)
+    return Chosen([each for each, out in counting if each.truth and not out], lines)
+
+
+def _groups(predictions: Predictions, facts: Facts) -> NDArray:
+    """(n,) number of the group of each image, also of those of unknown truth."""
+    any_truth = {"truth": facts.positive}
+    rows = [each.item.row | each.row() | any_truth for each in predictions]
+    return levels(rows, facts.positive)[0].groups
 
 
 def _refuse_training_set(predictions: Predictions, facts: Facts) -> None:

@@ -14,13 +14,13 @@ from data.readers import DataError
 from metrics.decision_curve import THRESHOLDS, DecisionPoint, decision_curve
 from metrics.estimate import Estimate
 from metrics.intervals import evaluate
-from metrics.levels import levels
+from metrics.levels import Level, levels
 from metrics.sample_size import Need, Sampling
+from metrics.shares import share
 from vit.facts import Facts
 from vit.predictions import Prediction
 
 SHOWN = ("auroc", "sensitivity", "specificity", "ppv", "npv")
-GROUPING = ("group", "patient", "patient_id")  # columns of a manifest that tie images
 LEAST_GROUPS = 2  # of each class, for an interval
 
 
@@ -34,11 +34,11 @@ class Study:
         scores: (n,) probability of the positive class.
         logits: (n,) log odds of the positive class.
         groups: (n,) number of the group with which an image is drawn.
-        grouped: whether a manifest names groups or patients.
         threshold: from which on an image counts as positive.
         covered: (n,) bool, whether the prediction set holds the truth; None: there are no sets.
         unlike: (n,) bool, whether an image is unlike the training images; None: not known.
         prevalence: share of positives where the model is to be used; 0: not given.
+        above: vessels and patients that the images are of, where these are known.
     """
 
     names: list[str]
@@ -46,11 +46,11 @@ class Study:
     scores: NDArray
     logits: NDArray
     groups: NDArray
-    grouped: bool
     threshold: float
     covered: NDArray | None
     unlike: NDArray | None
     prevalence: float = 0
+    above: tuple[Level, ...] = ()
 
     @classmethod
     def of(cls, predictions: Sequence[Prediction], facts: Facts, prevalence: float) -> "Study":
@@ -60,7 +60,7 @@ class Study:
             DataError: images of one class only, or a class of fewer than two groups.
         """
         rows = [each.item.row | each.row() for each in predictions]
-        image = levels(rows, facts.positive)[0]
+        image, *above = levels(rows, facts.positive)
         logits = np.array([each.logits for each in predictions]) / facts.temperature
         sets = [each.prediction_set for each in predictions]
         distances = [each.distance for each in predictions]
@@ -70,17 +70,22 @@ class Study:
             np.array([each.positive_probability for each in predictions]),
             logits[:, 1] - logits[:, 0],
             image.groups,
-            any(row.get(name) for row in rows for name in GROUPING),
             facts.threshold,
             None if None in sets else _covered(predictions),
             None if None in distances else np.array([each.is_unlike for each in predictions]),
             prevalence,
+            tuple(above),
         )
         study.check()
         return study
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def unlike_count(self) -> int:
+        """How many images are unlike those of training, as far as that is known."""
+        return 0 if self.unlike is None else int(self.unlike.sum())
 
     @property
     def group_count(self) -> int:
@@ -116,6 +121,7 @@ class Study:
             groups=self.groups[chosen],
             covered=None if self.covered is None else self.covered[chosen],
             unlike=None if self.unlike is None else self.unlike[chosen],
+            above=(),
         )
 
     @cached_property
@@ -127,6 +133,13 @@ class Study:
             for name, estimate in found.items()
             if name in SHOWN or name.endswith("_at_prevalence")
         }
+
+    @cached_property
+    def share_unlike(self) -> Estimate | None:
+        """Share of images that are unlike those of training; None: that is not known."""
+        if self.unlike is None:
+            return None
+        return share(self.labels, self.unlike, self.groups)
 
     @cached_property
     def alike(self) -> "Study | None":

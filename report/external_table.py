@@ -8,8 +8,11 @@ from metrics.calibration_slope import calibration
 from metrics.comparison import difference
 from metrics.decision_curve import DecisionPoint
 from metrics.estimate import Estimate
+from metrics.levels import Level
 from metrics.shares import share
 from report.external_study import SHOWN, Study
+
+FIRST = ("auroc", "sensitivity", "specificity")  # of vessels and patients
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,10 @@ def measured(study: Study, internal: dict[str, Estimate], width: float) -> list[
         *_found(study, "external", study.estimates),
         *_found(study, "external", _coverage(study)),
         *_changes(internal, study.estimates),
+        *_above(study),
         *_found(study, "calibration", calibration(study.labels, study.logits, study.groups)),
         *_found(study, "unlike", _unlike(study)),
-        *(
-            _found(study.alike, "like training images", study.alike.estimates)
-            if study.alike
-            else ()
-        ),
+        *_alike(study),
         *_found(study, "at the threshold", _at_threshold(study)),
         *_needed(study, width),
     ]
@@ -70,6 +70,18 @@ def measured(study: Study, internal: dict[str, Estimate], width: float) -> list[
 def _found(study: Study, part: str, estimates: dict[str, Estimate]) -> Iterator[Measured]:
     for name, each in estimates.items():
         yield Measured(part, name, each, len(study), study.group_count)
+
+
+def _above(study: Study) -> Iterator[Measured]:
+    """The first figures of vessels and of patients, where these are known."""
+    for level in study.above:
+        found = level.estimates(study.threshold)
+        yield from _found(study, by_level(level), {name: found[name] for name in FIRST if found})
+
+
+def by_level(level: Level) -> str:
+    """The part of external.csv that holds a level's figures."""
+    return f"by {level.name}"
 
 
 def _coverage(study: Study) -> dict[str, Estimate]:
@@ -86,9 +98,7 @@ def _coverage(study: Study) -> dict[str, Estimate]:
 
 def _unlike(study: Study) -> dict[str, Estimate]:
     """Share of images that are unlike those of training; none where that is not known."""
-    if study.unlike is None:
-        return {}
-    return {"share unlike": share(study.labels, study.unlike, study.groups)}
+    return {} if study.share_unlike is None else {"share unlike": study.share_unlike}
 
 
 def _alike(study: Study) -> Iterator[Measured]:

@@ -1,17 +1,19 @@
-"""The words of report.external: what is printed, and kept in external.txt."""
+"""The words of report.external: what is printed, and stands in external.txt and external.html."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from metrics.estimate import Estimate
-from report.external_study import SHOWN, Study, helps
-from report.external_table import Measured
+from report.external_study import Study, helps
+from report.external_table import FIRST, Measured, by_level
 from report.looks import Look
+from report.sections import Section
+from vit import LEVEL
 from vit.facts import Facts
 
 SHORT = ("auroc", "ppv", "npv")  # names that are written in capitals
-PARTS = ("calibration", "unlike")  # of external.csv, that are listed as they are
-MARKS = ("auroc", "sensitivity", "specificity")  # by which a set is known as the validation
+HEAD = ["value (95 % interval)"]
+OF_LIKE = 0.05  # share of like images that counts as unlike, as vit.familiarity sets the limit
 SAME = 1e-4  # difference of a figure that is rounding
 FEW_GROUPS = 100  # of a class, below which calibration and net benefit are uncertain
 SHOWN_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)  # of the decision curve; the table has all
@@ -32,11 +34,6 @@ def of_set(study: Study, path: str, look: Look) -> list[str]:
         f"set: {path}, {len(study)} of {len(look.images)} images count, {study.labels.sum()} "
         f"{positive}, {study.group_count} groups; sha256 of all {look.set_sha256}"
     ]
-    if not study.grouped:
-        lines.append(
-            "no manifest names groups or patients: each image counts as a patient of its own. If "
-            "some share a patient, all intervals are too narrow; python -m data.prepare ties them"
-        )
     few = [
         f"{count} of {name}"
         for k, name in enumerate(study.names)
@@ -80,6 +77,12 @@ def alarms(study: Study, internal: dict[str, Estimate]) -> list[str]:
             f"ALARM: the score is inverted here: AUROC {auroc}, all of its interval below 0.5. "
             f"Are the labels of this set swapped, or does {study.names[1]} mean something else?"
         )
+    unlike = study.share_unlike
+    if unlike is not None and unlike.low > OF_LIKE:
+        lines.append(
+            f"ALARM: {study.unlike_count} of {len(study)} images are unlike those of training, of "
+            f"which {OF_LIKE} would be: what the model says of them may mean nothing"
+        )
     if is_validation(study, internal):
         lines.append(
             "ALARM: AUROC, sensitivity and specificity are those of validation, to the digit: are "
@@ -90,113 +93,130 @@ def alarms(study: Study, internal: dict[str, Estimate]) -> list[str]:
 
 def is_validation(study: Study, internal: dict[str, Estimate]) -> bool:
     """Whether figures, not all of them 0 or 1, equal those of validation."""
-    pairs = [(study.estimates[name], internal[name]) for name in MARKS if name in internal]
-    same = len(pairs) == len(MARKS) and all(
+    pairs = [(study.estimates[name], internal[name]) for name in FIRST if name in internal]
+    same = len(pairs) == len(FIRST) and all(
         abs(one.value - other.value) < SAME for one, other in pairs
     )
     return same and any(0 < one.value < 1 for one, _ in pairs)
 
 
-def body(study: Study, figures: list[Measured], width: float) -> list[str]:
-    """All sections of figures."""
-    of = {part: [each for each in figures if each.part == part] for part in PARTS}
+def sections(study: Study, figures: list[Measured], width: float) -> list[Section]:
+    """All parts of the report that hold figures."""
     return [
-        *travels(figures),
-        *listed("Are its probabilities right?", of["calibration"]),
-        *listed(
-            "Are the images like those of training? Of like ones 0.05 would not be", of["unlike"]
-        ),
-        *of_alike(study),
-        *helping(study),
-        *needing(study, width),
+        travels(figures),
+        *of_levels(study, figures),
+        Section("Are its probabilities right?", HEAD, _rows(figures, "calibration")),
+        of_likeness(study, figures),
+        helping(study),
+        needing(study, width),
     ]
 
 
-def travels(figures: list[Measured]) -> list[str]:
+def travels(figures: list[Measured]) -> Section:
     """The figures of the set beside the internal ones, and the change."""
     by_part: dict[str, dict[str, Estimate]] = {"external": {}, "internal": {}, "change": {}}
     for figure in figures:
         if figure.part in by_part:
             by_part[figure.part][figure.name] = figure.estimate
-    has_change = bool(by_part["change"])
-    heads = ["external", "internal", "change"] if has_change else ["external"]
-    lines = ["", "Does it travel?", _row("", heads)]
+    heads = list(by_part) if by_part["change"] else ["external"]
+    rows = []
     for name in by_part["external"]:
         cells = [by_part[head].get(name) for head in heads]
-        lines.append(_row(_named(name), ["" if each is None else str(each) for each in cells]))
-    return lines
+        rows.append((named(name), ["" if each is None else str(each) for each in cells]))
+    covers = [f"the sets are made to hold the truth in {LEVEL} of the images of each class"]
+    has_sets = any(name.startswith("coverage") for name in by_part["external"])
+    return Section("Does it travel?", heads, rows, covers if has_sets else [])
 
 
-def listed(title: str, figures: list[Measured]) -> list[str]:
-    """A heading, and a line for each figure; nothing where there is none."""
-    if not figures:
-        return []
-    return ["", title, *(_row(_named(each.name), [str(each.estimate)]) for each in figures)]
+def of_levels(study: Study, figures: list[Measured]) -> Iterator[Section]:
+    """The first figures of vessels and of patients, where these are known."""
+    for level in study.above:
+        if rows := _rows(figures, by_level(level)):
+            yield Section(
+                f"By {level.name}: {level.count}, {level.labels.sum()} of them {study.names[1]}",
+                HEAD,
+                rows,
+                [f"a {level.name} has {level.rule}"],
+            )
 
 
-def of_alike(study: Study) -> list[str]:
-    """The figures without images that are unlike those of training."""
+def of_likeness(study: Study, figures: list[Measured]) -> Section:
+    """Whether the images are like those of training, and the figures of those that are."""
+    title = "Are the images like those of training?"
     if study.unlike is None:
-        return ["", "the file of the model cannot tell whether images are unlike those of training"]
-    count = int(study.unlike.sum())
+        return Section(title, lines=["the file of the model cannot tell"])
+    rows = _rows(figures, "unlike")
+    of_like = f"of images like those of training the share would be {OF_LIKE}"
+    count = study.unlike_count
     if not count:
-        return ["no image is unlike those of training (distance above 1)"]
+        return Section(title, HEAD, rows, [of_like])
     if study.alike is None:
-        return [f"without the {count} that are unlike: too few images of a class for figures"]
-    named = [(name, study.alike.estimates[name]) for name in SHOWN]
-    return [
-        f"without the {count} that are unlike, {len(study.alike)} images:",
-        *(_row(_named(name), [str(each)]) for name, each in named),
-    ]
+        few = f"without the {count} that are unlike: too few images of a class for figures"
+        return Section(title, HEAD, rows, [of_like, few])
+    rows += [(f"{name} without", cells) for name, cells in _rows(figures, "like training images")]
+    return Section(title, HEAD, rows, [of_like, f"without the {count}: {len(study.alike)} images"])
 
 
-def helping(study: Study) -> list[str]:
+def helping(study: Study) -> Section:
     """Net benefit at some thresholds, and where the model is of use."""
     share = study.prevalence or float(study.labels.mean())
-    lines = [
-        "",
-        f"Would it help? Net benefit per image, for a share of positives of {share:.3g}",
-        _row("act from", ["by the model", "on all", "avoided per 100"]),
-    ]
     points = [each for each in study.curve if each.threshold in SHOWN_THRESHOLDS]
     own = study.at_threshold()
     points += [] if own is None else [own]
+    rows = []
     for point in sorted(points, key=lambda each: each.threshold):
         avoided = point.avoided
         per_100 = f"{100 * avoided.value:.1f} ({100 * avoided.low:.1f} to {100 * avoided.high:.1f})"
         mark = " (frozen)" if point is own else ""
         cells = [str(point.model), str(point.treat_all), per_100]
-        lines.append(_row(f"{point.threshold:.3g}{mark}", cells))
+        rows.append((f"act from {point.threshold:.3g}{mark}", cells))
     better = _ranges(helps(study.curve, surely=False))
     surely = _ranges(helps(study.curve, surely=True))
-    lines.append(
-        "better than acting on every image and than acting on none: "
-        + (f"from {better}" if better else "at no threshold")
+    return Section(
+        f"Would it help? Net benefit per image, for a share of positives of {share:.3g}",
+        ["by the model", "acting on all", "needless acts avoided per 100"],
+        rows,
+        [
+            "better than acting on every image and than acting on none: "
+            + (f"from {better}" if better else "at no threshold"),
+            "the same with the whole interval: "
+            + (f"from {surely}" if surely else "at no threshold, so no use is shown"),
+            _of_prevalence(study.prevalence),
+        ],
     )
-    lines.append(
-        "the same with the whole interval: "
-        + (f"from {surely}" if surely else "at no threshold, so no use is shown")
-    )
-    of_set = (
-        "PPV, NPV and calibration" if study.prevalence else "PPV, NPV, calibration and net benefit"
-    )
-    hint = "" if study.prevalence else "; --prevalence gives PPV, NPV and net benefit for another"
-    return [*lines, f"{of_set} are for the share of positives of this set{hint}"]
 
 
-def needing(study: Study, width: float) -> Iterator[str]:
+def _of_prevalence(prevalence: float) -> str:
+    """Which figures are for the share of positives of the set."""
+    if prevalence:
+        return "PPV, NPV and calibration are for the share of positives of this set"
+    return (
+        "PPV, NPV, calibration and net benefit are for the share of positives of this set; "
+        "--prevalence gives PPV, NPV and net benefit for another"
+    )
+
+
+def needing(study: Study, width: float) -> Section:
     """How many patients an interval of a width needs."""
-    yield ""
-    yield f"How many would an interval {width:g} wide need?"
+    rows = []
     for name, need in study.needs(width):
-        yield _row(
-            _named(name),
-            [
-                f"{need.groups:,} groups, {need.images:,} images; design effect "
-                f"{need.design_effect:.2f}, share of positives {study.labels.mean():.3g}"
-            ],
-        )
-    yield "method: AUROC Riley et al. 2021, sensitivity Buderer 1996, times the design effect"
+        cells = [f"{need.groups:,}", f"{need.images:,}", f"{need.design_effect:.2f}"]
+        rows.append((named(name), cells))
+    return Section(
+        f"How many would an interval {width:g} wide need?",
+        ["groups (patients)", "images", "design effect"],
+        rows,
+        [
+            f"for {len(study) / study.group_count:.3g} images of a group and a share of positives "
+            f"of {study.labels.mean():.3g}, as here; AUROC by Riley et al. 2021, sensitivity by "
+            "Buderer 1996, times the design effect"
+        ],
+    )
+
+
+def _rows(figures: list[Measured], part: str) -> list[tuple[str, list[str]]]:
+    """The rows of one part of external.csv."""
+    return [(named(each.name), [str(each.estimate)]) for each in figures if each.part == part]
 
 
 def _ranges(ranges: list[tuple[float, float]]) -> str:
@@ -205,10 +225,7 @@ def _ranges(ranges: list[tuple[float, float]]) -> str:
     )
 
 
-def _named(name: str) -> str:
+def named(name: str) -> str:
+    """A figure as readers see it."""
     first, *rest = name.split("_")
     return " ".join([first.upper() if first in SHORT else first, *rest])
-
-
-def _row(name: str, cells: list[str]) -> str:
-    return f"{name:<26}" + "".join(f"{cell:<27}" for cell in cells).rstrip()
