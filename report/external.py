@@ -15,7 +15,7 @@ from data.read_lock import reading
 from data.tables import write_table
 from errors import UserError
 from files import refuse_other_kinds, written_whole
-from locks import held
+from locks import held_beside
 
 if TYPE_CHECKING:
     from report.external_study import Study
@@ -99,11 +99,11 @@ def report(arguments: argparse.Namespace) -> None:
     chosen = external_images.choose(predictions, facts)
     study = Study.of(chosen.items, facts, arguments.prevalence)
     look = looks.Look.of(inputs, facts.preprocessing, looks.sha256_of(path))
-    with held(output):
+    with held_beside(output / PAGE):
         former = record.add(look)  # before any figure is seen
         about = [
             external_text.frozen(facts, path, look.checkpoint_sha256),
-            *external_text.of_set(study, arguments.Path, look),
+            *external_text.of_set(study, Path(arguments.Path).absolute(), look),
             *looks.told(former, look),
             *of_own_folder,
             *chosen.lines,

@@ -83,8 +83,9 @@ def _mistake(prediction: Prediction, preprocessing: Preprocessing) -> Mistake:
     grey = prediction.item.image(preprocessing)
     _, picture = cv2.imencode(".png", (255 * grey).round().astype(np.uint8))
     told = ", unlike the training images" if prediction.is_unlike else ""
+    name = Path(*Path(prediction.name).parts[-2:]).as_posix()
+    positive = list(prediction.probabilities)[-1]
     return Mistake(
         "data:image/png;base64," + base64.b64encode(picture.tobytes()).decode(),
-        f"{Path(prediction.name).name}: {prediction.truth}, called {prediction.label} with "
-        f"{prediction.probabilities[prediction.label]:.3f}{told}",
+        f"{name}: {prediction.truth}, P({positive}) {prediction.positive_probability:.3f}{told}",
     )

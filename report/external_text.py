@@ -22,17 +22,17 @@ SHOWN_THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)  # of the decision curve; the table
 def frozen(facts: Facts, path: Path, sha256: str) -> str:
     """What is frozen."""
     return (
-        f"model: {path}, sha256 {sha256}; frozen: its weights, threshold {facts.threshold:.4g}, "
-        f"temperature {facts.temperature:.4g}, prediction sets"
+        f"model: {path.name}, sha256 {sha256}; frozen: its weights, threshold "
+        f"{facts.threshold:.4g}, temperature {facts.temperature:.4g}, prediction sets"
     )
 
 
-def of_set(study: Study, path: str, look: Look) -> list[str]:
+def of_set(study: Study, path: Path, look: Look) -> list[str]:
     """Which images the figures are of, and how sure that can make."""
-    positive = study.names[1]
     lines = [
-        f"set: {path}, {len(study)} of {len(look.images)} images count, {study.labels.sum()} "
-        f"{positive}, {study.group_count} groups; sha256 of all {look.set_sha256}"
+        f"set: {Path(*path.parts[-2:])}, {len(study)} of {len(look.images)} images count, "
+        f"{study.labels.sum()} {study.names[1]}, {study.group_count} groups; sha256 of all "
+        f"{look.set_sha256}"
     ]
     few = [
         f"{count} of {name}"
@@ -80,8 +80,8 @@ def alarms(study: Study, internal: dict[str, Estimate]) -> list[str]:
     unlike = study.share_unlike
     if unlike is not None and unlike.low > OF_LIKE:
         lines.append(
-            f"ALARM: {study.unlike_count} of {len(study)} images are unlike those of training, of "
-            f"which {OF_LIKE} would be: what the model says of them may mean nothing"
+            f"ALARM: {study.unlike_count} of {len(study)} images are unlike those of training, "
+            f"where {OF_LIKE} of like images would be: what the model says may mean nothing"
         )
     if is_validation(study, internal):
         lines.append(

@@ -1,8 +1,8 @@
-"""Calibration in the large and its slope, against scikit-learn and against what is known."""
+"""Calibration in the large and its slope, against statsmodels and against what is known."""
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from sklearn.linear_model import LogisticRegression
 
 from metrics.calibration_slope import calibration
@@ -12,11 +12,34 @@ TRUE = RNG.normal(0, 1.5, 400)  # logits
 Y = (RNG.random(400) < special.expit(TRUE)).astype(int)
 
 
-def test_the_slope_is_that_of_a_logistic_regression() -> None:
+def test_intercept_and_slope_are_those_of_statsmodels() -> None:
+    statsmodels = pytest.importorskip("statsmodels.api", reason="pip install statsmodels")
     logits = 2 * TRUE + 1
-    line = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(logits[:, None], Y)
+    binomial = statsmodels.families.Binomial()
+    ones = np.ones((400, 1))
+    shift = statsmodels.GLM(Y, ones, family=binomial, offset=logits).fit(tol=1e-12)
+    line = statsmodels.GLM(Y, np.column_stack([ones, logits]), family=binomial).fit(tol=1e-12)
     found = calibration(Y, logits)
-    assert found["calibration_slope"].value == pytest.approx(line.coef_[0, 0], abs=1e-4)
+    assert found["calibration_intercept"].value == pytest.approx(shift.params[0], abs=1e-8)
+    assert found["calibration_slope"].value == pytest.approx(line.params[1], abs=1e-8)
+    # of independent images the jackknife's error is near that of the model itself
+    (low, high), slope = line.conf_int()[1], found["calibration_slope"]
+    assert slope.low == pytest.approx(low, abs=0.05 * (high - low))
+    assert slope.high == pytest.approx(high, abs=0.05 * (high - low))
+
+
+def test_the_interval_is_near_that_of_a_jackknife_with_whole_fits() -> None:
+    groups = np.arange(60) // 2
+    y, x = Y[:60], TRUE[:60]
+    slopes = [
+        LogisticRegression(C=np.inf, tol=1e-8).fit(x[groups != k, None], y[groups != k]).coef_[0, 0]
+        for k in range(30)
+    ]
+    found = calibration(y, x, groups)["calibration_slope"]
+    error = np.sqrt(29 / 30 * ((np.array(slopes) - found.value) ** 2).sum())
+    scarce = min(len(set(groups[y == 1])), len(set(groups[y == 0])))
+    half = stats.t.ppf(0.975, 2 * scarce - 2) * error
+    assert found.high - found.value == pytest.approx(half, rel=0.1)
 
 
 def test_the_intercept_makes_the_mean_probability_right() -> None:
@@ -63,7 +86,7 @@ def test_classes_that_are_cut_without_a_fault_and_equal_logits_have_no_slope(
     assert not np.isnan(found["calibration_intercept"].low)
 
 
-def test_a_draw_that_is_cut_without_a_fault_does_not_spoil_the_interval() -> None:
+def test_a_group_without_which_a_line_cuts_without_a_fault_does_not_spoil_the_interval() -> None:
     y = np.array([0] * 9 + [1] * 9)
     logits = np.linspace(-3, 3, 18)
     logits[8], logits[9] = logits[9], logits[8]  # two images on the wrong side

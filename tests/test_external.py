@@ -1,7 +1,10 @@
 """python -m report.external: a frozen model on the images of another hospital."""
 
+import errno
 import hashlib
+import html
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,22 +13,33 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import vit
 from data.prepare import prepare
+from metrics import intervals
 from metrics.decision_curve import DecisionPoint
 from metrics.estimate import Estimate
-from report import external
+from report import external, external_chart, external_page, looks
 from report.external_study import Study, helps
 from report.external_table import measured
-from report.external_text import alarms, of_alike
+from report.external_text import alarms, of_likeness
 from tests.conftest import CONFIGURATION, contents, table
 from vit import checkpoint
 from vit.model import VisionTransformer
 
 FIGURES = {"auroc": [0.9, 0.8, 0.95], "sensitivity": [0.8, 0.7, 0.9]}
 SCORES = {"normal": [0.4] * 20, "abnormal": [0.6] * 20}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    monkeypatch.setattr(external_page, "drawn", lambda study: {})
+
+
+@pytest.fixture
+def charts(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external_page, "drawn", external_chart.drawn)
 
 
 @pytest.fixture
@@ -61,7 +75,30 @@ def test_all_files_are_written_and_the_text_is_what_was_printed(
     assert hashlib.sha256(before).hexdigest() in said
     assert "frozen: its weights, threshold 0.5, temperature 1, prediction sets" in said
     assert "chose the epoch, the temperature and the threshold" in said
-    assert Image.open(tmp_path / "out" / "external.png").size[0] > 1000
+    assert not list((tmp_path / "out").glob("*lock*"))
+
+
+@pytest.mark.usefixtures("charts")
+def test_the_page_says_all_that_the_text_says_and_loads_nothing(
+    model: Path, pictures: Callable[..., Path], asked: Callable[..., str], tmp_path: Path
+) -> None:
+    asked(model, pictures())
+    page = html.unescape((tmp_path / "out" / "external.html").read_text())
+    for line in (tmp_path / "out" / "external.txt").read_text().splitlines():
+        assert all(cell in page for cell in re.split(r"\s{2,}", line))
+    assert "default-src 'none'" in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "Surest mistakes" in page
+    assert page.count("data:image/svg+xml") == 3
+
+
+def test_a_hostile_name_is_text_on_the_page(
+    model: Path, pictures: Callable[..., Path], asked: Callable[..., str], tmp_path: Path
+) -> None:
+    asked(model, pictures(name="<script>alert(1)"))
+    page = (tmp_path / "out" / "external.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
 
 
 def test_the_table_holds_every_figure_with_its_interval(
@@ -89,7 +126,9 @@ def test_groups_of_a_manifest_are_drawn(
     model: Path, pictures: Callable[..., Path], asked: Callable[..., str]
 ) -> None:
     folder = pictures()
-    assert "no manifest names groups or patients" in asked(model, folder)
+    assert "a manifest names the patients of 0 of 24 images: each of the others" in asked(
+        model, folder
+    )
     rows = [
         f"{label}/p{i:02d}.png,{label},{label[0]}{i // 3}"
         for label in ("normal", "abnormal")
@@ -98,7 +137,17 @@ def test_groups_of_a_manifest_are_drawn(
     (folder / "manifest.csv").write_text("\n".join(["path,label,patient", *rows]) + "\n")
     said = asked(model, folder)
     assert "24 of 24 images count, 12 abnormal, 8 groups" in said
-    assert "no manifest names groups" not in said
+    assert "a manifest names the patients" not in said
+    assert "By patient: 8, 4 of them abnormal" in said
+
+
+def test_a_prepared_folder_says_whether_its_groups_are_patients(
+    model: Path, pictures: Callable[..., Path], asked: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = pictures()
+    prepare(folder, tmp_path / "PF", CONFIGURATION)
+    said = asked(model, tmp_path / "PF")
+    assert "of 0 of 24 images: of the others those that look nearly the same are drawn" in said
 
 
 def test_a_second_look_is_told_with_the_date_of_the_first(
@@ -108,8 +157,30 @@ def test_a_second_look_is_told_with_the_date_of_the_first(
     assert "look 1 at this set" in asked(model, folder)
     (first,) = json.loads((tmp_path / "out" / "looks.json").read_text())
     said = asked(model, folder)
-    assert f"look 2 at this set; first on {first['date']}" in said
-    assert "ALARM" not in said
+    assert f"look 2 at this set, 2 by this model; the first was on {first['date']}" in said
+    assert "models were judged" not in said
+
+
+def test_a_look_is_known_in_another_output_and_of_a_set_that_was_prepared(
+    model: Path, pictures: Callable[..., Path], asked: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = pictures()
+    asked(model, folder)
+    prepare(folder, tmp_path / "PF", CONFIGURATION)
+    said = asked(model, tmp_path / "PF", "--OUTPUT", str(tmp_path / "other"))
+    assert "look 2 at this set, 2 by this model" in said
+    assert len(json.loads((tmp_path / "ViT_looks.json").read_text())) == 2
+
+
+def test_a_record_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(path: Path, wait: float) -> None:
+        raise PermissionError(errno.EACCES, "no", str(path))
+
+    monkeypatch.setattr(looks, "held_beside", closed)
+    looks.Record(tmp_path, tmp_path / "ViT.ckpt").add(looks.Look("2026", "a", "b", []))
+    assert capsys.readouterr().err.count("cannot be written, so it does not tell") == 2
 
 
 def test_another_checkpoint_on_the_same_set_is_told(
@@ -118,8 +189,8 @@ def test_another_checkpoint_on_the_same_set_is_told(
     folder = pictures()
     asked(model, folder)
     said = asked(stored(tmp_path / "other.ckpt", threshold=0.4), folder)
-    assert "look 2 at this set" in said
-    assert "ALARM: 2 checkpoints were judged by these images: the set is no longer unseen" in said
+    assert "look 2 at this set, 1 by this model" in said
+    assert "ALARM: 2 models were judged by these images: the set is no longer unseen" in said
 
 
 def test_a_part_of_a_set_that_was_seen_is_told(
@@ -220,6 +291,7 @@ def test_an_output_among_the_images_is_refused(
     folder = pictures()
     message = "lies in the folder of the images"
     refused(asked, message, model, folder, "--OUTPUT", str(folder / "external"))
+    assert not (folder / "external").exists()
 
 
 @pytest.mark.parametrize("text", ["[{}]", "no json", '{"a": 1}', "[1]"])
@@ -248,36 +320,45 @@ STUDY = Study(
     1 / (1 + np.exp(-LOGITS)),
     LOGITS,
     np.arange(80),
-    grouped=True,
     threshold=0.5,
     covered=RNG.random(80) < 0.9,
     unlike=np.arange(80) < 30,
 )
 
 
+LIKE = replace(STUDY, unlike=np.arange(80) < 1)
+
+
 def test_an_inverted_score_is_an_alarm() -> None:
-    assert alarms(STUDY, {}) == []
-    inverted = replace(STUDY, scores=1 - STUDY.scores, logits=-STUDY.logits)
+    assert alarms(LIKE, {}) == []
+    inverted = replace(LIKE, scores=1 - STUDY.scores, logits=-STUDY.logits)
     (line,) = alarms(inverted, {})
     assert line.startswith("ALARM: the score is inverted here: AUROC 0.")
 
 
 def test_figures_that_equal_those_of_validation_are_an_alarm() -> None:
-    (line,) = alarms(STUDY, STUDY.estimates)
+    (line,) = alarms(LIKE, LIKE.estimates)
     assert line.startswith("ALARM: AUROC, sensitivity and specificity are those of validation")
     others = STUDY.estimates | {"sensitivity": Estimate(0.1, 0, 0.2)}
-    assert alarms(STUDY, others) == []
+    assert alarms(LIKE, others) == []
+
+
+def test_many_images_that_are_unlike_those_of_training_are_an_alarm() -> None:
+    (line,) = alarms(STUDY, {})
+    assert line.startswith("ALARM: 30 of 80 images are unlike those of training, where 0.05 of")
 
 
 def test_figures_without_unlike_images_are_of_the_others_alone() -> None:
     rows = [each for each in measured(STUDY, {}, 0.1) if each.part == "like training images"]
     assert {each.images for each in rows} == {50}
-    assert of_alike(STUDY)[0] == "without the 30 that are unlike, 50 images:"
+    section = of_likeness(STUDY, rows)
+    assert "without the 30: 50 images" in section.lines
+    assert section.rows[0][0] == "AUROC without"
 
 
 def test_too_few_images_that_are_like_those_of_training_are_told() -> None:
     study = replace(STUDY, unlike=np.arange(80) < 79)
-    assert "too few images of a class for figures" in of_alike(study)[0]
+    assert "too few images of a class for figures" in of_likeness(study, []).lines[1]
 
 
 def test_where_a_model_helps_is_told_in_ranges() -> None:
