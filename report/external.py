@@ -92,6 +92,7 @@ def report(arguments: argparse.Namespace) -> None:
     record = looks.Record(output, path)
     record.read()  # what is wrong with it is said before any work
     inputs = gather(find(arguments.Path), facts.class_names, folder_given(arguments.Path))
+    external_images.check_truths(inputs, facts)
     of_own_folder = external_images.own_folder_lines(inputs, facts)
     predictions = predictor.answer(inputs)
     for note in predictions.notes():

@@ -41,6 +41,22 @@ def check_classes(facts: Facts, path: Path) -> None:
         )
 
 
+def check_truths(inputs: Sequence[Input], facts: Facts) -> None:
+    """Raise DataError unless there are images of each class; said before any is predicted."""
+    known = [item for item in inputs if item.truth]
+    if not known:
+        raise DataError(
+            f"--Path: got {len(inputs)} images, the truth of none is known; wanted folders named "
+            f"{' and '.join(facts.class_names)}, or a manifest.csv with a column label"
+        )
+    for name in facts.class_names:
+        if name not in {item.truth for item in known}:
+            raise DataError(
+                f"--Path: got {len(known)} images of known truth, none of them {name}; wanted "
+                "images of both classes"
+            )
+
+
 def own_folder_lines(inputs: Sequence[Input], facts: Facts) -> list[str]:
     """What is said where images lie in the folder of the training, or one made of its images.
 
@@ -114,14 +130,8 @@ def choose(predictions: Predictions, facts: Facts) -> Chosen:
     """Leave out images of unknown truth, and groups of which the model has learned.
 
     Raises:
-        DataError: no truth is known, or the set is that of the training.
+        DataError: the set is that of the training.
     """
-    known = [each for each in predictions if each.truth]
-    if not known:
-        raise DataError(
-            f"--Path: got {len(predictions)} images, the truth of none is known; wanted folders "
-            f"named {' and '.join(facts.class_names)}, or a manifest.csv with a column label"
-        )
     lines = []
     if unknown := [each.name for each in predictions if not each.truth]:
         lines.append(

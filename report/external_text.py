@@ -123,9 +123,15 @@ def travels(figures: list[Measured]) -> Section:
     for name in by_part["external"]:
         cells = [by_part[head].get(name) for head in heads]
         rows.append((named(name), ["" if each is None else str(each) for each in cells]))
-    covers = [f"the sets are made to hold the truth in {LEVEL} of the images of each class"]
-    has_sets = any(name.startswith("coverage") for name in by_part["external"])
-    return Section("Does it travel?", heads, rows, covers if has_sets else [])
+    auroc = by_part["external"]["auroc"]
+    lines = []
+    if auroc.low <= 0.5 <= auroc.high:
+        lines.append(
+            "the interval of AUROC holds 0.5: it is not shown to tell the classes apart"
+        )
+    if any(name.startswith("coverage") for name in by_part["external"]):
+        lines.append(f"the sets are made to hold the truth in {LEVEL} of the images of each class")
+    return Section("Does it travel?", heads, rows, lines)
 
 
 def of_levels(study: Study, figures: list[Measured]) -> Iterator[Section]:
