@@ -126,9 +126,7 @@ def travels(figures: list[Measured]) -> Section:
     auroc = by_part["external"]["auroc"]
     lines = []
     if auroc.low <= 0.5 <= auroc.high:
-        lines.append(
-            "the interval of AUROC holds 0.5: it is not shown to tell the classes apart"
-        )
+        lines.append("the interval of AUROC holds 0.5: it is not shown to tell the classes apart")
     if any(name.startswith("coverage") for name in by_part["external"]):
         lines.append(f"the sets are made to hold the truth in {LEVEL} of the images of each class")
     return Section("Does it travel?", heads, rows, lines)
