@@ -41,6 +41,18 @@ def compare(
     return Estimate(float(change[0]), float(low), float(high)), p if half >= 0 else np.nan
 
 
+def difference(one: Estimate, two: Estimate) -> Estimate:
+    """``two`` less ``one``, of different images: the errors of the two are independent.
+
+    The interval squares and adds the distances of each value from its ends (Newcombe 1998, Stat Med
+    17:873, method 10; Zou and Donner 2008, Stat Med 27:1693). It is NaN where one of them has none.
+    """
+    change = two.value - one.value
+    below = np.hypot(two.value - two.low, one.high - one.value)
+    above = np.hypot(two.high - two.value, one.value - one.low)
+    return Estimate(change, change - float(below), change + float(above))
+
+
 def _components(y: NDArray, s: NDArray) -> NDArray:
     """(n,) structural components: share of the other class that an image is rightly told from."""
     ranks = stats.rankdata(s)

@@ -60,12 +60,15 @@ def evaluate(
     for name, (value,) in whole.items():
         draws = [part[name] for part in drawn]
         freedom = counts.get(name, 2 * scarce - 1) - 1
-        estimates[name] = _estimate(value, draws, counts.get(name, scarce), freedom)
+        estimates[name] = with_interval(value, draws, counts.get(name, scarce), freedom)
     return estimates | _where_nothing_varies(estimates, prevalence)
 
 
-def _estimate(value: float, draws: list[NDArray], count: int, freedom: int) -> Estimate:
-    """The value with its interval; ``count`` groups bound a value of 0 or 1."""
+def with_interval(value: float, draws: list[NDArray], count: int, freedom: int) -> Estimate:
+    """The value with its interval, from blocks of draws, (R,) each.
+
+    ``count`` groups bound a value of 0 or 1; ``freedom`` is that of Student's t.
+    """
     if 0 < value < 1:
         half = half_width(draws, freedom)
         ends = special.logit(value) + half / (value * (1 - value)) * np.array([-1, 1])
@@ -180,7 +183,8 @@ def resamples(y: NDArray, groups: NDArray) -> Iterator[NDArray]:
         weights = counts[:, groups].astype(float)
         weights = weights[(weights @ y > 0) & (weights @ ~y > 0)]
         missing -= len(weights)
-        yield weights
+        if len(weights):
+            yield weights
 
 
 def checked(

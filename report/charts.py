@@ -25,7 +25,8 @@ Charts = dict[str, str]  # by title; each the address of an image that lies in i
 
 
 @contextmanager
-def _drawing(charts: Charts, name: str, width: float = 4.2) -> Iterator[Axes]:
+def drawing(charts: Charts, name: str, width: float = 4.2) -> Iterator[Axes]:
+    """Axes to draw on; the chart stands in ``charts`` under its name when the block ends."""
     figure, axis = plt.subplots(figsize=(width, 3.6), layout="constrained")
     yield axis
     axis.spines[["top", "right"]].set_visible(False)
@@ -50,19 +51,19 @@ def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -
     """
     negative, positive = names
     charts: Charts = {}
-    with _drawing(charts, "ROC curve") as axis:
+    with drawing(charts, "ROC curve") as axis:
         _roc(axis, y, s, threshold)
         axis.set(
             xlabel=f"1 - specificity: {negative} images called {positive}", ylabel="sensitivity"
         )
-    with _drawing(charts, "Precision and recall") as axis:
+    with drawing(charts, "Precision and recall") as axis:
         _precision(axis, y, s, threshold)
         axis.set(
             xlabel="recall (sensitivity)",
             ylabel="precision (positive predictive value)",
             ylim=(0, 1.03),
         )
-    with _drawing(charts, "Calibration") as axis:
+    with drawing(charts, "Calibration") as axis:
         CalibrationDisplay.from_predictions(
             y,
             s,
@@ -73,7 +74,7 @@ def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -
             color=COLOURS[1],
         )
         axis.set(xlabel=f"mean probability of {positive}", ylabel=f"share that is {positive}")
-    with _drawing(charts, "Distribution of the probabilities") as axis:
+    with drawing(charts, "Distribution of the probabilities") as axis:
         bins = np.linspace(0, 1, 26).tolist()
         for side, name, colour in zip((~y, y), names, COLOURS, strict=True):
             axis.hist(s[side], bins=bins, color=colour, alpha=0.55, label=f"{name} ({side.sum()})")
@@ -108,11 +109,11 @@ def _mark(axis: Axes, x: float, y: float, threshold: float) -> None:
 def of_training(histories: list[list[dict[str, float]]]) -> Charts:
     """Loss and validation AUROC over the epochs; a line for each fold."""
     charts: Charts = {}
-    with _drawing(charts, "Loss while training") as axis:
+    with drawing(charts, "Loss while training") as axis:
         _lines(axis, histories, "train_loss", "training", color="0.5", style="--")
         _lines(axis, histories, "val_loss", "validation", color="black")
         axis.set(xlabel="epoch", ylabel="loss of the class labels")
-    with _drawing(charts, "Validation AUROC while training") as axis:
+    with drawing(charts, "Validation AUROC while training") as axis:
         label = "one line for each fold" if len(histories) > 1 else "AUROC"
         _lines(axis, histories, "val_auroc", label, color=COLOURS[0])
         axis.set(xlabel="epoch", ylabel="AUROC", ylim=(0, 1.02))

@@ -22,8 +22,9 @@ from files import written_whole
 from metrics.intervals import Estimate
 from report.claim_checklist import claim_checklist
 from report.gallery import Parts, gallery
+from report.own_folder import folder_of, is_trained_on
 from report.results import results_of
-from report.training_facts import audit_of, folder_of, is_trained_on, training_of
+from report.training_facts import audit_of, training_of
 from training.validation import Validation
 from vit import checkpoint as checkpoints
 from vit import group_predictions

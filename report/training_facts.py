@@ -11,14 +11,13 @@ from pathlib import Path
 from data import processed
 from data.audit import audit, table
 from data.processed import Processed
-from data.readers import DataError
 from report import charts
 from report.charts import Charts
 from report.claim_checklist import versions_in_words
+from report.own_folder import is_trained_on
 from vit.checkpoint import Checkpoint
 
 MOST_AUDITED = 2_000  # images: a minute
-NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 UNKNOWN = "not known"
 # the folders of an absolute path, of POSIX or Windows, up to its last name
 ABSOLUTE = re.compile(r"(?<![\w.)\]])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:;,][^/\\:;,\n]*[/\\])+")
@@ -43,28 +42,6 @@ class Training:
     config: list[tuple[str, object]]
     splits: list[tuple[str, list[int]]]
     curves: Charts
-
-
-def folder_of(image: Path) -> Processed | None:
-    """The ProcessedFolder that an image lies in; None: there is none, or it has faults."""
-    for parent in list(image.resolve().parents)[:NEAR]:
-        if (parent / "dataset.json").is_file():
-            try:
-                return processed.load(parent, for_training=False)
-            except DataError:
-                return None  # predictions stand without it
-    return None
-
-
-def is_trained_on(checkpoint: Checkpoint, folder: Processed | None) -> bool:
-    """Whether the checkpoint comes from this very folder, images, labels and splits."""
-    if folder is None:
-        return False
-    crossed = folder.with_fold(0)  # of which a cross-validation keeps the hash
-    known = (folder.split_hash(), crossed.split_hash())
-    provenance = checkpoint.provenance
-    same_pixels = provenance.content_sha256 in ("", folder.content_hash())  # older ones do not tell
-    return provenance.split_sha256 in known and same_pixels
 
 
 def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) -> Training:

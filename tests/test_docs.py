@@ -39,6 +39,7 @@ COMMANDS = (
     "phantoms.xray",
     "report.app",
     "report.evaluate",
+    "report.external",
     "report.learning_curve",
     "report.pictures",
     "training.boxed",
@@ -47,6 +48,7 @@ COMMANDS = (
 )
 # words of other programs
 FOREIGN = {
+    "ViT_looks.json",
     "ViT_recalibrated.ckpt",
     "CUBLAS_WORKSPACE_CONFIG=:4096:8",
     "kill",

@@ -37,6 +37,8 @@ KEEPS = {
     "data/figures.py": 1,  # predictions.png, learning_curve.png, contact_sheet.png, audit.png
     "data/tables.py": 3,  # predictions.csv, out_of_fold.csv, learning_curve.csv; manifest.csv
     "report/app.py": 1,  # app.html
+    "report/external.py": 1,  # external.txt
+    "report/external_page.py": 1,  # external.html
     "report/page.py": 1,  # report.html
     "report/pictures.py": 5,  # seven pictures of a model
     "vit/checkpoint.py": 3,  # ViT.ckpt; states of a run
@@ -53,6 +55,7 @@ OWN = {  # states and logs in a run's folder, and locks: no user's work
     "files.py": 1,
     "locks.py": 1,
     "phantoms/kept.py": 4,
+    "report/looks.py": 1,  # looks.json, which holds all that the former one held
     "train.py": 1,
     "training/beginning.py": 1,
     "training/resume.py": 2,
