@@ -107,7 +107,7 @@ def is_image(path: Path) -> bool:
 
 
 def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
-    data = _open(path)
+    data = opened(path)
     photometric = data.get("PhotometricInterpretation", "no image")
     if photometric not in GREY:
         raise DataError(
@@ -129,6 +129,7 @@ def _read(path: Path, window: Sequence[float] | None, frame: int) -> Dicom:
     spacing = data.get("PixelSpacing") or data.get("ImagerPixelSpacing") or []
     stored = replace(stored, aspect=aspect_of(spacing or data.get("PixelAspectRatio") or []))
     stored = replace(stored, remarks=stored.remarks + remarks_of(data))
+    stored = replace(stored, frame=index if frames > 1 else None)
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
     return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
 
@@ -144,8 +145,13 @@ def _take_frame_values(data: pydicom.Dataset, index: int) -> None:
                 data.update(item)
 
 
-def _open(path: Path) -> pydicom.Dataset:
-    """The data set of a file, its transfer syntax set so that pydicom decodes it."""
+def opened(path: Path) -> pydicom.Dataset:
+    """The data set of a file, its transfer syntax set so that pydicom decodes it.
+
+    Raises:
+        DataError: it would be inflated or taken apart without end.
+        Exception: whatever a damaged byte leads to.
+    """
     check_file(path)
     with path.open("rb") as file:
         data = read_partial(file, ElementCount(path), force=True)

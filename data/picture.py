@@ -47,6 +47,7 @@ class Stored:
         aspect: height of a pixel over its width, as the file says; shown are square pixels.
         turned: whether the file stores it turned or mirrored.
         remarks: what the file declares and the pixels do not show.
+        frame: which one of a DICOM file with many it is, from 0; None: the file holds one.
     """
 
     pixels: NDArray
@@ -56,6 +57,7 @@ class Stored:
     aspect: float = 1.0
     turned: bool = False
     remarks: tuple[Remark, ...] = ()
+    frame: int | None = None
 
 
 def upright_picture(
