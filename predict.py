@@ -15,6 +15,7 @@ PATIENTS = "patients.csv"  # of a model that learned labels of groups
 
 if TYPE_CHECKING:
     from data.inputs import Input
+    from vit.map_request import MapRequest
     from vit.predictions import Predictions
     from vit.predictor import Predictor
 
@@ -65,6 +66,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "temperature and prediction sets to them, and write a new file beside ViT.ckpt; "
         "nothing is predicted",
     )
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="answer DICOM files by DICOM objects for their archive, two a file, in the folder "
+        "--OUTPUT: a picture, and a structured report (needs highdicom)",
+    )
     _add_map_options(parser)
     parser.add_argument(
         "--device", "-d", default="auto", choices=("auto", "cpu", "gpu", "cuda", "mps")
@@ -77,6 +84,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("give --Path, the images to predict, or --recalibrate, and not both")
     if arguments.recalibrate and arguments.OUTPUT:
         parser.error("--recalibrate writes its file beside ViT.ckpt; leave out --OUTPUT")
+    if arguments.recalibrate and arguments.dicom:
+        parser.error("--recalibrate predicts nothing; leave out --dicom")
+    if arguments.dicom and not arguments.OUTPUT:
+        parser.error("--dicom writes into a folder; name one with --OUTPUT results/")
     arguments.OUTPUT = arguments.OUTPUT or "predictions.png"
     if not 0 < arguments.level < 1:
         parser.error(f"--level: got {arguments.level}, wanted more than 0 and less than 1")
@@ -136,6 +147,9 @@ def predict(arguments: argparse.Namespace) -> None:
     from data.run_pictures import inputs_of_runs
     from report.prediction_pictures import draw_each, draw_some, pictures_of
 
+    if arguments.dicom:
+        answer_dicom(arguments)
+        return
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
     table = (output.parent if kind else output) / "predictions.csv"
@@ -150,8 +164,7 @@ def predict(arguments: argparse.Namespace) -> None:
     if predictor.of_groups:
         predictions = answered_by_group(predictor, inputs, table)
     else:
-        predictions = predictor.answer(inputs, request if all_drawn else None)
-        say_notes(predictions)
+        predictions = answered(predictor, inputs, request if all_drawn else None)
         predictions.write(table)
     size = source.preprocessing.image_size
     usual = source.preprocessing.stored_size or size
@@ -191,6 +204,48 @@ def say_notes(predictions: "Predictions") -> None:
     """Say what a user has to know of predictions."""
     for note in predictions.notes():
         errors.note(note)
+
+
+def answer_dicom(arguments: argparse.Namespace) -> None:
+    """Write predictions.csv, and for each source DICOM a picture and a report."""
+    from data.inputs import find, folder_given, gather
+    from data.readers import DataError
+    from report.dicom_answer import Author, check_installed, sha256_of
+
+    check_installed()
+    from report import dicom_objects
+
+    if kind_of_output(arguments.OUTPUT):
+        raise DataError(f"--dicom: got --OUTPUT {arguments.OUTPUT}, wanted a folder that ends in /")
+    output = Path(arguments.OUTPUT)
+    table = output / "predictions.csv"
+    refuse_other_kinds(table)
+    predictor = predictor_of(arguments)
+    if predictor.of_groups or predictor.facts.preprocessing.frame == "all":
+        raise DataError(
+            "--dicom: answers are of single pictures, but this model was trained with label_of: "
+            "group or frame: all; leave out --dicom"
+        )
+    digest = sha256_of(arguments.Path_Checkpoint)
+    inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
+    plan = dicom_objects.planned(inputs, output, Path(arguments.Path))
+    request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
+    predictions = answered(predictor, inputs, request)
+    name = arguments.Path_Checkpoint.name
+    author = Author(name, digest, predictor.facts, arguments.level, request)
+    predictions.write(table)
+    dicom_objects.write(plan, predictions, author)
+    print(counted(predictions))
+    errors.say(f"wrote {table}, and a picture and a report of each source into {output}")
+
+
+def answered(
+    predictor: "Predictor", inputs: "list[Input]", request: "MapRequest | None"
+) -> "Predictions":
+    """What the model says of the inputs; reasons to trust it less are said on stderr."""
+    predictions = predictor.answer(inputs, request)
+    say_notes(predictions)
+    return predictions
 
 
 def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":

@@ -109,7 +109,7 @@ def is_image(path: Path) -> bool:
 
 
 def _read(path: Path, window: Sequence[float] | None, frame: int | str) -> Dicom:
-    data = _open(path)
+    data = opened(path)
     photometric = data.get("PhotometricInterpretation", "no image")
     if photometric not in GREY:
         raise DataError(
@@ -154,7 +154,7 @@ def _chosen(path: Path, data: pydicom.Dataset, frame: int | str) -> RunFrame:
 @lru_cache(maxsize=4096)
 def _best(path: Path, _changed: int, _size: int) -> RunFrame:
     """The frame with the most filled vessels; a file that is the same is judged once."""
-    data = _open(path)
+    data = opened(path)
     frames = int(data.NumberOfFrames)
 
     def read(index: int) -> NDArray:
@@ -176,8 +176,13 @@ def _take_frame_values(data: pydicom.Dataset, index: int) -> None:
                 data.update(item)
 
 
-def _open(path: Path) -> pydicom.Dataset:
-    """The data set of a file, its transfer syntax set so that pydicom decodes it."""
+def opened(path: Path) -> pydicom.Dataset:
+    """The data set of a file, its transfer syntax set so that pydicom decodes it.
+
+    Raises:
+        DataError: it would be inflated or taken apart without end.
+        Exception: whatever a damaged byte leads to.
+    """
     check_file(path)
     with path.open("rb") as file:
         data = read_partial(file, ElementCount(path), force=True)

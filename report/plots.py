@@ -95,11 +95,22 @@ def explained(prediction: Prediction, facts: Facts, request: MapRequest) -> Expl
     )
 
 
-def colour_bar(figure: Figure, axes: Any, top: float, label: str, size: float = 10) -> None:
-    """A colour bar of what ``blend`` does to middle grey; the scale ends at ``top``."""
+def colour_bar(
+    figure: Figure,
+    axes: Any,
+    top: float,
+    label: str,
+    size: float = 10,
+    own_axes: Axes | None = None,
+) -> None:
+    """A colour bar of what ``blend`` does to middle grey; the scale ends at ``top``.
+
+    It takes room from ``axes``, or lies in axes of its own.
+    """
     colours = ListedColormap(blend(np.full(256, 0.4), np.linspace(0, 1, 256)))
     shown = ScalarMappable(Normalize(0, top), colours)
-    bar = figure.colorbar(shown, ax=axes, fraction=0.05, pad=0.02, extend="max")
+    room = {"ax": axes, "fraction": 0.05, "pad": 0.02} if own_axes is None else {"cax": own_axes}
+    bar = figure.colorbar(shown, **room, extend="max")
     bar.ax.tick_params(labelsize=size)
     bar.set_label(label, fontsize=size)
 

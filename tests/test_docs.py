@@ -63,7 +63,17 @@ FOREIGN = {
     "torchrun",
 }
 # names of a reader's own files, and what the code writes with a number or a class in its name
-MADE_UP = {"RAW_IMAGES", "job.sh", "maps", "one.csv", "two.csv", "data.py", "files.py"}
+MADE_UP = {
+    "NAME_picture.dcm",
+    "NAME_report.dcm",
+    "RAW_IMAGES",
+    "job.sh",
+    "maps",
+    "one.csv",
+    "two.csv",
+    "data.py",
+    "files.py",
+}
 MADE_UP |= {"probability_normal", "probability_abnormal", "fold_0", "not_finite_0.txt"}
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)

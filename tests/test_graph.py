@@ -1,6 +1,7 @@
 """vit.export: one ONNX graph says what the ViT.ckpt says, map included, and needs no PyTorch."""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pydicom
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ import predict
 import vit
 from errors import UserError
 from tests.conftest import CONFIGURATION, contents
+from tests.dicom_sources import of_archive, saved
 from vit import checkpoint, export, familiarity, graph, graph_predictor
 from vit.archive import CheckpointError
 from vit.checkpoint_gate import Plain
@@ -158,6 +161,17 @@ def test_predict_writes_the_same_table_and_picture(
         assert {name: one[name] for name in one if name not in numbers} == {
             name: other[name] for name in other if name not in numbers
         }
+
+
+def test_a_graph_answers_dicom_files_too(plain: Path, tmp_path: Path) -> None:
+    saved(tmp_path / "few", a=of_archive(1))
+    graph = plain.with_suffix(".onnx")
+    output = tmp_path / "out"
+    predict.main(["-p", str(tmp_path / "few"), "-k", str(graph), "-o", f"{output}/", "--dicom"])
+    digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+    for name in ("a_picture.dcm", "a_report.dcm"):
+        assert pydicom.dcmread(output / name).DeviceSerialNumber == digest
+    assert f"checkpoint: {graph.name}" in pydicom.dcmread(output / "a_report.dcm").to_json()
 
 
 def test_a_graph_is_asked_without_torch(plain: Path, folder: Path) -> None:
