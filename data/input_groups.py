@@ -61,5 +61,5 @@ def _found(inputs: Sequence[Input]) -> list[str]:
     notes: list[str] = []
     names = groups_of(values, [item.truth for item in inputs], columns, notes)
     for line in notes:
-        errors.note(line)
+        errors.note(line.replace("stay on one side of the split", "are one group"))
     return names

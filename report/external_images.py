@@ -156,7 +156,7 @@ def choose(predictions: Predictions, facts: Facts) -> Chosen:
 def _groups(predictions: Predictions, facts: Facts) -> NDArray:
     """(n,) number of the group of each image, also of those of unknown truth."""
     any_truth = {"truth": facts.positive}
-    rows = [each.item.row | each.row() | any_truth for each in predictions]
+    rows = [each.listed() | any_truth for each in predictions]
     return levels(rows, facts.positive)[0].groups
 
 

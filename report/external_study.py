@@ -59,7 +59,7 @@ class Study:
         Raises:
             DataError: images of one class only, or a class of fewer than two groups.
         """
-        rows = [each.item.row | each.row() for each in predictions]
+        rows = [each.listed() for each in predictions]
         image, *above = levels(rows, facts.positive)
         logits = np.array([each.logits for each in predictions]) / facts.temperature
         sets = [each.prediction_set for each in predictions]

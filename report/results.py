@@ -49,9 +49,7 @@ class Results:
 def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Results:
     """The results of predictions, whose probabilities are rounded as in predictions.csv."""
     names = checkpoint.class_names
-    rows = [
-        {**each.item.row, "path": each.name, **each.row()} for each in predictions if each.truth
-    ]
+    rows = [each.listed() for each in predictions if each.truth]
     truths = Counter(each.truth or "truth not known" for each in predictions)
     counts = ", ".join(f"{count} {name}" for name, count in truths.items())
     results = Results(counts, groups=len(set(groups_in(rows))))

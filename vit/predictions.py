@@ -73,6 +73,10 @@ class Prediction:
         """Whether the image lies farther from the training images than usual ones do."""
         return self.distance is not None and self.distance > 1
 
+    def listed(self) -> dict[str, str]:
+        """Its row, with its name as the path and all that a manifest says of it."""
+        return {**self.item.row, "path": self.name, **self.row()}
+
     def row(self) -> dict[str, str]:
         """Its row of predictions.csv."""
         shares = {
