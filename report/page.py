@@ -85,7 +85,8 @@ def _validated(
     inputs = gather(paths, predictor.class_names, folder.folder)
     if predictor.of_groups:
         return group_predictions.answer(predictor, inputs, owners(samples)).groups, predictor
-    assert [sample.path for sample in samples] == validation.paths, "of other images"
+    names = [sample.path for sample in samples]
+    assert names == validation.paths, "validation was of other images"
     return predictor.answer(inputs, logits=validation.logits), predictor
 
 
