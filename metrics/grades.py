@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from errors import UserError
 from metrics.estimate import Estimate
-from metrics.intervals import evaluate, half_width, numbered, with_interval, resamples
+from metrics.intervals import evaluate, half_width, numbered, resamples, with_interval
 
 
 def at_least(probabilities: ArrayLike) -> NDArray:

@@ -93,7 +93,7 @@ def of_grades(labels: NDArray, chances: NDArray, names: list[str]) -> Charts:
     """
     charts: Charts = {}
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, chances.shape[1]))
-    with _drawing(charts, "ROC curve of each cut") as axis:
+    with drawing(charts, "ROC curve of each cut") as axis:
         for cut, colour in enumerate(colours, start=1):
             y = labels >= cut
             if not 0 < y.sum() < len(y):
@@ -104,7 +104,7 @@ def of_grades(labels: NDArray, chances: NDArray, names: list[str]) -> Charts:
         axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
         axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     expected = chances.sum(axis=1)  # grades, counted from 0
-    with _drawing(charts, "Expected grade of the images of each grade") as axis:
+    with drawing(charts, "Expected grade of the images of each grade") as axis:
         there = [grade for grade in range(len(names)) if (labels == grade).any()]
         drawn = [expected[labels == grade] for grade in there]
         axis.boxplot(drawn, positions=there, widths=0.6, medianprops={"color": COLOURS[1]})

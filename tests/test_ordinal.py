@@ -251,7 +251,7 @@ def test_labels_of_groups_know_no_grades() -> None:
 def test_a_sensitivity_is_of_two_classes(tmp_path: Path) -> None:
     config = CONFIG.Config(task="ordinal", num_classes=3, sensitivity=0.9)
     result = prepare(graded(tmp_path / "raw"), tmp_path / "processed", config)
-    with pytest.raises(DataError, match="sensitivity: got 0.9, which is of two classes"):
+    with pytest.raises(DataError, match=r"sensitivity: got 0\.9, which is of two classes"):
         check_images(config, result)
 
 
