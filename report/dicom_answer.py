@@ -43,7 +43,7 @@ class Author:
     @property
     def map_words(self) -> str:
         """How the map is made, and for which class."""
-        return one_line(self.request.title(self.facts.class_names))
+        return one_line(self.request.title(self.facts.class_names, self.facts.ordered))
 
     @property
     def has_threshold(self) -> bool:
