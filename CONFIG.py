@@ -180,6 +180,12 @@ class ModelConfig:
         "whose images only some may show it",
         choices=("image", "group"),
     )
+    task: str = key(
+        "classes",
+        "what the classes are; classes: names without an order; ordinal: three grades or more, in "
+        "the order that data.prepare keeps",
+        choices=("classes", "ordinal"),
+    )
 
 
 @dataclass(frozen=True)
@@ -278,6 +284,8 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
             faults.append(
                 "label_of: got group with phantoms, each of which is one image; wanted image"
             )
+        if self.label_of == "group" and self.task != "classes":
+            faults.append(f"label_of: got group and task {self.task}, wanted task: classes")
         shares = self.val_share + self.test_share
         if shares >= 1:
             wanted = "wanted less than 1, so that images are left for training"

@@ -25,6 +25,7 @@ FORMER_VALUES: Values = {
     "label_of": "image",
     "group_images": 8,
     "frame": -1,
+    "task": "classes",
 }
 # keys that no run of before has in its name
-LATER = ("shading", "dark_border", "predict_flipped", "label_of", "group_images")
+LATER = ("shading", "dark_border", "predict_flipped", "label_of", "group_images", "task")

@@ -11,8 +11,9 @@ from data.readers import DataError
 from data.tables import plain_bytes
 from files import written_whole
 
-# class_names, image_size, mean, std, border, stretch, window, frame, full_scale, split, notes, and
-# patients_named, whether every group holds the images of patients who are named; none is a must
+# class_names, image_size, mean, std, border, stretch, window, frame, full_scale, split, notes;
+# patients_named, whether every group holds the images of patients who are named; and ordered,
+# whether the classes are grades, the lowest first; none is a must
 Info = dict[str, Any]
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 FIRST_CLASSES = ("0", "1")  # folders of the first published form
@@ -104,5 +105,6 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "full_scale": is_full_scale,
     "split": lambda value: isinstance(value, str),
     "patients_named": lambda value: isinstance(value, bool),
+    "ordered": lambda value: isinstance(value, bool),
     "notes": _are_texts,
 }

@@ -19,6 +19,7 @@ from data.class_notes import notes_of_classes
 from data.dataset_info import Info
 from data.division import divide, folds_of, only, without_leaks
 from data.geometry import Placement
+from data.grades import as_given, order_of
 from data.group_columns import patient_in
 from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
@@ -43,6 +44,7 @@ KEYS = (
     "test_share",
     "folds",
     "seed",
+    "task",
 )
 
 
@@ -55,6 +57,7 @@ def prepare(
     skip_damaged: bool = False,
     drop_leaks: bool = False,
     resplit: bool = False,
+    order: list[str] | None = None,
 ) -> processed.Processed:
     """Write a ProcessedFolder at ``output``; an older one there is kept under a dated name.
 
@@ -66,6 +69,8 @@ def prepare(
         skip_damaged: leave out images that cannot be read.
         drop_leaks: leave out training images that belong with images of another side.
         resplit: make a new split instead of the one that the data brings.
+        order: the classes as grades, the lowest first; None: with task: ordinal as their names
+            tell, else there is none.
 
     Raises:
         DataError: every fault found, a line each; nothing is left at ``output`` then.
@@ -74,8 +79,13 @@ def prepare(
     config = config.sized()
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
-    names = processed.order_classes({sample.label for sample in found}, positive)
-    notes += notes_of_classes(names, positive)
+    ordered = order is not None or config.task == "ordinal"
+    labels = {sample.label for sample in found}
+    if ordered:
+        names = _in_order(labels, positive, order, notes)
+    else:
+        names = processed.order_classes(labels, positive)
+        notes += notes_of_classes(names, positive)
     if not plain:  # only exported class folders have text burned into their borders
         config = replace(config, border=0.0)
     if config.border:
@@ -106,7 +116,22 @@ def prepare(
         notes.append("no image is for training: this is a set for testing alone")
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
     info = _info(names, images, division, bool(found[0].split), config, white, notes)
+    info["ordered"] = ordered
     return _written(output, images, division, config, info)
+
+
+def _in_order(
+    labels: set[str], positive: str | None, order: list[str] | None, notes: list[str]
+) -> list[str]:
+    """The classes as grades, the lowest first; the highest counts as the positive class."""
+    names = as_given(labels, order) if order else order_of(labels)
+    if positive not in (None, names[-1]):
+        raise DataError(
+            f"--positive: got {positive}, but of grades the highest is the positive class: "
+            f"{names[-1]}; leave out --positive, or give --order"
+        )
+    notes.append(f"the classes are grades: {' < '.join(names)}")
+    return names
 
 
 def _without_split(found: list[Sample], notes: list[str]) -> list[Sample]:
@@ -320,6 +345,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="make a new, grouped split instead of the one that the data brings",
     )
+    parser.add_argument(
+        "--order",
+        nargs="+",
+        metavar="GRADE",
+        help="the classes as grades, the lowest first; with --task ordinal alone their names tell",
+    )
     CONFIG.add_arguments(parser, KEYS)
     return parser
 
@@ -338,6 +369,7 @@ def main(argv: list[str]) -> None:
             skip_damaged=arguments.skip_damaged,
             drop_leaks=arguments.drop_leaks,
             resplit=arguments.resplit,
+            order=arguments.order,
         )
     errors.say(summary(result))
     errors.say(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.dataset_info import Info
 from data.geometry import Box, parse_boxes, rasterise
+from data.grades import is_free_of_disease
 from data.readers import fault_of
 
 SPLITS = ("train", "val", "test")
@@ -143,6 +144,17 @@ class Processed:
         """How many folds data.prepare assigned; 0: none."""
         return len({sample.fold for sample in self.samples} - {""})
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades, the lowest first."""
+        return bool(self.info.get("ordered", False))
+
+    @cached_property
+    def healthy(self) -> str:
+        """The class without lesions: the first; empty where the lowest grade is one of disease."""
+        first = self.class_names[0]
+        return first if not self.ordered or is_free_of_disease(first) else ""
+
     @cached_property
     def knows_lesions(self) -> bool:
         """Whether any training image has a lesion mask or box."""
@@ -151,11 +163,11 @@ class Processed:
     def lesion(self, sample: Sample) -> NDArray | None:
         """(H, W) uint8 mask of the lesions; None where nothing is known.
 
-        It is all zero in the first, normal class.
+        It is all zero in the healthy class.
         """
         if sample.mask:
             return np.asarray(self.stored(sample.mask))
-        if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.class_names[0]):
+        if sample.lesion_boxes_xyxy or (self.knows_lesions and sample.label == self.healthy):
             return rasterise(sample.boxes, self.image(sample).shape)
         return None
 

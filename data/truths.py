@@ -30,20 +30,32 @@ def truths_by_folder(
         is_number = place.label in ("0", "1") and place.label not in class_names
         first_form = layout.labels <= {"0", "1"} and bool(place.split or is_split)
         if not is_number or first_form:
-            truths[names[name]] = class_of(place.label, class_names)
+            are_own = are_own_numbers(layout.labels, class_names)
+            truths[names[name]] = class_of(place.label, class_names, are_own)
     return truths
 
 
-def class_of(label: str, class_names: list[str]) -> str:
+def are_own_numbers(labels: Iterable[str], class_names: list[str]) -> bool:
+    """Whether 0 and 1 among these labels are the classes 0 and 1 of several, as of grades 0 to 5.
+
+    They are, where another number among the labels is a class too. Alone they may mean normal and
+    diseased.
+    """
+    named = {in_one_spelling(name) for name in class_names}
+    others = {in_one_spelling(label) for label in labels} - {"0", "1"}
+    return {"0", "1"} <= named and any(word.isdigit() and word in named for word in others)
+
+
+def class_of(label: str, class_names: list[str], are_own: bool = False) -> str:
     """The class that a label or folder means.
 
     It is the name of a class, whatever its case; or of two classes another word for normal or
-    diseased.
+    diseased. ``are_own``: as ``are_own_numbers`` says of all labels.
     """
     words = {in_one_spelling(name): name for name in class_names}
     word = in_one_spelling(label)
     are_numbers = all(name.strip().isdigit() for name in class_names)
-    if are_numbers and word in ("0", "1") and set(words) != {"0", "1"}:
+    if are_numbers and not are_own and word in ("0", "1") and set(words) != {"0", "1"}:
         return ""  # 1 of the classes 1 and 2 may be the diseased one of 0 and 1
     if label in class_names or word in words:
         return label if label in class_names else words[word]
@@ -67,7 +79,8 @@ def classes_of(labels: Iterable[str], class_names: list[str]) -> dict[str, str]:
     """
     given = set(labels)
     numbers = {in_one_spelling(label) for label in given if in_one_spelling(label).isdigit()}
-    meant = {label: class_of(label, class_names) for label in given}
+    are_own = are_own_numbers(given, class_names)
+    meant = {label: class_of(label, class_names, are_own) for label in given}
     if numbers <= {"0", "1"}:
         return meant
     named = {in_one_spelling(name) for name in class_names}

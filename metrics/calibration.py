@@ -6,6 +6,7 @@ from scipy import optimize, special, stats
 from sklearn.metrics import roc_curve
 
 from errors import UserError
+from metrics.grades import at_least
 from metrics.intervals import TAIL, checked, numbered
 
 
@@ -25,6 +26,29 @@ def fit_threshold(labels: ArrayLike, scores: ArrayLike, sensitivity: float | Non
         gain = np.minimum(true_positive, sensitivity)
     cut = cuts[np.argmax(gain > gain.max() - 1e-12)]
     return float((cut + s[s < cut].max(initial=0)) / 2)
+
+
+def fit_grade_threshold(labels: ArrayLike, probabilities: ArrayLike) -> float:
+    """The threshold of ``metrics.decision.grade_called`` with the smallest absolute error.
+
+    Of equal ones it is the nearest to 0.5, which is the median. It is one of the hundredths: a
+    single number of few images, as the threshold of two classes is.
+
+    Args:
+        labels: (n,) index of the true grade.
+        probabilities: (n, K), the lowest grade first.
+
+    Raises:
+        UserError: lengths that differ.
+    """
+    y = np.asarray(labels)
+    chances = at_least(probabilities)
+    if y.shape != chances.shape[:1]:
+        raise UserError(f"got grades {y.shape} and probabilities of {len(chances)} images")
+    thresholds = np.round(np.arange(1, 100) / 100, 2)
+    errors = [np.abs((chances >= each).sum(axis=1) - y).sum() for each in thresholds]
+    best = thresholds[np.array(errors) == min(errors)]
+    return float(best[np.argmin(np.abs(best - 0.5))])
 
 
 def fit_temperature(labels: ArrayLike, logits: ArrayLike, groups: ArrayLike | None = None) -> float:

@@ -50,7 +50,19 @@ def _limit(rising: list[float], level: float) -> float:
     return rising[rank - 1] + ROUNDING if rank <= len(rising) else math.inf
 
 
-def conformal_set(probabilities: Sequence[float], limit: dict[str, float]) -> list[str]:
-    """The classes whose probability, in the order of ``limit``, is high enough."""
-    pairs = zip(limit.items(), probabilities, strict=True)
-    return [name for (name, most), probability in pairs if 1 - probability <= most]
+def conformal_set(
+    probabilities: Sequence[float], limit: dict[str, float], ordered: bool = False
+) -> list[str]:
+    """The classes whose probability, in the order of ``limit``, is high enough.
+
+    ``ordered``: they are grades, so those between two of the set are in it too. It holds the true
+    grade as often as before, or more often (contiguous sets: Lu, Angelopoulos and Pomerantz 2022,
+    "Improving Trustworthiness of AI Disease Severity Rating in Medical Imaging with Ordinal
+    Conformal Prediction Sets").
+    """
+    names = list(limit)
+    pairs = zip(limit.values(), probabilities, strict=True)
+    inside = [k for k, (most, probability) in enumerate(pairs) if 1 - probability <= most]
+    if ordered and inside:
+        return names[inside[0] : inside[-1] + 1]
+    return [names[k] for k in inside]

@@ -25,8 +25,8 @@ Made = tuple[tuple[str, ...], Mapping[str, npt.NDArray[np.uint8]]]
 
 
 def boxes_of(masks: Sequence[npt.NDArray[np.uint8]]) -> list[Box]:
-    """The box of each mask in half-open pixels x0, y0, x1, y1."""
-    rectangles = [cv2.boundingRect(mask) for mask in masks]
+    """The box of each mask in half-open pixels x0, y0, x1, y1; an empty mask has none."""
+    rectangles = [cv2.boundingRect(mask) for mask in masks if mask.any()]
     return [(left, top, left + width, top + height) for left, top, width, height in rectangles]
 
 

@@ -43,7 +43,8 @@ def graph_of(path: Path) -> bytes:
     """The graph of a ViT.ckpt, which is made here, or of a file that is one already.
 
     Raises:
-        UserError: no such file, damaged, or not ours; onnx or onnxscript is not installed.
+        UserError: no such file, damaged, not ours, or of grades; onnx or onnxscript is not
+            installed.
     """
     if is_graph(path):
         return graph.bytes_of(path)
@@ -53,6 +54,7 @@ def graph_of(path: Path) -> bytes:
     from vit import checkpoint, export
 
     source = checkpoint.load(path)
+    _refuse_grades(source, path)
     errors.say("writing the graph, which takes a minute or two")
     return export.export(source)
 
@@ -66,8 +68,10 @@ def page_of(content: bytes, path: Path) -> str:
 
     Raises:
         CheckpointError: the graph is damaged, not ours, or does not fit its metadata.
+        DataError: it tells grades.
     """
     facts, uint8 = graph.facts_of(content, path)
+    _refuse_grades(facts, path)
     size = facts.preprocessing.image_size
     predictor = GraphPredictor(content, facts, uint8, batch_size=1)
     predictor.run(np.zeros((1, size, size), np.float32), MapRequest(len(facts.class_names) - 1))
@@ -93,6 +97,14 @@ def page_of(content: bytes, path: Path) -> str:
         digest=base64.b64encode(digest).decode(),
         parts={name: base64.b64encode(part).decode() for name, part in parts.items()},
     )
+
+
+def _refuse_grades(facts: Facts, path: Path) -> None:
+    if facts.ordered:
+        raise DataError(
+            f"{path}: tells grades (task: ordinal), which the page does not know; use predict.py, "
+            "which runs a ViT.ckpt or its graph"
+        )
 
 
 def about(facts: Facts, uint8: bool, path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay, roc_curve
 
 from data.figures import show_words
 from metrics.intervals import BINS
@@ -80,6 +80,39 @@ def of_predictions(y: NDArray, s: NDArray, threshold: float, names: list[str]) -
             axis.hist(s[side], bins=bins, color=colour, alpha=0.55, label=f"{name} ({side.sum()})")
         axis.axvline(threshold, color="black", ls=":", label=f"threshold {threshold:.3f}")
         axis.set(xlabel=f"probability of {positive}", ylabel="images")
+    return charts
+
+
+def of_grades(labels: NDArray, chances: NDArray, names: list[str]) -> Charts:
+    """The ROC curve of each cut, and the expected grade of the images of each grade.
+
+    Args:
+        labels: (n,) index of the true grade.
+        chances: (n, K - 1) probability of grade 1 or more, of grade 2 or more, ...
+        names: of the K grades, the lowest first.
+    """
+    charts: Charts = {}
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, chances.shape[1]))
+    with drawing(charts, "ROC curve of each cut") as axis:
+        for cut, colour in enumerate(colours, start=1):
+            y = labels >= cut
+            if not 0 < y.sum() < len(y):
+                continue
+            false_positive, true_positive, _ = roc_curve(y, chances[:, cut - 1])
+            label = f"{names[cut]} or more ({y.sum()})"
+            axis.plot(false_positive, true_positive, color=colour, lw=1.6, label=label)
+        axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
+        axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    expected = chances.sum(axis=1)  # grades, counted from 0
+    with drawing(charts, "Expected grade of the images of each grade") as axis:
+        there = [grade for grade in range(len(names)) if (labels == grade).any()]
+        drawn = [expected[labels == grade] for grade in there]
+        axis.boxplot(drawn, positions=there, widths=0.6, medianprops={"color": COLOURS[1]})
+        axis.plot([0, len(names) - 1], [0, len(names) - 1], color="0.75", lw=0.8)
+        ticks = range(len(names))
+        axis.set_xticks(ticks, names)
+        axis.set_yticks(ticks, names)
+        axis.set(xlabel="true grade", ylabel="mean of the probabilities")
     return charts
 
 

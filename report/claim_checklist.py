@@ -55,6 +55,11 @@ ITEMS = (
     "Availability of software, model and data",
     "Funding",
 )
+OF_CLASSES = (
+    "AUROC, average precision, sensitivity, specificity, predictive values, Brier score, "
+    "calibration error"
+)
+OF_GRADES = "quadratic weighted kappa, mean absolute error in grades, AUROC of each cut"
 
 
 def claim_checklist(
@@ -71,8 +76,7 @@ def claim_checklist(
         **_of_data(folder),
         **_of_model(checkpoint),
         **_of_training(checkpoint),
-        28: "AUROC, average precision, sensitivity, specificity, predictive values, Brier score, "
-        "calibration error",
+        28: OF_GRADES if checkpoint.ordered else OF_CLASSES,
         29: "95 % intervals by bootstrap of whole groups",
         31: "maps of where the evidence lies, by the methods that the page offers",
     }

@@ -43,7 +43,7 @@ class Author:
     @property
     def map_words(self) -> str:
         """How the map is made, and for which class."""
-        return one_line(self.request.title(self.facts.class_names))
+        return one_line(self.request.title(self.facts.class_names, self.facts.ordered))
 
     @property
     def has_threshold(self) -> bool:
@@ -103,6 +103,9 @@ class Answer:
         threshold = self.author.facts.threshold
         if not self.author.has_threshold:
             said = [f"P({one_line(name)}) = {share:.4f}" for name, share in shares.items()]
+            if self.author.facts.ordered:
+                rule = f"the highest grade that, with all above it, has P = {threshold:.2f} or more"
+                return f"{', '.join(said)}; predicted is {rule}"
             return f"{', '.join(said)}; predicted is the most probable class"
         digits = _digits(self.prediction.positive_probability, threshold)
         said = [f"P({one_line(name)}) = {share:.{digits}f}" for name, share in shares.items()]

@@ -13,8 +13,9 @@ from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
 from metrics.levels import Rows, levels, subgroups, values_of
-from report.matching import Names, rows_of, with_manifest
-from report.predicted import PREFIX, read_predictions, threshold_of
+from report.graded import print_grades
+from report.matching import note_training, same_images, with_manifest
+from report.predicted import PREFIX, count_of_classes, read_predictions, threshold_of
 
 FIRST = ("auroc", "sensitivity", "specificity")  # what is printed of vessels and patients
 
@@ -72,6 +73,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--versus", type=Path, help="predictions of the same images by another model"
     )
+    parser.add_argument(
+        "--order",
+        nargs="+",
+        metavar="GRADE",
+        help="of more than two classes: the grades, the lowest first (default: as names tell)",
+    )
     return parser.parse_args(argv)
 
 
@@ -120,15 +127,6 @@ def images_of(arguments: argparse.Namespace) -> Images:
     return Images(rows, names, labels, scores, groups, threshold)
 
 
-def note_training(rows: Rows, table: Path) -> None:
-    """Tell the user that a model learned from images, where it did: no figures of others."""
-    if learned := sum(row.get("in_training", "").strip().lower() == "yes" for row in rows):
-        errors.note(
-            f"{table}: {learned} of {len(rows)} images were in training: "
-            "their predictions look too good"
-        )
-
-
 def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
     """Print how much better another model is on the same images."""
     others, names = read_predictions(arguments.versus)
@@ -137,24 +135,7 @@ def print_comparison(images: Images, arguments: argparse.Namespace) -> None:
             f"{arguments.versus}: got the classes {' and '.join(names)}, wanted "
             f"{' and '.join(images.names)}, as in {arguments.predictions}"
         )
-    paths = [row["path"] for row in images.rows]
-    named = Names([row["path"] for row in others], Path())
-    numbers = rows_of(paths, arguments.versus, named)
-    lacking = [path for path, number in zip(paths, numbers, strict=True) if number is None]
-    if lacking:
-        raise UserError(
-            f"{arguments.versus}: no row for {len(lacking)} of {len(paths)} images of "
-            f"{arguments.predictions}, such as {lacking[0]}; its first is {others[0]['path']}; "
-            "wanted the same images, predicted from the same folder"
-        )
-    rows = [others[number] for number in numbers if number is not None]
-    truths = [(own["truth"], row["truth"]) for own, row in zip(images.rows, rows, strict=True)]
-    other = [path for path, (own, row) in zip(paths, truths, strict=True) if row not in ("", own)]
-    if other:
-        raise UserError(
-            f"{arguments.versus}: got another truth than {arguments.predictions} for "
-            f"{len(other)} images, as {other[0]}; wanted the same"
-        )
+    rows = same_images(images.rows, others, arguments.versus, arguments.predictions)
     note_training(rows, arguments.versus)
     scores = [float(row[f"{PREFIX}{images.positive}"]) for row in rows]
     change, p = compare(images.labels, images.scores, scores, images.groups)
@@ -193,6 +174,11 @@ def print_levels(images: Images) -> None:
 
 def print_tables(arguments: argparse.Namespace) -> None:
     """Print all that the command line asks for. ValueError: files or numbers that do not fit."""
+    if count_of_classes(arguments.predictions) > 2:
+        print_grades(arguments)
+        return
+    if arguments.order:
+        raise UserError("--order: is of three grades or more; leave it out")
     images = images_of(arguments)
     estimates = evaluate(
         images.labels, images.scores, images.groups, images.threshold, arguments.prevalence

@@ -180,6 +180,11 @@ def _check(arguments: argparse.Namespace, config: CONFIG.Config) -> None:
         raise CONFIG.ConfigError(
             "phantoms: any number can be made, so their curve tells nothing; set phantoms: none"
         )
+    if config.task != "classes":
+        raise CONFIG.ConfigError(
+            f"task: got {config.task}, but the curve follows the AUROC of the positive class; set "
+            "task: classes"
+        )
 
 
 def _refuse_known_images(init: InitialWeights, folder: Processed) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import errors
 from data.tables import Row
-from data.truths import class_of
+from data.truths import are_own_numbers, class_of
 from errors import UserError
 from metrics.levels import Rows
 from report.predicted import read_manifest
@@ -156,13 +156,15 @@ def with_manifest(rows: Rows, names: list[str], manifest: Path) -> Rows:
 
 def _check_labels(pairs: list[tuple[Row, Row]], names: list[str], manifest: Path) -> None:
     labels = [(_label_in(own), row) for own, row in pairs if _label_in(own)]
-    if labels and not any(class_of(label, names) for label, _ in labels):
+    own_numbers = are_own_numbers((label for label, _ in labels), names)
+    meant = {label: class_of(label, names, own_numbers) for label, _ in labels}
+    if labels and not any(meant.values()):
         errors.note(
             f"{manifest}: its labels, such as {labels[0][0]!r}, are no classes of the predictions "
             "and are not compared with the truth"
         )
         return
-    other = [(label, row) for label, row in labels if class_of(label, names) != row["truth"]]
+    other = [(label, row) for label, row in labels if meant[label] != row["truth"]]
     if other:
         label, row = other[0]
         raise UserError(
@@ -175,3 +177,44 @@ def _check_labels(pairs: list[tuple[Row, Row]], names: list[str], manifest: Path
 def _label_in(own: Row) -> str:
     """The label in a row of a manifest, however its column is spelt."""
     return next((cell for name, cell in own.items() if name.strip().lower() == "label"), "")
+
+
+def same_images(rows: Rows, others: Rows, versus: Path, table: Path) -> Rows:
+    """The rows of another model's predictions for the same images, in their order.
+
+    Args:
+        rows: of ``table``, of known truth.
+        others: all rows of ``versus``.
+        versus, table: for messages.
+
+    Raises:
+        UserError: an image without a row there, or with another truth.
+    """
+    paths = [row["path"] for row in rows]
+    named = Names([row["path"] for row in others], Path())
+    numbers = rows_of(paths, versus, named)
+    lacking = [path for path, number in zip(paths, numbers, strict=True) if number is None]
+    if lacking:
+        raise UserError(
+            f"{versus}: no row for {len(lacking)} of {len(paths)} images of {table}, such as "
+            f"{lacking[0]}; its first is {others[0]['path']}; wanted the same images, predicted "
+            "from the same folder"
+        )
+    found = [others[number] for number in numbers if number is not None]
+    truths = [(own["truth"], row["truth"]) for own, row in zip(rows, found, strict=True)]
+    other = [path for path, (own, row) in zip(paths, truths, strict=True) if row not in ("", own)]
+    if other:
+        raise UserError(
+            f"{versus}: got another truth than {table} for {len(other)} images, as {other[0]}; "
+            "wanted the same"
+        )
+    return found
+
+
+def note_training(rows: Rows, table: Path) -> None:
+    """Tell the user that a model learned from images, where it did: no figures of others."""
+    if learned := sum(row.get("in_training", "").strip().lower() == "yes" for row in rows):
+        errors.note(
+            f"{table}: {learned} of {len(rows)} images were in training: "
+            "their predictions look too good"
+        )

@@ -101,7 +101,7 @@ def _write(path: Path, parts: Parts, source: Checkpoint, checkpoint: Path) -> No
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = hashlib.sha256(script.encode()).digest()
     text = _template().render(
-        title=f"{source.positive} or not: {checkpoint.name} on {Path(*root.parts[-2:])}",
+        title=f"{source.question}: {checkpoint.name} on {Path(*root.parts[-2:])}",
         date=time.strftime("%Y-%m-%d %H:%M"),
         checkpoint=source,
         notes=_notes(predictions, source, folder),
@@ -166,20 +166,23 @@ def _notes(
     validated = {"val"} if epoch_chosen else {"train", "val"}
     splits = {each.item.row.get("split") for each in predictions}
     recalibrated = source.provenance.recalibrated_images
+    has_threshold = source.ordered or len(source.class_names) == 2
     if recalibrated:
+        fitted = "Temperature, threshold" if has_threshold else "Temperature"
         notes.append(
-            f"Temperature, threshold and prediction sets were fitted to {recalibrated} images of "
+            f"{fitted} and prediction sets were fitted to {recalibrated} images of "
             "another place: on those, metrics look too good."
         )
     if is_trained_on(source, folder) and not learned and splits <= validated:
-        chosen = _chosen_on_validation(epoch_chosen, bool(recalibrated))
+        chosen = _chosen_on_validation(epoch_chosen, bool(recalibrated), has_threshold)
         if chosen:
             notes.append(f"{chosen} chosen on these images: metrics look too good.")
     return notes
 
 
-def _chosen_on_validation(epoch: bool, recalibrated: bool) -> str:
+def _chosen_on_validation(epoch: bool, recalibrated: bool, has_threshold: bool) -> str:
     """What the validation images decided, with its verb; empty: nothing."""
     if recalibrated:
         return "The epoch was" if epoch else ""
-    return f"{'The epoch, temperature' if epoch else 'Temperature'} and threshold were"
+    last = "threshold" if has_threshold else "prediction sets"
+    return f"{'The epoch, temperature' if epoch else 'Temperature'} and {last} were"

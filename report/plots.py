@@ -28,6 +28,7 @@ from vit.predictions import Prediction
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 LOSSES = {"train_loss": "--", "val_loss": "-"}
 METRICS = {"auroc": "C0", "accuracy": "C1", "sensitivity": "C2", "specificity": "C3", "f1": "C4"}
+METRICS |= {"kappa": "C2"}  # of grades, which have no sensitivity
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def explained(prediction: Prediction, facts: Facts, request: MapRequest) -> Expl
         prediction.caption,
         item.image(preprocessing),
         prediction.map,
-        request.title(facts.class_names),
+        request.title(facts.class_names, facts.ordered),
         prediction.truth,
         prediction.label,
         facts.class_names,
@@ -201,6 +202,8 @@ def curves(history: list[dict[str, float]], path: Path) -> None:
         values = [row.get(name, np.nan) for row in history]
         left.plot(epochs, values, style, color="black", label=name.replace("_", " "))
     for name, colour in METRICS.items():
+        if f"val_{name}" not in history[0]:
+            continue
         values = [row[f"val_{name}"] for row in history]
         width = 2.0 if name == "auroc" else 0.9
         right.plot(epochs, values, color=colour, linewidth=width, label=name)

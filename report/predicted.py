@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from posixpath import normpath
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import errors
+from data.grades import LEAST_GRADES, as_given, order_of
 from data.tables import read_table
 from data.words import is_normal, is_positive
 from errors import UserError
@@ -28,13 +30,40 @@ def read_predictions(path: Path) -> tuple[Rows, list[str]]:
     Raises:
         UserError: other columns, or the first cells that cannot be right, a line each.
     """
+    rows, names = _read(path, most=2)
+    return rows, _ordered(names)
+
+
+def read_grades(path: Path, order: Sequence[str] | None) -> tuple[Rows, list[str]]:
+    """As ``read_predictions``, of three grades or more, the lowest first.
+
+    Args:
+        path: of the table.
+        order: of the grades; None: as their names tell.
+
+    Raises:
+        UserError: as ``read_predictions`` does; classes that have no order.
+    """
+    rows, names = _read(path, most=None)
+    return rows, as_given(names, order) if order else order_of(names)
+
+
+def count_of_classes(path: Path) -> int:
+    """How many classes a predictions.csv has a probability of."""
+    return sum(name.startswith(PREFIX) for name in read_table(path)[0])
+
+
+def _read(path: Path, most: int | None) -> tuple[Rows, list[str]]:
+    """The rows, checked, and the classes in the order of their columns."""
     rows = _of_labels(read_table(path), path)
     columns = rows[0]
     names = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
-    if len(names) != 2 or not {"path", "truth", "predicted"} <= columns.keys():
+    fits = len(names) == most if most else len(names) >= LEAST_GRADES
+    if not fits or not {"path", "truth", "predicted"} <= columns.keys():
+        wanted = most or f"{LEAST_GRADES} or more"
         raise UserError(
             f"{path}: got {', '.join(columns)}; wanted path, truth, predicted, "
-            "2 of probability_<class>"
+            f"{wanted} of probability_<class>"
         )
     shares = [PREFIX + name for name in names]
     rows = [row | {column: _with_point(row[column]) for column in shares} for row in rows]
@@ -44,7 +73,7 @@ def read_predictions(path: Path) -> tuple[Rows, list[str]]:
             faults.append(f"{path}, row {number}, {row['path']}: {fault}")
     faults += [f"{path}: {twice}" for twice in _twice(rows)]
     _refuse(faults, "mend the table, or write it again with predict.py")
-    return rows, _ordered(names)
+    return rows, names
 
 
 def _of_labels(rows: Rows, path: Path) -> Rows:
@@ -140,7 +169,8 @@ def _fault(row: dict[str, str], names: list[str]) -> str:
     for column in ("truth", "predicted"):
         said = row[column]
         if said not in names and (said or column == "predicted"):
-            return f"{column}: got {said!r}, wanted {names[0]!r} or {names[1]!r}"
+            wanted = " or ".join(repr(name) for name in names)
+            return f"{column}: got {said!r}, wanted {wanted}"
     total = 0.0
     for name in names:
         share = _number(row[PREFIX + name])

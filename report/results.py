@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from data import processed
+from metrics.grades import at_least, evaluate_grades
 from metrics.intervals import Estimate, evaluate, groups_in
 from metrics.levels import Level, Rows, Subgroup, levels, subgroup_columns, subgroups
 from report import charts
@@ -59,6 +60,8 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     called = np.array([names.index(row["predicted"]) for row in rows])
     table = confusion_matrix(labels, called, labels=range(len(names))).tolist()
     results = replace(results, confusion=list(zip(names, table, strict=True)))
+    if checkpoint.ordered:
+        return _of_grades(results, rows, labels, called, names)
     if len(names) > 2:
         return _of_several_classes(results, rows, labels, names)
     return _of_two_classes(results, rows, labels == 1, checkpoint, predictions[0].UNIT)
@@ -66,6 +69,22 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
 
 def _probabilities(rows: Rows, name: str) -> NDArray:
     return np.array([float(row[f"probability_{name}"]) for row in rows])
+
+
+def _of_grades(
+    results: Results, rows: Rows, labels: NDArray, called: NDArray, names: list[str]
+) -> Results:
+    """Agreement with the true grade, and an AUROC of each cut between two grades."""
+    shares = np.column_stack([_probabilities(rows, name) for name in names])
+    estimates = evaluate_grades(labels, shares, called, names, groups_in(rows))
+    named = [(_in_words(name), estimate) for name, estimate in estimates.items()]
+    return replace(
+        results,
+        headline=f"Quadratic weighted kappa {estimates['quadratic_kappa']}, mean error "
+        f"{estimates['grade_error']} grades, on {len(rows)} images of known truth",
+        estimates=named,
+        charts=charts.of_grades(labels, at_least(shares), names),
+    )
 
 
 def _of_several_classes(results: Results, rows: Rows, labels: NDArray, names: list[str]) -> Results:
@@ -99,6 +118,16 @@ def _of_two_classes(
             (column, list(subgroups(rows, positive, column, threshold))) for column in columns
         ],
     )
+
+
+def _in_words(name: str) -> str:
+    """The name of an estimate of grades as the page shows it."""
+    known = {
+        "quadratic_kappa": "quadratic weighted kappa",
+        "grade_error": "mean absolute error in grades",
+        "grade_right": "share of images with the right grade",
+    }
+    return known.get(name, name.replace("auroc", "AUROC"))
 
 
 def _named(estimates: dict[str, Estimate]) -> Named:

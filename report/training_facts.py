@@ -79,9 +79,9 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
         ("data folder is as in training", _likeness(checkpoint, folder)),
         ("recalibrated", f"on {again} images of another place" if again else "no"),
-        ("classes", ", ".join(checkpoint.class_names)),
+        ("grades, rising" if checkpoint.ordered else "classes", ", ".join(checkpoint.class_names)),
         ("temperature", f"{checkpoint.temperature:.3f}"),
-        ("threshold", f"{checkpoint.threshold:.4f}"),
+        ("threshold", _threshold(checkpoint)),
         ("versions", versions_in_words(provenance) or UNKNOWN),
         *(("preparation of the data", without_folders(note)) for note in notes),
     ]
@@ -93,6 +93,12 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         _splits(folder, checkpoint.class_names) if folder else [],
         charts.of_training(histories) if histories else {},
     )
+
+
+def _threshold(checkpoint: Checkpoint) -> str:
+    if len(checkpoint.class_names) > 2 and not checkpoint.ordered:
+        return "none: the most probable class is called"
+    return f"{checkpoint.threshold:.4f}"
 
 
 def _likeness(checkpoint: Checkpoint, folder: Processed | None) -> str:

@@ -115,12 +115,12 @@ def test_the_command_compares_two_models(folder: Path, capsys: pytest.CaptureFix
     )
 
 
-def test_predictions_of_three_classes_are_refused(folder: Path) -> None:
+def test_predictions_of_three_classes_without_an_order_are_refused(folder: Path) -> None:
     columns = ["path", "truth", "probability_a", "probability_b", "probability_c", "predicted"]
     write(folder / "three.csv", [columns, ["x", "a", "0.2", "0.3", "0.5", "c"]])
     with pytest.raises(
         SystemExit,
-        match="probability_c, predicted; wanted path, truth, predicted, 2 of probability_",
+        match="got a, whose place in the order is not known; give the order: --order LOWEST",
     ):
         main(["--predictions", f"{folder}/three.csv"])
 

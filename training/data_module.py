@@ -13,6 +13,7 @@ import errors
 from data import processed
 from data.augment import Augment
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
+from data.grades import check_count
 from data.group_dataset import GroupDataset, joined, owners
 from data.preprocessing import Preprocessing
 from data.readers import DataError
@@ -29,9 +30,12 @@ def check_images(config: CONFIG.Config, folder: processed.Processed, folds: int 
         folds: how many will be trained one after the other; 0: the images keep their sides.
 
     Raises:
-        DataError: as many classes as ``num_classes`` are not there; related images on two sides.
+        DataError: as many classes as ``num_classes`` are not there; they are no grades in order,
+            where task is ordinal; related images on two sides.
     """
     names = folder.class_names
+    if config.task == "ordinal":
+        _check_grades(config, folder)
     if len(names) != config.num_classes:
         raise DataError(
             f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
@@ -67,6 +71,21 @@ def _check_groups(folder: processed.Processed) -> None:
         errors.note(
             f"{folder.folder}: each group has one image, so label_of: group changes nothing; "
             "data.prepare ties the images of a patient by a column patient of manifest.csv"
+        )
+
+
+def _check_grades(config: CONFIG.Config, folder: processed.Processed) -> None:
+    """Refuse classes that are no grades, or of which nobody has said that they are in order."""
+    check_count(folder.class_names)
+    if config.sensitivity:
+        raise DataError(
+            f"sensitivity: got {config.sensitivity:g}, which is of two classes; of grades the "
+            "threshold has the smallest error: set sensitivity: 0"
+        )
+    if not folder.ordered:
+        raise DataError(
+            f"{config.data_folder}: the classes {', '.join(folder.class_names)} were not prepared "
+            "as grades; prepare the folder again with --task ordinal, or with --order"
         )
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class InitialWeights:
         """Give a model of that configuration these weights.
 
         Position embeddings of another grid are resampled (Dosovitskiy et al. 2021, section 3.2). A
-        head of other classes is left as it is.
+        head of other classes, or of another task, is left as it is.
 
         Raises:
             CheckpointError: another architecture.
@@ -103,9 +103,11 @@ class InitialWeights:
         own = model.state_dict()
         if source.grid != model.grid:
             state[POSITIONS] = _resampled(state[POSITIONS], source.grid, model.grid)
-        if source.head[-1].out_features != model.head[-1].out_features:
-            last = f"head.{len(model.head) - 1}."
-            state.update({name: value for name, value in own.items() if name.startswith(last)})
+        last = f"head.{len(model.head) - 1}."
+        judges = {name: value for name, value in own.items() if name.startswith(last)}
+        if judges and _shapes(judges) != _shapes(state, last):
+            state = {name: value for name, value in state.items() if not name.startswith(last)}
+            state.update(judges)
         # labels of images need no pooling; that of groups begins anew after labels of images
         pooling = {name: value for name, value in own.items() if name.startswith(POOLING)}
         pooling |= {name: value for name, value in state.items() if name in pooling}
@@ -131,6 +133,11 @@ def _read(path: Path) -> Checkpoint:
         return boxed.read(path) if boxed.is_ours(path) else foreign_weights.read(path)
     is_ours = "format_version" in checkpoint.read(path)
     return checkpoint.load(path) if is_ours else foreign_weights.read(path)
+
+
+def _shapes(state: Mapping[str, Tensor], beginning: str = "") -> dict[str, torch.Size]:
+    """The shapes of the tensors whose names begin so."""
+    return {name: value.shape for name, value in state.items() if name.startswith(beginning)}
 
 
 def _resampled(positions: Tensor, source: tuple[int, int], grid: tuple[int, int]) -> Tensor:

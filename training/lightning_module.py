@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional import accuracy, auroc, f1_score, recall, specificity
+from torchmetrics.functional import accuracy, auroc, cohen_kappa, f1_score, recall, specificity
 
 from CONFIG import TrainingConfig
 from vit.checkpoint_gate import Plain
@@ -35,6 +35,8 @@ class Classifier(pl.LightningModule):
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
             (B, N, 2) logits of lesion and vessel. It learns the targets of the patches and is not
             used after training. None: no such loss.
+        ordered: whether the classes are grades, the lowest first, and the logits their log
+            probabilities. The loss is then minus the log likelihood of the grades.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Classifier(pl.LightningModule):
         class_weights: list[float] | None,
         contents: Plain,
         patch_head: nn.Module | None,
+        ordered: bool = False,
     ) -> None:
         super().__init__()
+        self.ordered = ordered
         self.model = model
         self.config = config
         self.contents = contents
@@ -135,7 +139,8 @@ class Classifier(pl.LightningModule):
         self.seen.clear()
         labels = self.predictions[:, 1].long()
         logits = self.predictions[:, 2:]
-        values = {"val_loss": self._loss(logits, labels), **classification_metrics(logits, labels)}
+        metrics = grade_metrics if self.ordered else classification_metrics
+        values = {"val_loss": self._loss(logits, labels), **metrics(logits, labels)}
         bar = ("val_loss", "val_auroc")
         for name, value in values.items():
             self.log(name, value, prog_bar=name in bar)
@@ -208,4 +213,26 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         "val_sensitivity": recall(scores, labels, **options),
         "val_specificity": specificity(scores, labels, **options),
         "val_f1": f1_score(scores, labels, **options),
+    }
+
+
+def grade_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """AUROC, accuracy, quadratic weighted kappa and mean absolute error of (N, K) logits of grades.
+
+    The AUROC is the mean over the cuts: of "grade k or more" against all below. The others are of
+    the median grade.
+    """
+    scores = logits.softmax(dim=1)  # (N, K)
+    grades = scores.shape[1]
+    below = scores.cumsum(dim=1)[:, :-1]  # (N, K - 1) of less than grade 1, 2, ...
+    cuts = range(1, grades)
+    areas = [auroc(1 - below[:, k - 1], (labels >= k).long(), task="binary") for k in cuts]
+    called = (below < 0.5).sum(dim=1)
+    return {
+        "val_auroc": torch.stack([area for area in areas if area is not None]).mean(),
+        "val_accuracy": (called == labels).float().mean(),
+        "val_kappa": cohen_kappa(
+            called, labels, task="multiclass", num_classes=grades, weights="quadratic"
+        ),
+        "val_grade_error": (called - labels).abs().float().mean(),
     }

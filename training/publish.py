@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from numpy.typing import NDArray
 
 import errors
 from data.tables import read_table
-from metrics.calibration import fit_temperature, fit_threshold
+from metrics.calibration import fit_grade_threshold, fit_temperature, fit_threshold
 from metrics.conformal import conformal_scores
+from metrics.grades import evaluate_grades
 from metrics.intervals import Estimate, evaluate
 from training.validation import Validation
 from vit import checkpoint
@@ -103,7 +103,10 @@ def fitted(
     threshold = trained.threshold
     if len(trained.class_names) == 2:
         threshold = fit_threshold(labels, scores[:, 1], sensitivity or None)
-    estimates = _estimates(trained.class_names, validation, scores, threshold)
+    elif trained.ordered:
+        threshold = fit_grade_threshold(labels, scores)
+    calibrated = replace(validation, probabilities=scores)
+    estimates = _estimates(trained.class_names, calibrated, threshold)
     return replace(
         trained,
         temperature=temperature,
@@ -113,11 +116,13 @@ def fitted(
     )
 
 
-def _estimates(
-    names: list[str], validation: Validation, scores: NDArray, threshold: float
-) -> dict[str, Estimate]:
+def _estimates(names: list[str], validation: Validation, threshold: float) -> dict[str, Estimate]:
+    """Of validation with the probabilities of its temperature."""
     labels = validation.labels
+    scores = validation.probabilities
     groups = validation.owners
+    if validation.ordered:
+        return evaluate_grades(labels, scores, validation.called(threshold), names, groups)
     if len(names) == 2:
         return evaluate(labels, scores[:, 1], groups, threshold)
     return {

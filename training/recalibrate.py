@@ -60,6 +60,7 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
         [each.truth for each in predictions],
         [each.item.row.get("group", "") for each in predictions],
         softmax(predictions.logits, axis=1),
+        source.ordered,
     )
     result = fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
     provenance = replace(result.provenance, recalibrated_images=len(predictions))

@@ -150,7 +150,8 @@ class Run:
 
     def validation(self) -> Validation:
         """The predictions of the validation images, once the run is finished."""
-        return Validation.read(self._validation_table, self.data.processed.class_names)
+        names = self.data.processed.class_names
+        return Validation.read(self._validation_table, names, self.config.task == "ordinal")
 
     def prepare(self) -> Classifier:
         """The model with its first weights, and all that it needs to learn.
@@ -168,7 +169,8 @@ class Run:
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
         contents = self._contents().plain()
-        return Classifier(model, self.config, weights, contents, head)
+        ordered = self.config.task == "ordinal"
+        return Classifier(model, self.config, weights, contents, head, ordered)
 
     def fit(self, trainer: pl.Trainer, classifier: Classifier, history: History) -> None:
         """Train, or go on with what last.ckpt keeps."""
@@ -203,7 +205,8 @@ class Run:
         learned = learn_familiarity(model, self.data.train, self.data.val)
         checkpoint.save(learned.state_dict(), self.folder / "familiarity.ckpt")
         logits = classifier.predictions[:, 2:].numpy(force=True)
-        Validation.of(self.data.validation, logits).write(self._validation_table)
+        ordered = self.config.task == "ordinal"
+        Validation.of(self.data.validation, logits, ordered).write(self._validation_table)
 
     def _contents(self) -> Checkpoint:
         """What ViT.ckpt holds beside weights and metrics."""

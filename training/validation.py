@@ -12,6 +12,7 @@ from scipy.special import softmax
 from data.dataset import CoronaryDataset
 from data.group_dataset import GroupDataset
 from data.tables import read_table, write_table
+from metrics.decision import decision
 
 LEAST = 1e-300  # probability below which its logarithm is not taken
 
@@ -26,6 +27,7 @@ class Validation:
         class_names: in index order, the positive one last.
         paths, truths, groups: of each image.
         probabilities: (n, K), before temperature.
+        ordered: whether the classes are grades, the lowest first.
     """
 
     class_names: list[str]
@@ -33,9 +35,12 @@ class Validation:
     truths: list[str]
     groups: list[str]
     probabilities: NDArray
+    ordered: bool = False
 
     @classmethod
-    def of(cls, dataset: CoronaryDataset | GroupDataset, logits: NDArray) -> "Validation":
+    def of(
+        cls, dataset: CoronaryDataset | GroupDataset, logits: NDArray, ordered: bool = False
+    ) -> "Validation":
         """That of (n, K) logits of a dataset's images, or of its groups, in their order."""
         samples = dataset.samples
         images = dataset.images if isinstance(dataset, GroupDataset) else dataset
@@ -45,10 +50,11 @@ class Validation:
             [sample.label for sample in samples],
             [sample.group for sample in samples],
             torch.from_numpy(logits).double().softmax(dim=1).numpy(),
+            ordered,
         )
 
     @classmethod
-    def read(cls, path: Path, class_names: list[str]) -> "Validation":
+    def read(cls, path: Path, class_names: list[str], ordered: bool = False) -> "Validation":
         """That of a finished run. DataError: the file is not readable."""
         rows = read_table(path)
         shares = [[float(row[f"probability_{name}"]) for name in class_names] for row in rows]
@@ -58,6 +64,7 @@ class Validation:
             [row["truth"] for row in rows],
             [row["group"] for row in rows],
             np.array(shares),
+            ordered,
         )
 
     @classmethod
@@ -69,6 +76,7 @@ class Validation:
             [truth for part in parts for truth in part.truths],
             [group for part in parts for group in part.groups],
             np.concatenate([part.probabilities for part in parts]),
+            parts[0].ordered,
         )
 
     def __len__(self) -> int:
@@ -78,6 +86,11 @@ class Validation:
     def labels(self) -> NDArray:
         """(n,) index of the true class."""
         return np.array([self.class_names.index(truth) for truth in self.truths])
+
+    def called(self, threshold: float = 0.5) -> NDArray:
+        """(n,) index of the class that each image is predicted to be of."""
+        shares = self.probabilities.tolist()
+        return np.array([decision(row, threshold, self.ordered) for row in shares])
 
     @property
     def logits(self) -> NDArray:
@@ -99,9 +112,10 @@ class Validation:
         Args:
             path: of the table.
             keep_former: as in ``written_whole``.
-            threshold: of two classes, an image is positive from this probability on.
+            threshold: of two classes or of grades, see ``metrics.decision``.
         """
         rows = []
+        called = self.called(threshold)
         for i, shares in enumerate(self.probabilities):
             columns = {
                 f"probability_{name}": share
@@ -112,13 +126,8 @@ class Validation:
                     "path": self.paths[i],
                     "truth": self.truths[i],
                     **columns,
-                    "predicted": self.class_names[_predicted(shares, threshold)],
+                    "predicted": self.class_names[called[i]],
                     "group": self.groups[i],
                 }
             )
         write_table(path, rows, keep_former=keep_former)
-
-
-def _predicted(shares: NDArray, threshold: float) -> int:
-    """The class that (K,) probabilities stand for."""
-    return int(shares[1] >= threshold) if len(shares) == 2 else int(shares.argmax())

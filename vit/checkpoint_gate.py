@@ -6,6 +6,7 @@ from typing import Any
 
 import CONFIG
 from data.dataset_info import LARGEST_SIZE, is_frame, is_full_scale
+from data.grades import LEAST_GRADES
 
 Plain = dict[str, Any]  # plain types and tensors, as torch.save writes them
 FORMAT = 1
@@ -93,7 +94,10 @@ def _config(given: Plain) -> CONFIG.Config:
     for name, value in known.items():
         if not isinstance(value, str | int | float | None):
             raise ValueError(f"{name}: got {_shown(value)}")
-    return CONFIG.load(None, CONFIG.FORMER_VALUES | known)
+    config = CONFIG.load(None, CONFIG.FORMER_VALUES | known)
+    if config.task == "ordinal" and config.num_classes < LEAST_GRADES:
+        raise ValueError(f"num_classes: got {config.num_classes}, wanted three grades or more")
+    return config
 
 
 def _are_class_names(names: list[str], count: int) -> bool:

@@ -1,11 +1,13 @@
 """What a file says of a model beside its weights."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from CONFIG import Config
 from data.preprocessing import Preprocessing
 from metrics.conformal import Scores
+from metrics.decision import decision
 from metrics.estimate import Estimate
 from vit.checkpoint_gate import FORMAT, Plain
 
@@ -78,7 +80,8 @@ class Facts:
         config: of the training.
         class_names: in index order, the positive one last.
         preprocessing: what is done to an image before the model sees it.
-        threshold: probability from which on an image of two classes counts as positive.
+        threshold: probability from which on an image of two classes counts as positive; of grades
+            see ``metrics.decision.grade_called``.
         temperature: that logits are divided by.
         conformal_scores: for the prediction sets, see metrics.conformal; {}: none.
         provenance: where it comes from.
@@ -96,6 +99,42 @@ class Facts:
     def positive(self) -> str:
         """The class whose probability is followed."""
         return self.class_names[-1]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades, the lowest first."""
+        return self.config.task == "ordinal"
+
+    @property
+    def question(self) -> str:
+        """What the model tells, in words for a title."""
+        if self.ordered:
+            return f"Grades {self.class_names[0]} to {self.class_names[-1]}"
+        return f"{self.positive} or not"
+
+    @property
+    def evidence(self) -> str:
+        """What the usual map of evidence speaks for."""
+        return "a higher grade" if self.ordered else self.positive
+
+    @property
+    def rule(self) -> str:
+        """How probabilities decide, as a sentence about an image."""
+        if self.ordered:
+            return (
+                "An image is called the highest grade that, with all above it, has a probability "
+                f"of {self.threshold:.2f} or more."
+            )
+        if len(self.class_names) > 2:
+            return "An image is called the most probable class."
+        return f"An image counts as {self.positive} from a probability of {self.threshold:.4f} on."
+
+    def decided(self, probabilities: Sequence[float]) -> str:
+        """The class that K probabilities stand for.
+
+        Of two classes and of grades the threshold decides; else it is the most probable class.
+        """
+        return self.class_names[decision(probabilities, self.threshold, self.ordered)]
 
     @staticmethod
     def of_plain(plain: Plain, config: Config) -> "Facts":

@@ -28,13 +28,18 @@ class MapRequest:
     layer: int | None = None
     head: int | None = None
 
-    def title(self, class_names: list[str]) -> str:
-        """What is drawn, in words; a class where the method knows one."""
+    def title(self, class_names: list[str], ordered: bool = False) -> str:
+        """What is drawn, in words; a class where the method knows one.
+
+        ``ordered``: the classes are grades. What speaks for the highest one raises the score of
+        them all.
+        """
         parts = [self.method]
         if self.layer is not None:
             parts.append(f"layer {self.layer}")
         if self.head is not None:
             parts.append(f"head {self.head}")
         if self.method not in KNOW_NO_CLASS:
-            parts.append(f"for {class_names[self.target]}")
+            is_score = ordered and self.target == len(class_names) - 1
+            parts.append("for a higher grade" if is_score else f"for {class_names[self.target]}")
         return ", ".join(parts)

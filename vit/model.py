@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from CONFIG import USUAL_SIZE, ModelConfig
+from vit.cumulative import CumulativeLogits
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
 from vit.pooling import PictureScore
@@ -61,7 +62,8 @@ class VisionTransformer(nn.Module):
         self.head = nn.Sequential()
         if config.representation_size:
             self.head.extend([nn.Linear(width, config.representation_size), nn.Tanh()])
-        self.head.append(nn.Linear(config.representation_size or width, config.num_classes))
+        last = CumulativeLogits if config.task == "ordinal" else nn.Linear
+        self.head.append(last(config.representation_size or width, config.num_classes))
         self.pooling = PictureScore(width) if config.label_of == "group" else None
         if not self.norm.weight.is_meta:  # such weights are about to come from a file
             self._initialise(config.initializer_range)
@@ -89,7 +91,7 @@ class VisionTransformer(nn.Module):
         return tokens[:, 0], tokens[:, self.num_prefix_tokens :], kept
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) images to (B, num_classes) logits."""
+        """(B, C, H, W) images to (B, num_classes) logits; of grades log probabilities."""
         return self.head(self._class_tokens(images))
 
     def scored(self, images: Tensor) -> Tensor:

@@ -305,16 +305,16 @@ class Predictor(ABC):
         scaled = logits.astype(np.float32) / self.facts.temperature
         row = _softmax(scaled[None])[0].tolist()
         return Judged(
-            self._decide(row),
+            self.facts.decided(row),
             dict(zip(self.class_names, row, strict=True)),
-            tuple(conformal_set(row, self.limits)) if self.limits else None,
+            self._set(row),
         )
 
-    def _decide(self, probabilities: list[float]) -> str:
-        """The predicted class: by the threshold where there are two, else the most probable."""
-        if len(probabilities) == 2:
-            return self.class_names[int(probabilities[1] >= self.facts.threshold)]
-        return self.class_names[probabilities.index(max(probabilities))]
+    def _set(self, probabilities: list[float]) -> tuple[str, ...] | None:
+        """The prediction set; None: the checkpoint cannot tell."""
+        if not self.limits:
+            return None
+        return tuple(conformal_set(probabilities, self.limits, self.facts.ordered))
 
 
 def _softmax(logits: NDArray) -> NDArray:
