@@ -11,11 +11,7 @@ import vit
 from files import refuse_other_kinds
 from vit.archive import is_graph
 
-PATIENTS = "patients.csv"  # of a model that learned labels of groups
-
 if TYPE_CHECKING:
-    from data.inputs import Input
-    from vit.map_request import MapRequest
     from vit.predictions import Predictions
     from vit.predictor import Predictor
 
@@ -143,8 +139,7 @@ def kind_of_output(name: str) -> str:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Write predictions.csv and the picture or pictures."""
-    from data.inputs import find, folder_given, gather
-    from data.run_pictures import inputs_of_runs
+    from report.answering import PATIENTS, PICTURES, answered, inputs_of
     from report.prediction_pictures import draw_each, draw_some, pictures_of
 
     if arguments.dicom:
@@ -152,24 +147,21 @@ def predict(arguments: argparse.Namespace) -> None:
         return
     kind = kind_of_output(arguments.OUTPUT)
     output = Path(arguments.OUTPUT)
-    table = (output.parent if kind else output) / "predictions.csv"
-    refuse_other_kinds(table, table.with_name(PATIENTS))
+    folder = output.parent if kind else output
+    refuse_other_kinds(folder / PICTURES, folder / PATIENTS)
     predictor = predictor_of(arguments, kind)
     source = predictor.facts
-    inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
-    inputs = inputs_of_runs(inputs, source.preprocessing)
+    inputs = inputs_of(arguments.Path, predictor)
     pictures = pictures_of(inputs, output, kind, arguments.OUTPUT, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
     all_drawn = kind == "" or (kind == ".png" and len(inputs) <= arguments.num_images)
-    if predictor.of_groups:
-        predictions = answered_by_group(predictor, inputs, table)
-    else:
-        predictions = answered(predictor, inputs, request if all_drawn else None)
-        predictions.write(table)
+    answers = answered(predictor, inputs, request if all_drawn else None)
+    predictions = answers.judged
     size = source.preprocessing.image_size
     usual = source.preprocessing.stored_size or size
     if resized := sum(item.resized(usual) for item in inputs):
         errors.note(f"{resized} images are resized to the model's {size} px")
+    answers.write(folder)
     name = arguments.Path_Checkpoint.name
     if kind == ".png":
         draw_some(predictor, predictions, request, arguments.num_images, output, name)
@@ -183,33 +175,15 @@ def predict(arguments: argparse.Namespace) -> None:
         files = {item.name: file for item, file in zip(inputs, pictures, strict=True)}
         draw_each(predictor, predictions, request, files, name)
     print(counted(predictions))
-    tables = f"{table}, {table.with_name(PATIENTS)}" if predictor.of_groups else f"{table}"
+    tables = ", ".join(str(folder / name) for name in answers.tables)
     errors.say(f"wrote {tables} and {output}")
-
-
-def answered_by_group(predictor: "Predictor", inputs: "list[Input]", table: Path) -> "Predictions":
-    """Predict groups, and write patients.csv beside predictions.csv, which holds each picture."""
-    from data.input_groups import groups_in
-    from data.tables import write_table
-    from vit import group_predictions
-
-    answers = group_predictions.answer(predictor, inputs, groups_in(inputs))
-    say_notes(answers.pictures)
-    write_table(table, answers.picture_rows(), keep_former=True)
-    answers.groups.write(table.with_name(PATIENTS))
-    return answers.groups
-
-
-def say_notes(predictions: "Predictions") -> None:
-    """Say what a user has to know of predictions."""
-    for note in predictions.notes():
-        errors.note(note)
 
 
 def answer_dicom(arguments: argparse.Namespace) -> None:
     """Write predictions.csv, and for each source DICOM a picture and a report."""
     from data.inputs import find, folder_given, gather
     from data.readers import DataError
+    from report.answering import PICTURES, answered
     from report.dicom_answer import Author, check_installed, sha256_of
 
     check_installed()
@@ -218,7 +192,7 @@ def answer_dicom(arguments: argparse.Namespace) -> None:
     if kind_of_output(arguments.OUTPUT):
         raise DataError(f"--dicom: got --OUTPUT {arguments.OUTPUT}, wanted a folder that ends in /")
     output = Path(arguments.OUTPUT)
-    table = output / "predictions.csv"
+    table = output / PICTURES
     refuse_other_kinds(table)
     predictor = predictor_of(arguments)
     if predictor.of_groups or predictor.facts.preprocessing.frame == "all":
@@ -230,22 +204,13 @@ def answer_dicom(arguments: argparse.Namespace) -> None:
     inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
     plan = dicom_objects.planned(inputs, output, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
-    predictions = answered(predictor, inputs, request)
+    answers = answered(predictor, inputs, request)
     name = arguments.Path_Checkpoint.name
     author = Author(name, digest, predictor.facts, arguments.level, request)
-    predictions.write(table)
-    dicom_objects.write(plan, predictions, author)
-    print(counted(predictions))
+    answers.write(output)
+    dicom_objects.write(plan, answers.judged, author)
+    print(counted(answers.judged))
     errors.say(f"wrote {table}, and a picture and a report of each source into {output}")
-
-
-def answered(
-    predictor: "Predictor", inputs: "list[Input]", request: "MapRequest | None"
-) -> "Predictions":
-    """What the model says of the inputs; reasons to trust it less are said on stderr."""
-    predictions = predictor.answer(inputs, request)
-    say_notes(predictions)
-    return predictions
 
 
 def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":
@@ -274,23 +239,14 @@ def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":
 
 def recalibrate(arguments: argparse.Namespace) -> None:
     """Write a model whose threshold and probabilities are fitted to another place's images."""
-    from data.inputs import find, folder_given, gather
-    from data.run_pictures import inputs_of_runs
+    from report.answering import answered, inputs_of
     from training import recalibrate
     from vit.torch_predictor import TorchPredictor
 
     predictor = predictor_of(arguments)
     assert isinstance(predictor, TorchPredictor), "a graph is refused"
-    folder = arguments.recalibrate
-    inputs = gather(find(folder), predictor.class_names, folder_given(folder))
-    inputs = inputs_of_runs(inputs, predictor.facts.preprocessing)
-    if predictor.of_groups:
-        from data.input_groups import groups_in
-        from vit import group_predictions
-
-        predictions = group_predictions.answer(predictor, inputs, groups_in(inputs)).groups
-    else:
-        predictions = predictor.answer(inputs)
+    inputs = inputs_of(arguments.recalibrate, predictor)
+    predictions = answered(predictor, inputs).judged
     recalibrate.write(predictor.checkpoint, predictions, arguments.Path_Checkpoint)
 
 

@@ -18,11 +18,9 @@ from files import refuse_other_kinds, written_whole
 from locks import held_beside
 
 if TYPE_CHECKING:
-    from data.inputs import Input
     from report.external_study import Study
     from vit.facts import Facts
-    from vit.predictions import Prediction, Predictions
-    from vit.predictor import Predictor
+    from vit.predictions import Prediction
 
 TABLE, CURVE, PAGE, TEXT = "external.csv", "decision_curve.csv", "external.html", "external.txt"
 PREDICTIONS = "predictions.csv"
@@ -83,9 +81,8 @@ def report(arguments: argparse.Namespace) -> None:
         UserError: files that do not fit, or images that no figure can be made of.
     """
     import vit
-    from data.inputs import find, folder_given, gather
-    from data.run_pictures import inputs_of_runs
     from report import external_images, external_text, looks
+    from report.answering import answered, inputs_of
     from report.external_study import Study
 
     output, path = arguments.OUTPUT, arguments.Path_Checkpoint
@@ -94,11 +91,10 @@ def report(arguments: argparse.Namespace) -> None:
     external_images.check_classes(facts, path)
     record = looks.Record(output, path)
     record.read()  # what is wrong with it is said before any work
-    inputs = gather(find(arguments.Path), facts.class_names, folder_given(arguments.Path))
-    inputs = inputs_of_runs(inputs, facts.preprocessing)
+    inputs = inputs_of(arguments.Path, predictor)
     external_images.check_truths(inputs, facts)
     of_own_folder = external_images.own_folder_lines(inputs, facts)
-    predictions = _answered(predictor, inputs)
+    predictions = answered(predictor, inputs).judged
     chosen = external_images.choose(predictions, facts)
     study = Study.of(chosen.items, facts, arguments.prevalence)
     look = looks.Look.of(inputs, facts.preprocessing, looks.sha256_of(path))
@@ -117,22 +113,6 @@ def report(arguments: argparse.Namespace) -> None:
         predictions.write(output / PREDICTIONS)
         write(chosen.items, study, facts, about, arguments)
     errors.say(f"wrote {', '.join(FILES)} into {output}")
-
-
-def _answered(predictor: "Predictor", inputs: "list[Input]") -> "Predictions":
-    """Predictions of images, or of groups where the model learned labels of groups."""
-    from data.input_groups import groups_in
-
-    if predictor.of_groups:
-        from vit import group_predictions
-
-        answers = group_predictions.answer(predictor, inputs, groups_in(inputs))
-        pictures, judged = answers.pictures, answers.groups
-    else:
-        pictures = judged = predictor.answer(inputs)
-    for note in pictures.notes():
-        errors.note(note)
-    return judged
 
 
 def write(
