@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TABLE, CURVE, PAGE, TEXT = "external.csv", "decision_curve.csv", "external.html", "external.txt"
 PREDICTIONS = "predictions.csv"
+OF_GROUPS = "labels are of groups of images, such as patients: each image below is such a group"
 FILES = (PAGE, TEXT, TABLE, CURVE, PREDICTIONS, "looks.json")
 
 
@@ -103,6 +104,7 @@ def report(arguments: argparse.Namespace) -> None:
         about = [
             external_text.frozen(facts, path, look.checkpoint_sha256),
             *external_text.of_set(study, Path(arguments.Path).absolute(), look),
+            *([OF_GROUPS] if predictor.of_groups else []),
             *looks.told(former, look),
             *of_own_folder,
             *chosen.lines,

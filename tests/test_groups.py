@@ -21,6 +21,7 @@ from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.readers import DataError
 from errors import UserError
+from report import external
 from report.evaluate import main as evaluate
 from tests.conftest import CONFIGURATION, contents, table
 from training.beginning import labels_in
@@ -292,6 +293,15 @@ def test_evaluate_takes_patients_and_refuses_their_pictures(
     assert "12 of 12 groups, 6 abnormal" in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"wanted the patients.csv beside it"):
         evaluate(["--predictions", str(tmp_path / "predictions.csv")])
+
+
+def test_an_external_study_is_of_groups(tmp_path: Path, group_ckpt: Path, raw: Path) -> None:
+    words = ["--Path", str(raw), "--Path_Checkpoint", str(group_ckpt)]
+    external.main([*words, "--OUTPUT", str(tmp_path / "out")])
+    told = (tmp_path / "out" / "external.txt").read_text()
+    assert "12 of 30 images count, 6 abnormal, 12 groups" in told
+    assert "each image below is such a group" in told
+    assert len(table(tmp_path / "out" / "predictions.csv")) == 12
 
 
 @pytest.mark.usefixtures("unreported")
