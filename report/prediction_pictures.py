@@ -132,6 +132,8 @@ def draw_some(
     title = f"{checkpoint}: {words}"
     if len(source.class_names) == 2:
         title += f"; {source.positive} from P = {source.threshold:.2f} on"
+    if source.ordered:
+        title += f"; the highest grade that, with all above it, has P = {source.threshold:.2f}"
     items = [plots.explained(each, source, request) for each in explained]
     plots.predictions(items, output, title)
 

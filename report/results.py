@@ -52,7 +52,8 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     names = checkpoint.class_names
     rows = [each.listed() for each in predictions if each.truth]
     truths = Counter(each.truth or "truth not known" for each in predictions)
-    counts = ", ".join(f"{count} {name}" for name, count in truths.items())
+    told = [name for name in (*names, "truth not known") if name in truths]
+    counts = ", ".join(f"{truths[name]} {name}" for name in told)
     results = Results(counts, groups=len(set(groups_in(rows))))
     if len({row["truth"] for row in rows}) < 2:
         return results
