@@ -6,36 +6,35 @@ may be one group, because two of their images look alike. Each of them still has
 
 from collections.abc import Mapping, Sequence
 
-from data.group_columns import PEOPLE, columns_among
+from data.group_columns import PEOPLE, columns_among, is_nobody
 from metrics.names import as_first_written
 
 
-def bags(groups: Sequence[str], rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """For each image the name of its patient, where a column tells it, else its group.
+def bags(
+    groups: Sequence[str], rows: Sequence[Mapping[str, str]], images: Sequence[str]
+) -> list[str]:
+    """For each image the name of its patient, or of its group where no column names patients.
 
-    A name counts if all its images are in one group: "anonymous" stands for many patients.
+    A name counts if all its images are in one group: "anonymous" stands for many patients. Where
+    other images have the name of a patient, one without stands alone.
 
     Args:
         groups: of each image.
         rows: what the manifest says of each image.
+        images: the name of each image.
     """
-    patients = _patients(rows)
+    patients = patients_in(rows)
     homes: dict[str, set[str]] = {}
-    people: dict[str, set[str]] = {group: set() for group in groups}
     for group, patient in zip(groups, patients, strict=True):
         homes.setdefault(patient, set()).add(group)
     known = [patient if patient and len(homes[patient]) == 1 else "" for patient in patients]
-    for group, patient in zip(groups, known, strict=True):
-        people[group] |= {patient} - {""}
-    return [
-        patient or (next(iter(people[group])) if len(people[group]) == 1 else group)
-        for group, patient in zip(groups, known, strict=True)
-    ]
+    others = images if any(known) else groups
+    return [patient or other for patient, other in zip(known, others, strict=True)]
 
 
-def _patients(rows: Sequence[Mapping[str, str]]) -> list[str]:
+def patients_in(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """The name of each image's patient; empty where no column tells it."""
     columns = columns_among(list(dict.fromkeys(name for row in rows for name in row)))
     found = [columns[level] for level in PEOPLE if level in columns]
     names = [next(filter(None, (row.get(name, "") for name in found)), "") for row in rows]
-    return as_first_written(names)
+    return ["" if is_nobody(name) else name for name in as_first_written(names)]

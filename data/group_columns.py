@@ -114,7 +114,7 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
     }  # a UID is never given twice, so one for all is one study
     others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
-    return ["" if value in common or _is_nobody(value) else value for value in values]
+    return ["" if value in common or is_nobody(value) else value for value in values]
 
 
 def patient_in(group: str) -> str:
@@ -126,7 +126,8 @@ def _form(value: str) -> str:
     return re.sub(r"\d+", "0", value)
 
 
-def _is_nobody(value: str) -> bool:
+def is_nobody(value: str) -> bool:
+    """Whether a name of a patient stands for nobody: blank, unknown, anonymous."""
     return letters(value) in NOBODY or not re.sub(r"[\W0_]", "", value)
 
 

@@ -21,7 +21,8 @@ CHOICE = 29  # tells the stream of chosen images from those that change them
 def owners(samples: Sequence[Sample]) -> list[str]:
     """For each image the name of its patient or group; one without either stands alone."""
     groups = [sample.group or sample.path for sample in samples]
-    return bags(groups, [sample.more for sample in samples])
+    rows = [sample.more for sample in samples]
+    return bags(groups, rows, [sample.path for sample in samples])
 
 
 class GroupDataset(Dataset[Group]):

@@ -3,28 +3,37 @@
 from collections.abc import Sequence
 
 import errors
-from data.bags import bags
+from data.bags import bags, patients_in
 from data.dicom_header import header_of
-from data.group_columns import columns_among, groups_of
+from data.group_columns import columns_among, is_nobody
 from data.inputs import Input
-from data.readers import DataError
+from data.readers import DataError, is_dicom
+from metrics.names import as_first_written
 
 GROUP = "group"  # the column of a ProcessedFolder
-DICOM = (".dcm", ".dicom", "")
+# columns of a manifest by which images are of one person, where no column names the person
+LEVELS = ("group", "case", "study", "accession")
 
 
 def groups_in(inputs: Sequence[Input]) -> list[str]:
-    """For each image the name of its group, or of its patient where that is known.
+    """For each image the name of its patient or group.
 
-    It is that of a ProcessedFolder, or follows from the columns of the manifest.csv above it, as in
-    data.prepare, or from the header of a DICOM file. An image that none of them names stands alone.
+    It is that of a ProcessedFolder, of a column of the manifest.csv above it, or of the header of a
+    DICOM file. An image that none of them names stands alone. Which other images are predicted does
+    not matter.
 
     Raises:
         DataError: no image is in a group.
     """
-    names = [item.row.get(GROUP, "") for item in inputs]
-    open_ones = [number for number, name in enumerate(names) if not name]
-    for number, name in zip(open_ones, _found([inputs[i] for i in open_ones]), strict=True):
+    names = [""] * len(inputs)
+    prepared = [number for number, item in enumerate(inputs) if item.prepared]
+    stored = [inputs[number] for number in prepared]
+    groups = [item.row.get(GROUP, "") or item.name for item in stored]
+    tied = bags(groups, [item.row for item in stored], [item.name for item in stored])
+    for number, name in zip(prepared, tied, strict=True):
+        names[number] = name
+    raw = [number for number, item in enumerate(inputs) if not item.prepared]
+    for number, name in zip(raw, _of_raw([inputs[number] for number in raw]), strict=True):
         names[number] = name
     alone = [item.name for item, name in zip(inputs, names, strict=True) if not name]
     if len(alone) == len(inputs):
@@ -38,28 +47,25 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
             f"{len(alone)} of {len(inputs)} images are in no group, such as {alone[0]}: each is "
             "predicted as a group of its own"
         )
-    named = [name or item.name for item, name in zip(inputs, names, strict=True)]
-    return bags(named, [item.row for item in inputs])
+    return [name or item.name for item, name in zip(inputs, names, strict=True)]
 
 
-def _found(inputs: Sequence[Input]) -> list[str]:
+def _of_raw(inputs: Sequence[Input]) -> list[str]:
     """Names by manifest or header; empty where neither tells."""
-    if not inputs:
-        return []
-    headers = [
-        header_of(item.path) if item.path.suffix.lower() in DICOM and item.pixels is None else None
-        for item in inputs
-    ]
-    columns = columns_among(list(dict.fromkeys(name for item in inputs for name in item.row)))
-    columns = {level: name for level, name in columns.items() if level != "frame"}
-    values = {level: [item.row.get(name, "") for item in inputs] for level, name in columns.items()}
-    patients = [header.patient or header.name if header else "" for header in headers]
-    if any(patients):
-        given = values.get("patient", [""] * len(inputs))
-        values["patient"] = [a or b for a, b in zip(given, patients, strict=True)]
-        columns.setdefault("patient", "PatientID")
-    notes: list[str] = []
-    names = groups_of(values, [item.truth for item in inputs], columns, notes)
-    for line in notes:
-        errors.note(line.replace("stay on one side of the split", "are one group"))
-    return names
+    rows = [item.row for item in inputs]
+    people = patients_in(rows)
+    columns = columns_among(list(dict.fromkeys(name for row in rows for name in row)))
+    names = []
+    for item, person in zip(inputs, people, strict=True):
+        told = [item.row.get(columns[level], "") for level in LEVELS if level in columns]
+        given = [person, _in_header(item), *told]
+        names.append(next((name for name in given if not is_nobody(name)), ""))
+    return as_first_written(names)
+
+
+def _in_header(item: Input) -> str:
+    """The patient that a DICOM file names; empty for another file."""
+    if item.pixels is not None or not is_dicom(item.path):
+        return ""
+    header = header_of(item.path)
+    return next((name for name in (header.patient, header.name) if not is_nobody(name)), "")

@@ -99,7 +99,8 @@ def best_choice(count: int, pixels: int, inverse: bool, read: Callable[[int], ND
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise ValueError(
                 f"frame {number} of its {count} cannot be read ({reason}), so that the one with "
-                "the most filled vessels is not known; --frame=-1 takes the middle one"
+                "the most filled vessels is not known; data.prepare takes the middle one with "
+                "--frame=-1"
             ) from None
     chosen = best_frame(small)
     if chosen is None:

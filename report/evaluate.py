@@ -91,6 +91,10 @@ def images_of(arguments: argparse.Namespace) -> Images:
     table, manifest = arguments.predictions, arguments.manifest
     everyone, names = read_predictions(table)
     known = [row for row in everyone if row["truth"]]
+    if manifest and "decided_by" in everyone[0]:
+        raise UserError(
+            f"--manifest: {manifest} is of images, but {table} is of groups; leave it out"
+        )
     rows = with_manifest(known, names, manifest) if manifest else known
     if not rows:
         raise UserError(f"{table}: no image of known truth; wanted truth, the name of a class")

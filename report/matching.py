@@ -214,7 +214,8 @@ def same_images(rows: Rows, others: Rows, versus: Path, table: Path) -> Rows:
 def note_training(rows: Rows, table: Path) -> None:
     """Tell the user that a model learned from images, where it did: no figures of others."""
     if learned := sum(row.get("in_training", "").strip().lower() == "yes" for row in rows):
+        unit = "groups" if "decided_by" in rows[0] else "images"
         errors.note(
-            f"{table}: {learned} of {len(rows)} images were in training: "
+            f"{table}: {learned} of {len(rows)} {unit} were in training: "
             "their predictions look too good"
         )

@@ -16,6 +16,7 @@ from data import processed
 from data.bags import bags
 from data.dataset import CoronaryDataset
 from data.group_dataset import GroupDataset, joined
+from data.input_groups import groups_in
 from data.inputs import Input
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
@@ -111,17 +112,35 @@ def test_training_begins_with_the_most_diseased_pictures() -> None:
 
 
 def test_a_bag_is_a_patient_within_a_wider_group() -> None:
-    rows = [{"patient": name} for name in ("P1", "p1", "P2", "")]
-    assert bags(["g1", "g1", "g1", "g2"], rows) == ["P1", "P1", "P2", "g2"]
+    rows = [{"patient": name} for name in ("P1", "p1", "P2", "nan")]
+    assert bags(["g1", "g1", "g1", "g2"], rows, list("abcd")) == ["P1", "P1", "P2", "d"]
 
 
-def test_an_image_without_name_is_of_the_only_patient_of_its_group() -> None:
-    assert bags(["g1", "g1"], [{"patient": "P1"}, {"patient": ""}]) == ["P1", "P1"]
+def test_an_image_without_name_beside_named_ones_stands_alone() -> None:
+    rows = [{"patient": "P1"}, {"patient": ""}]
+    assert bags(["g1", "g1"], rows, ["a", "b"]) == ["P1", "b"]
 
 
 def test_a_name_in_several_groups_stands_for_nobody() -> None:
-    rows = [{"patient": "anonymous"}, {"patient": "anonymous"}]
-    assert bags(["g1", "g2"], rows) == ["g1", "g2"]
+    rows = [{"patient": "everyone"}, {"patient": "everyone"}]
+    assert bags(["g1", "g2"], rows, ["a", "b"]) == ["g1", "g2"]
+
+
+def named(**row: str) -> Input:
+    return Input(Path("a.png"), "a.png", row=row)
+
+
+def test_one_patient_alone_is_a_group_whatever_the_others_are() -> None:
+    ann = [named(patient="Ann") for _ in range(6)]
+    assert groups_in(ann) == ["Ann"] * 6
+    assert groups_in([*ann, named(patient="Bob")]) == [*["Ann"] * 6, "Bob"]
+
+
+def test_a_vessel_makes_no_group() -> None:
+    inputs = [named(patient="Ann", vessel="LAD"), named(patient="", vessel="LAD")]
+    assert groups_in(inputs) == ["Ann", "a.png"]
+    with pytest.raises(DataError, match="nothing tells the group"):
+        groups_in([named(vessel="LAD"), named(vessel="LAD")])
 
 
 def images_of(folder: Path, split: str, seed: int = 0) -> CoronaryDataset:
@@ -276,6 +295,14 @@ def test_predict_and_predict_groups_are_for_their_own_models(ckpt: Path, group_c
         vit.load(ckpt).predict_groups({"a": np.zeros((32, 32))})
 
 
+def test_groups_that_are_none_are_refused(group_ckpt: Path) -> None:
+    model = vit.load(group_ckpt)
+    with pytest.raises(UserError, match="got list, wanted the images of each group by its name"):
+        model.predict_groups(["a.png"])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="got no image of P01, wanted one or more"):
+        model.predict_groups({"P01": []})
+
+
 def test_no_graph_of_a_model_of_groups(group_ckpt: Path) -> None:
     source = checkpoint.load(group_ckpt)
     with pytest.raises(UserError, match="exported answers for single images"):
@@ -291,6 +318,9 @@ def test_evaluate_takes_patients_and_refuses_their_pictures(
     predict.main([*words, "--OUTPUT", str(tmp_path / "p.png")])
     evaluate(["--predictions", str(tmp_path / "patients.csv")])
     assert "12 of 12 groups, 6 abnormal" in capsys.readouterr().out
+    manifest = ["--manifest", str(patients / "manifest.csv")]
+    with pytest.raises(SystemExit, match=r"is of images, but .*patients.csv is of groups"):
+        evaluate(["--predictions", str(tmp_path / "patients.csv"), *manifest])
     with pytest.raises(SystemExit, match=r"wanted the patients.csv beside it"):
         evaluate(["--predictions", str(tmp_path / "predictions.csv")])
 

@@ -12,6 +12,7 @@ import CONFIG
 import errors
 from data import processed
 from data.augment import Augment
+from data.bags import patients_in
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.grades import check_count
 from data.group_dataset import GroupDataset, joined, owners
@@ -66,6 +67,12 @@ def _check_groups(folder: processed.Processed) -> None:
             f"{folder.folder}: images of {len(mixed)} of {len(labels)} groups disagree in their "
             f"label, such as those of {mixed[0]}: {', '.join(sorted(labels[mixed[0]]))}; wanted "
             "one label for all images of a group, or label_of: image"
+        )
+    if not any(patients_in([sample.more for sample in folder.samples])):
+        errors.note(
+            f"{folder.folder}: no column of manifest.csv names the patients, so the groups of "
+            "data.prepare count as patients; two patients with a picture that looks the same are "
+            "one of them"
         )
     if len(labels) == len(folder.samples):
         errors.note(

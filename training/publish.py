@@ -131,15 +131,22 @@ def _estimates(names: list[str], validation: Validation, threshold: float) -> di
     }
 
 
-def summary(published: Checkpoint, images: int, runs: int) -> str:
-    """The estimates on validation as a table."""
+def summary(published: Checkpoint, count: int, runs: int) -> str:
+    """The estimates on validation as a table.
+
+    Args:
+        published: the model.
+        count: images of validation, or groups of them where labels are of groups.
+        runs: how many were trained.
+    """
+    unit = "groups" if published.config.label_of == "group" else "images"
     source = "out-of-fold predictions, weights of each last epoch"
     if runs == 1:
         epoch = published.provenance.validation["epoch"]
         chosen = "which was chosen on them (--folds avoids that)"
-        source = f"validation images, weights of epoch {epoch}, {chosen}"
+        source = f"validation {unit}, weights of epoch {epoch}, {chosen}"
     fitted = f"temperature {published.temperature:.2f}, threshold {published.threshold:.3f}"
-    lines = [f"{images} {source}; {fitted}"]
+    lines = [f"{count} {source}; {fitted}"]
     for name, each in published.provenance.estimates.items():
         interval = f"95 % interval {each.low:.3f} to {each.high:.3f}"
         if math.isnan(each.low):

@@ -36,14 +36,16 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
     unknown = [each.name for each in predictions if not each.truth]
     if unknown:
         raise DataError(
-            f"--recalibrate: {len(unknown)} of {len(predictions)} images have no known class, such "
-            f"as {unknown[0]}; give it a class in manifest.csv or by its folder, or take it away"
+            f"--recalibrate: {len(unknown)} of {len(predictions)} {predictions.unit} have no known "
+            f"class, such as {unknown[0]}; give it a class in manifest.csv or by its folder, or "
+            "take it away"
         )
     learned = [each.name for each in predictions if each.in_training]
     if learned:
         raise DataError(
-            f"--recalibrate: the model learned from {len(learned)} of {len(predictions)} images, "
-            f"such as {learned[0]}; wanted images that are new to it"
+            f"--recalibrate: the model learned from {len(learned)} of {len(predictions)} "
+            f"{predictions.unit}, such as {learned[0]}; wanted {predictions.unit} that are new "
+            "to it"
         )
     names = source.class_names
     # a copy of a picture has the very same logits, and tells nothing new
@@ -51,8 +53,8 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
     few = [f"{counts[name]} of {name}" for name in names if counts[name] < LEAST]
     if few:
         raise DataError(
-            f"--recalibrate: got {', '.join(few)}; wanted {LEAST} different images or more of each "
-            "class"
+            f"--recalibrate: got {', '.join(few)}; wanted {LEAST} different {predictions.unit} "
+            "or more of each class"
         )
     validation = Validation(
         names,

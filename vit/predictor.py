@@ -135,6 +135,14 @@ class Predictor(ABC):
             raise errors.UserError(
                 "predict_groups: this model learned labels of images; wanted predict"
             )
+        if not isinstance(groups, Mapping):
+            got = type(groups).__name__
+            raise errors.UserError(
+                f"groups: got {got}, wanted the images of each group by its name, such as "
+                '{"P01": ["a.png", "b.png"]}'
+            )
+        if empty := [name for name, images in groups.items() if _is_none(images)]:
+            raise DataError(f"groups: got no image of {empty[0]}, wanted one or more")
         found = {
             name: inputs_of_runs(inputs_of(images, self.class_names), self.facts.preprocessing)
             for name, images in groups.items()
@@ -315,6 +323,11 @@ class Predictor(ABC):
         if not self.limits:
             return None
         return tuple(conformal_set(probabilities, self.limits, self.facts.ordered))
+
+
+def _is_none(images: object) -> bool:
+    """Whether nothing is given."""
+    return images is None or (isinstance(images, list | tuple) and not images)
 
 
 def _softmax(logits: NDArray) -> NDArray:
