@@ -15,9 +15,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 import errors
 from data.tables import Row, read_table
@@ -26,6 +28,7 @@ from metrics.comparison import compare
 from metrics.intervals import evaluate
 
 POSITIVE = "abnormal"
+DRAWS = 1000
 
 
 def run(command: Sequence[str]) -> None:
@@ -57,27 +60,59 @@ def by_patient(pictures: list[Row], patients: dict[str, str], names: list[str]) 
     return [np.array(own[name]) for name in names]
 
 
-def judge(given: argparse.Namespace, seed: int, more: Sequence[str]) -> None:
+class Judged(NamedTuple):
+    """Probabilities of the same patients, in order of their names, each (n,)."""
+
+    labels: NDArray
+    by_group: NDArray
+    mean: NDArray
+    maximum: NDArray
+
+
+def judge(given: argparse.Namespace, seed: int, more: Sequence[str]) -> Judged:
     """Print the figures of one seed."""
     rows = read_table(given.test / "manifest.csv")
     patients = {Path(row["path"]).name: row["patient"] for row in rows}
     visible = {Path(row["path"]).name: row["visible"] == "yes" for row in rows}
     whole = predicted(given, "group", seed, more)
-    groups = read_table(whole / "patients.csv")
+    groups = sorted(read_table(whole / "patients.csv"), key=lambda row: row["group"])
     names = [row["group"] for row in groups]
     labels = np.array([row["truth"] == POSITIVE for row in groups])
     scores = np.array([float(row[f"probability_{POSITIVE}"]) for row in groups])
     errors.say(f"seed {seed}, by group: AUROC {evaluate(labels, scores)['auroc']}")
     single = predicted(given, "image", seed, more)
     parts = by_patient(read_table(single / "predictions.csv"), patients, names)
-    for name, pool in (("mean", np.mean), ("maximum", np.max)):
-        others = np.array([pool(part) for part in parts])
+    pools = {"mean": np.array([part.mean() for part in parts])}
+    pools["maximum"] = np.array([part.max() for part in parts])
+    for name, others in pools.items():
         change, p = compare(labels, others, scores)
         area = evaluate(labels, others)["auroc"]
         errors.say(f"  {name} of pictures: AUROC {area}; by group is better by {change}, p {p:.3g}")
     found = [row for row in groups if row["truth"] == row["predicted"] == POSITIVE]
     shown = [visible[Path(row["decided_by"]).name] for row in found]
     errors.say(f"  the picture that decided shows a lesion in {sum(shown)} of {len(shown)} found")
+    return Judged(labels, scores, pools["mean"], pools["maximum"])
+
+
+def say_together(seeds: list[Judged]) -> None:
+    """Print the mean difference over the seeds, with an interval over patients."""
+    labels = seeds[0].labels
+    sides = [np.flatnonzero(labels), np.flatnonzero(~labels)]
+    rng = np.random.default_rng(0)
+
+    def difference(pool: str, chosen: NDArray) -> float:
+        own = [roc_auc_score(labels[chosen], each.by_group[chosen]) for each in seeds]
+        others = [roc_auc_score(labels[chosen], getattr(each, pool)[chosen]) for each in seeds]
+        return float(np.mean(own) - np.mean(others))
+
+    for pool in ("mean", "maximum"):
+        draws = [
+            difference(pool, np.concatenate([rng.choice(side, len(side)) for side in sides]))
+            for _ in range(DRAWS)
+        ]
+        low, high = np.quantile(draws, [0.025, 0.975])
+        whole = difference(pool, np.arange(len(labels)))
+        errors.say(f"all seeds: by group minus {pool} {whole:.3f} ({low:.3f} to {high:.3f})")
 
 
 def main(argv: list[str]) -> None:
@@ -93,8 +128,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given, more = parser.parse_known_args(argv)
     with errors.ending_in_one_line():
-        for seed in given.seeds:
-            judge(given, seed, more)
+        say_together([judge(given, seed, more) for seed in given.seeds])
 
 
 if __name__ == "__main__":
