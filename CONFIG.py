@@ -293,7 +293,7 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
         return faults
 
     @property
-    def together(self) -> int:
+    def labels_per_step(self) -> int:
         """Labels of one step: one for each image, or for each group of images."""
         if self.label_of == "image":
             return self.batch_size

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.bags import bags
 from data.dataset import CoronaryDataset, Key
+from data.label_groups import label_groups
 from data.samples import Sample
 
 # images, label, number of the group, patch targets
@@ -22,7 +22,7 @@ def owners(samples: Sequence[Sample]) -> list[str]:
     """For each image the name of its patient or group; one without either stands alone."""
     groups = [sample.group or sample.path for sample in samples]
     rows = [sample.more for sample in samples]
-    return bags(groups, rows, [sample.path for sample in samples])
+    return label_groups(groups, rows, [sample.path for sample in samples])
 
 
 class GroupDataset(Dataset[Group]):

@@ -1,13 +1,15 @@
 """Which of the images that are predicted belong to one group, such as a patient."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import errors
-from data.bags import bags, patients_in
 from data.dicom_header import header_of
 from data.group_columns import columns_among, is_nobody
-from data.inputs import Input
+from data.inputs import Input, Picture, inputs_of
+from data.label_groups import label_groups, patients_in
+from data.preprocessing import Preprocessing
 from data.readers import DataError, is_dicom
+from data.run_pictures import inputs_of_runs
 from metrics.names import as_first_written
 
 GROUP = "group"  # the column of a ProcessedFolder
@@ -29,7 +31,7 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
     prepared = [number for number, item in enumerate(inputs) if item.prepared]
     stored = [inputs[number] for number in prepared]
     groups = [item.row.get(GROUP, "") or item.name for item in stored]
-    tied = bags(groups, [item.row for item in stored], [item.name for item in stored])
+    tied = label_groups(groups, [item.row for item in stored], [item.name for item in stored])
     for number, name in zip(prepared, tied, strict=True):
         names[number] = name
     raw = [number for number, item in enumerate(inputs) if not item.prepared]
@@ -50,6 +52,37 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
     return [name or item.name for item, name in zip(inputs, names, strict=True)]
 
 
+def inputs_of_groups(
+    groups: Mapping[str, Picture | Sequence[Picture]],
+    class_names: list[str],
+    preprocessing: Preprocessing,
+) -> tuple[list[Input], list[str]]:
+    """The images of groups that Python code hands over, and for each image its group.
+
+    Args:
+        groups: by the name of each group its images, as ``data.inputs.inputs_of`` takes them.
+        class_names: by which folders and manifests may name the truth.
+        preprocessing: of the model, which says how many frames of a run are taken.
+
+    Raises:
+        DataError: no groups by name, a group without images, nothing that is an image.
+    """
+    if not isinstance(groups, Mapping):
+        raise DataError(
+            f"groups: got {type(groups).__name__}, wanted the images of each group by its name, "
+            'such as {"P01": ["a.png", "b.png"]}'
+        )
+    inputs: list[Input] = []
+    names: list[str] = []
+    for name, images in groups.items():
+        if images is None or (isinstance(images, list | tuple) and not images):
+            raise DataError(f"groups: got no image of {name}, wanted one or more")
+        found = inputs_of_runs(inputs_of(images, class_names), preprocessing)
+        inputs += found
+        names += [str(name)] * len(found)
+    return inputs, names
+
+
 def _of_raw(inputs: Sequence[Input]) -> list[str]:
     """Names by manifest or header; empty where neither tells."""
     rows = [item.row for item in inputs]
@@ -58,7 +91,7 @@ def _of_raw(inputs: Sequence[Input]) -> list[str]:
     names = []
     for item, person in zip(inputs, people, strict=True):
         told = [item.row.get(columns[level], "") for level in LEVELS if level in columns]
-        given = [person, _in_header(item), *told]
+        given = [person or _in_header(item), *told]
         names.append(next((name for name in given if not is_nobody(name)), ""))
     return as_first_written(names)
 

@@ -13,11 +13,11 @@ import predict
 import train
 import vit
 from data import processed
-from data.bags import bags
 from data.dataset import CoronaryDataset
 from data.group_dataset import GroupDataset, joined
 from data.input_groups import groups_in
 from data.inputs import Input
+from data.label_groups import label_groups
 from data.prepare import prepare
 from data.preprocessing import Preprocessing
 from data.readers import DataError
@@ -111,19 +111,19 @@ def test_training_begins_with_the_most_diseased_pictures() -> None:
     assert torch.allclose(answers[:, 2], answers[:, 1] - answers[:, 0], atol=1e-6)
 
 
-def test_a_bag_is_a_patient_within_a_wider_group() -> None:
+def test_a_label_is_of_a_patient_within_a_wider_group() -> None:
     rows = [{"patient": name} for name in ("P1", "p1", "P2", "nan")]
-    assert bags(["g1", "g1", "g1", "g2"], rows, list("abcd")) == ["P1", "P1", "P2", "d"]
+    assert label_groups(["g1", "g1", "g1", "g2"], rows, list("abcd")) == ["P1", "P1", "P2", "d"]
 
 
 def test_an_image_without_name_beside_named_ones_stands_alone() -> None:
     rows = [{"patient": "P1"}, {"patient": ""}]
-    assert bags(["g1", "g1"], rows, ["a", "b"]) == ["P1", "b"]
+    assert label_groups(["g1", "g1"], rows, ["a", "b"]) == ["P1", "b"]
 
 
 def test_a_name_in_several_groups_stands_for_nobody() -> None:
     rows = [{"patient": "everyone"}, {"patient": "everyone"}]
-    assert bags(["g1", "g2"], rows, ["a", "b"]) == ["g1", "g2"]
+    assert label_groups(["g1", "g2"], rows, ["a", "b"]) == ["g1", "g2"]
 
 
 def named(**row: str) -> Input:
@@ -198,6 +198,31 @@ def test_the_loss_and_its_gradient_are_of_the_group(patients: Path) -> None:
     assert torch.allclose(classifier.training_step(batch, 0)["loss"], expected)
 
 
+def test_a_step_holds_fewer_labels_than_images() -> None:
+    assert GROUPED.labels_per_step == 2
+    assert dataclasses.replace(GROUPED, batch_size=1).labels_per_step == 1
+    assert CONFIGURATION.labels_per_step == CONFIGURATION.batch_size
+
+
+def test_classes_are_weighted_by_their_groups(patients: Path) -> None:
+    data = CoronaryData(GROUPED, processed.load(patients))
+    counts = [data.train_units.labels.count(k) for k in (0, 1)]
+    images = [data.train.labels.count(k) for k in (0, 1)]
+    assert data.class_weights() == [sum(counts) / (2 * count) for count in counts]
+    assert counts != images
+
+
+def test_groups_without_named_patients_are_said(
+    patients: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = processed.load(patients)
+    CoronaryData(GROUPED, folder)
+    assert "names the patients" not in capsys.readouterr().err
+    samples = [dataclasses.replace(each, more={}) for each in folder.samples]
+    CoronaryData(GROUPED, dataclasses.replace(folder, samples=samples))
+    assert "no column of manifest.csv names the patients" in capsys.readouterr().err
+
+
 def test_phantoms_have_no_groups() -> None:
     with pytest.raises(UserError, match="label_of: got group with phantoms"):
         dataclasses.replace(GROUPED, phantoms="ct")
@@ -240,6 +265,18 @@ def test_the_picture_that_decided_has_the_most_weight(group_ckpt: Path, raw: Pat
     assert whole.item.name == whole.pictures[int(np.argmax(scores))].name
     assert sum(whole.weights) == pytest.approx(1)
     assert whole.caption.startswith(f"03\n{Path(whole.item.name).stem}, weight 0.")
+
+
+def test_a_group_has_what_all_its_images_have(group_ckpt: Path, raw: Path) -> None:
+    predictor = TorchPredictor(checkpoint.load(group_ckpt))
+    files = sorted(raw.glob("03_*.png"))[:2]
+    inputs = [
+        Input(files[0], "a", row={"patient": "P03", "vessel": "LAD"}),
+        Input(files[1], "b", "abnormal", row={"patient": "P03", "vessel": "RCA"}),
+    ]
+    (group,) = group_predictions.answer(predictor, inputs, ["P03", "P03"], False).groups
+    assert group.item.row == {"patient": "P03"}
+    assert group.truth == "abnormal"
 
 
 def test_predictions_of_groups_and_of_their_pictures_are_written(

@@ -93,7 +93,7 @@ def _from_random(config: Config, stored: int) -> Beginning:
 
 def _from_weights(config: Config, weights: InitialWeights, folder: Processed) -> Beginning:
     labels = max(1, labels_in(folder.of("train"), config))
-    steps = labels // min(config.together, labels)  # of an epoch
+    steps = labels // min(config.labels_per_step, labels)  # of an epoch
     needed = -(-LEAST_STEPS // steps)
     epochs = config.epochs or max(EPOCHS, min(needed, MOST_EPOCHS))
     lr = config.lr or RATE

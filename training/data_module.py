@@ -12,10 +12,10 @@ import CONFIG
 import errors
 from data import processed
 from data.augment import Augment
-from data.bags import patients_in
 from data.dataset import CoronaryDataset, SeededSampler, start_worker
 from data.grades import check_count
 from data.group_dataset import GroupDataset, joined, owners
+from data.label_groups import patients_in
 from data.preprocessing import Preprocessing
 from data.readers import DataError
 from metrics.groups import shared
@@ -159,9 +159,9 @@ class CoronaryData(pl.LightningDataModule):
         self._note_other_sizes()
         by_group = config.label_of == "group"
         # what has a label: images, or groups of them
-        self.training = GroupDataset(self.train, config.group_images) if by_group else self.train
-        self.validation = GroupDataset(self.val) if by_group else self.val
-        self.batch_size = min(config.together, len(self.training))
+        self.train_units = GroupDataset(self.train, config.group_images) if by_group else self.train
+        self.val_units = GroupDataset(self.val) if by_group else self.val
+        self.batch_size = min(config.labels_per_step, len(self.train_units))
         self.start = (0, 0)  # epoch and step that training begins with
 
     def _note_other_sizes(self) -> None:
@@ -194,8 +194,8 @@ class CoronaryData(pl.LightningDataModule):
 
         They average to 1 over all that has a label in training.
         """
-        counts = np.bincount(self.training.labels, minlength=self.config.num_classes)
-        return [float(len(self.training) / (len(counts) * count)) for count in counts]
+        counts = np.bincount(self.train_units.labels, minlength=self.config.num_classes)
+        return [float(len(self.train_units) / (len(counts) * count)) for count in counts]
 
     def state_dict(self) -> Plain:
         """Where training stands, which Lightning keeps with everything else."""
@@ -207,10 +207,10 @@ class CoronaryData(pl.LightningDataModule):
         self.start = (epoch, steps)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.training, shuffle=True)
+        return self._loader(self.train_units, shuffle=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.validation, shuffle=False)
+        return self._loader(self.val_units, shuffle=False)
 
     def _loader(self, dataset: CoronaryDataset | GroupDataset, shuffle: bool) -> DataLoader[Batch]:
         rank = self.trainer.global_rank if self.trainer else 0

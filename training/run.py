@@ -136,7 +136,7 @@ class Run:
         if self._validation_table.exists():
             return
         history = History(self.folder, self.draw)
-        images = [sample.path for sample in self.data.training.samples]
+        images = [sample.path for sample in self.data.train_units.samples]
         resume = ResumeCallback(self.folder, self.config.keep_seconds, images)
         trainer = trainer_for(self.folder, [history, resume], self.config, self.devices)
         classifier = self.prepare()
@@ -195,7 +195,7 @@ class Run:
         size = sum(parameter.numel() for parameter in model.parameters())
         images = f"{len(self.data.train)} training and {len(self.data.val)} validation images"
         if self.config.label_of == "group":
-            images += f" of {len(self.data.training)} and {len(self.data.validation)} groups"
+            images += f" of {len(self.data.train_units)} and {len(self.data.val_units)} groups"
         errors.say(f"{images}, {trainer.world_size} process(es), {size:,} parameters")
         errors.say(f"{'going on with' if self.last.exists() else 'new'} run {self.folder}")
 
@@ -206,7 +206,7 @@ class Run:
         checkpoint.save(learned.state_dict(), self.folder / "familiarity.ckpt")
         logits = classifier.predictions[:, 2:].numpy(force=True)
         ordered = self.config.task == "ordinal"
-        Validation.of(self.data.validation, logits, ordered).write(self._validation_table)
+        Validation.of(self.data.val_units, logits, ordered).write(self._validation_table)
 
     def _contents(self) -> Checkpoint:
         """What ViT.ckpt holds beside weights and metrics."""

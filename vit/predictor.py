@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 import errors
 from data.expected import notes_of
+from data.input_groups import inputs_of_groups
 from data.inputs import Input, Picture, inputs_of
 from data.readers import DataError
 from data.remarks import Remark, notes_of_remarks
@@ -135,20 +136,7 @@ class Predictor(ABC):
             raise errors.UserError(
                 "predict_groups: this model learned labels of images; wanted predict"
             )
-        if not isinstance(groups, Mapping):
-            got = type(groups).__name__
-            raise errors.UserError(
-                f"groups: got {got}, wanted the images of each group by its name, such as "
-                '{"P01": ["a.png", "b.png"]}'
-            )
-        if empty := [name for name, images in groups.items() if _is_none(images)]:
-            raise DataError(f"groups: got no image of {empty[0]}, wanted one or more")
-        found = {
-            name: inputs_of_runs(inputs_of(images, self.class_names), self.facts.preprocessing)
-            for name, images in groups.items()
-        }
-        names = [name for name, items in found.items() for _ in items]
-        inputs = [item for items in found.values() for item in items]
+        inputs, names = inputs_of_groups(groups, self.class_names, self.facts.preprocessing)
         return group_predictions.answer(self, inputs, names, progress).groups
 
     def answer(
@@ -323,11 +311,6 @@ class Predictor(ABC):
         if not self.limits:
             return None
         return tuple(conformal_set(probabilities, self.limits, self.facts.ordered))
-
-
-def _is_none(images: object) -> bool:
-    """Whether nothing is given."""
-    return images is None or (isinstance(images, list | tuple) and not images)
 
 
 def _softmax(logits: NDArray) -> NDArray:

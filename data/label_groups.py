@@ -10,7 +10,7 @@ from data.group_columns import PEOPLE, columns_among, is_nobody
 from metrics.names import as_first_written
 
 
-def bags(
+def label_groups(
     groups: Sequence[str], rows: Sequence[Mapping[str, str]], images: Sequence[str]
 ) -> list[str]:
     """For each image the name of its patient, or of its group where no column names patients.
