@@ -1,5 +1,6 @@
 """Which of the images that are predicted belong to one group, such as a patient."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import errors
@@ -32,6 +33,11 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
     stored = [inputs[number] for number in prepared]
     groups = [item.row.get(GROUP, "") or item.name for item in stored]
     tied = label_groups(groups, [item.row for item in stored], [item.name for item in stored])
+    if stored and not any(patients_in([item.row for item in stored])):
+        errors.note(
+            "no column of manifest.csv names the patients, so the groups of data.prepare count as "
+            "patients; two patients with a picture that looks the same are one of them"
+        )
     for number, name in zip(prepared, tied, strict=True):
         names[number] = name
     raw = [number for number, item in enumerate(inputs) if not item.prepared]
@@ -65,7 +71,8 @@ def inputs_of_groups(
         preprocessing: of the model, which says how many frames of a run are taken.
 
     Raises:
-        DataError: no groups by name, a group without images, nothing that is an image.
+        DataError: no groups by name, a group without images, nothing that is an image, an image
+            that is given twice.
     """
     if not isinstance(groups, Mapping):
         raise DataError(
@@ -80,6 +87,9 @@ def inputs_of_groups(
         found = inputs_of_runs(inputs_of(images, class_names), preprocessing)
         inputs += found
         names += [str(name)] * len(found)
+    files = [item.name for item in inputs if item.pixels is None]
+    if twice := [name for name, count in Counter(files).items() if count > 1]:
+        raise DataError(f"groups: got {twice[0]} more than once, wanted each image in one group")
     return inputs, names
 
 

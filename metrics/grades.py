@@ -5,6 +5,7 @@ grade error they are worked out on the scale from the least to the greatest valu
 have.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,8 +57,11 @@ def evaluate_grades(
         raise UserError(f"probabilities: got shape {np.shape(probabilities)}, wanted (n, grades)")
     weightings = list(resamples(y >= _middle_cut(y), g))
     span = len(names) - 1
+    kappa = _estimate([kappas(y, c, w) for w in weightings], g, -1, 1)
+    if len(np.unique(c)) == 1:  # kappa is 0 in every draw, whatever the model is worth
+        kappa = Estimate(kappa.value, math.nan, math.nan)
     found = {
-        "quadratic_kappa": _estimate([kappas(y, c, w) for w in weightings], g, -1, 1),
+        "quadratic_kappa": kappa,
         "grade_error": _estimate([_means(np.abs(y - c), w) for w in weightings], g, 0, span),
         "grade_right": _estimate([_means(y == c, w) for w in weightings], g, 0, 1),
     }
@@ -82,6 +86,8 @@ def compare_grades(
         kappas(y, b, weights) - kappas(y, a, weights)
         for weights in resamples(y >= _middle_cut(y), g)
     )
+    if len(np.unique(a)) == len(np.unique(b)) == 1:  # both are 0 in every draw
+        return Estimate(float(change[0]), math.nan, math.nan)
     half = half_width(draws, len(np.unique(g)) - 1)
     return Estimate(float(change[0]), float(change[0] - half), float(change[0] + half))
 

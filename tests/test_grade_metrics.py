@@ -24,6 +24,17 @@ def made(count: int = 90, seed: int = 0) -> tuple[NDArray, NDArray, NDArray, NDA
     return y, shares, called, np.arange(count) // rng.integers(2, 4)
 
 
+def test_one_called_grade_has_no_interval_of_kappa() -> None:
+    y, shares, called, groups = made()
+    same = np.ones_like(called)
+    kappa = evaluate_grades(y, shares, same, NAMES, groups)["quadratic_kappa"]
+    assert kappa.value == 0
+    assert np.isnan([kappa.low, kappa.high]).all()
+    change = compare_grades(y, same, same, groups)
+    assert np.isnan([change.low, change.high]).all()
+    assert not np.isnan(compare_grades(y, same, called, groups).low)
+
+
 def test_values_are_those_of_scikit_learn() -> None:
     y, shares, called, groups = made()
     found = evaluate_grades(y, shares, called, NAMES, groups)

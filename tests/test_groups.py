@@ -340,6 +340,19 @@ def test_groups_that_are_none_are_refused(group_ckpt: Path) -> None:
         model.predict_groups({"P01": []})
 
 
+def test_an_image_in_two_groups_is_refused(group_ckpt: Path, raw: Path) -> None:
+    file = min(raw.glob("03_*.png"))
+    with pytest.raises(DataError, match=r"_0.png more than once, wanted each image in one group"):
+        vit.load(group_ckpt).predict_groups({"P03": [file], "P04": [file]})
+
+
+def test_groups_of_nobody_are_said_in_prediction_too(capsys: pytest.CaptureFixture[str]) -> None:
+    item = Input(Path("a.npy"), "a.npy", row={"group": "g1"})
+    item.__dict__["folder"] = Path()  # a ProcessedFolder, which is looked for otherwise
+    assert groups_in([item]) == ["g1"]
+    assert "no column of manifest.csv names the patients" in capsys.readouterr().err
+
+
 def test_no_graph_of_a_model_of_groups(group_ckpt: Path) -> None:
     source = checkpoint.load(group_ckpt)
     with pytest.raises(UserError, match="exported answers for single images"):
