@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +210,17 @@ def begin(folder: Path, *more: str) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for_state(output: Path) -> Path:
-    for _ in range(1200):
+def wait_for_state(process: "subprocess.Popen[str]", output: Path) -> Path:
+    """The first state of a run; two processes on two busy cores may need minutes."""
+    for _ in range(3000):
         for path in output.glob("runs/*/last.ckpt"):
             return path
+        if process.poll() is not None:
+            break
         time.sleep(0.1)
-    raise AssertionError("no state was kept")
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    raise AssertionError(f"no state was kept:\n{''.join(process.communicate())}")
 
 
 def alive(group: int) -> list[str]:
@@ -233,7 +238,7 @@ def test_a_signal_keeps_the_state_says_so_and_leaves_nothing_running(
     folder: Path, number: signal.Signals, devices: int
 ) -> None:
     process = begin(folder, "--keep_seconds", "1000", "--devices", str(devices))
-    last = wait_for_state(folder.parent / "out")
+    last = wait_for_state(process, folder.parent / "out")
     if number == signal.SIGUSR1 or devices == 2:
         os.kill(process.pid, number)
     else:
@@ -248,7 +253,7 @@ def test_a_signal_keeps_the_state_says_so_and_leaves_nothing_running(
 
 def test_a_second_run_in_one_folder_is_refused_and_a_dead_one_does_not_block(folder: Path) -> None:
     process = begin(folder)
-    last = wait_for_state(folder.parent / "out")
+    last = wait_for_state(process, folder.parent / "out")
     with pytest.raises(
         SystemExit, match=rf"is in use by process {process.pid} on .*; wait for it, or stop it"
     ):
