@@ -121,14 +121,29 @@ def test_metrics_of_a_worked_example() -> None:
     assert float(found["val_kappa"]) == pytest.approx(1 - 5 / (10 + 9 - 2 * 6 * 5 / 5), abs=1e-6)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_weights_of_another_task_leave_the_head_as_it_is(tmp_path: Path, classes: int) -> None:
+def of_classes(path: Path, classes: int) -> VisionTransformer:
+    """A random model of classes, saved there."""
     config = replace(CONFIGURATION, num_classes=classes)
     source = VisionTransformer(config)
+    torch.nn.init.normal_(source.head[-1].bias)
     names = [f"c{i}" for i in range(classes)]
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     plain = contents(config=asdict(config), class_names=names, state_dict=state)
-    checkpoint.save(plain, tmp_path / "a.ckpt")
+    checkpoint.save(plain, path)
+    return source
+
+
+def test_any_grade_begins_as_probable_as_the_second_of_two_classes(tmp_path: Path) -> None:
+    source = of_classes(tmp_path / "a.ckpt", 2)
+    model = VisionTransformer(ORDINAL)
+    InitialWeights(tmp_path / "a.ckpt").give_to(model, ORDINAL)
+    tokens = torch.randn(7, CONFIGURATION.embedding_size)
+    any_grade = model.head(tokens).exp()[:, 1:].sum(dim=1)
+    assert torch.allclose(any_grade, source.head(tokens).softmax(dim=1)[:, 1], atol=1e-6)
+
+
+def test_weights_of_three_classes_leave_the_head_of_grades_as_it_is(tmp_path: Path) -> None:
+    source = of_classes(tmp_path / "a.ckpt", 3)
     model = VisionTransformer(ORDINAL)
     before = {name: value.clone() for name, value in model.head.state_dict().items()}
     InitialWeights(tmp_path / "a.ckpt").give_to(model, ORDINAL)

@@ -93,7 +93,8 @@ class InitialWeights:
         """Give a model of that configuration these weights.
 
         Position embeddings of another grid are resampled (Dosovitskiy et al. 2021, section 3.2). A
-        head of other classes, or of another task, is left as it is.
+        head of other classes, or of another task, is left as it is; but the score of grades begins
+        as the log odds of the second of two classes.
 
         Raises:
             CheckpointError: another architecture.
@@ -106,6 +107,8 @@ class InitialWeights:
         last = f"head.{len(model.head) - 1}."
         judges = {name: value for name, value in own.items() if name.startswith(last)}
         if judges and _shapes(judges) != _shapes(state, last):
+            if config.task == "ordinal":
+                judges |= _as_score(state, last)
             state = {name: value for name, value in state.items() if not name.startswith(last)}
             state.update(judges)
         # labels of images need no pooling; that of groups begins anew after labels of images
@@ -138,6 +141,17 @@ def _read(path: Path) -> Checkpoint:
 def _shapes(state: Mapping[str, Tensor], beginning: str = "") -> dict[str, torch.Size]:
     """The shapes of the tensors whose names begin so."""
     return {name: value.shape for name, value in state.items() if name.startswith(beginning)}
+
+
+def _as_score(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
+    """From the last layer for two classes to that for grades; {}: it has not two.
+
+    "Any grade above the lowest" then has the probability that the second class had.
+    """
+    weight, bias = state.get(f"{last}weight"), state.get(f"{last}bias")
+    if weight is None or bias is None or len(weight) != 2:
+        return {}
+    return {f"{last}score.weight": weight[1:] - weight[:1], f"{last}lowest": bias[:1] - bias[1:]}
 
 
 def _resampled(positions: Tensor, source: tuple[int, int], grid: tuple[int, int]) -> Tensor:
