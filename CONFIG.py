@@ -241,7 +241,9 @@ class TrainingConfig:
         False, "train although related images are in training and in validation"
     )
     gradient_clip: float = key(1.0, "largest norm of the gradient; 0: no clipping", 0, 1e6)
-    class_weights: bool = key(True, "weight the loss so that every class counts the same")
+    class_weights: bool = key(
+        True, "weight the loss so that every class counts the same; grades are never weighted"
+    )
     patience: int = key(
         0, "stop after so many epochs without a better validation AUROC; 0: never", 0, 1000000
     )

@@ -3,19 +3,22 @@
 python -m benchmarks.grades --OUTPUT out --epochs 6 --init weights/ct.safetensors
 
 Made-up reformations of coronary CT have the grade of their narrowest lesion: 0, 1-49, 50-69, 70-99
-or 100 percent. train.py runs once with task: ordinal and once with task: classes, on the same
-images with the same options; both models judge pictures of other patients. Options that this does
-not know go to train.py. Stopped, the same command goes on.
+or 100 percent. For each seed train.py runs with task: ordinal and with task: classes, on the same
+images with the same options; both models judge pictures of other patients. Grades are never
+weighted in the loss, so neither are classes. Options that this does not know go to train.py.
+Stopped, the same command goes on.
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import cohen_kappa_score
 
 import errors
 from data.tables import Row, read_table, write_table
@@ -30,7 +33,8 @@ BOUNDS = (50.0, 70.0, 100.0)  # percent, from which on the next grade begins
 TASKS = ("classes", "ordinal")
 VIEWS = 2  # pictures of a vessel
 VESSELS = 2  # of a patient
-SEEDS = (1901, 1902)  # of training, and of the pictures that judge
+SEEDS = (1901, 1903)  # of training, and of the pictures that judge
+DRAWS = 1000
 
 
 def grade_of(row: Row) -> str:
@@ -81,7 +85,9 @@ def judged(table: Path) -> Judged:
     return Judged(np.array(truths), np.array(called), np.array(shares), patients)
 
 
-def measure(output: Path, patients: tuple[int, int], more: list[str]) -> None:
+def measure(
+    output: Path, patients: tuple[int, int], seeds: Sequence[int], more: Sequence[str]
+) -> None:
     """As ``main``."""
     raw, test = (
         make(output / name, count, seed)
@@ -91,29 +97,42 @@ def measure(output: Path, patients: tuple[int, int], more: list[str]) -> None:
     if not prepared.exists():
         places = ("--Path", str(raw), "--OUTPUT", str(prepared))
         run("-m", "data.prepare", *places, "--group", "patient", "--task", "ordinal")
-    found = {}
-    for task in TASKS:
-        own = output / task
-        places = ("--data_folder", str(prepared), "--OUTPUT", str(own))
-        if not (own / "ViT.ckpt").exists():
-            run("train.py", *places, "--task", task, "--num_classes", str(len(GRADES)), *more)
-        known, new = (
-            predicted(own, name, images)
-            for name, images in (("val", prepared / "val"), ("test", test / "images"))
-        )
-        found[task] = (known, new)
-    tell(found)
+    changes = []
+    for seed in seeds:
+        errors.say(f"seed {seed}")
+        found = {}
+        for task in TASKS:
+            own = output / f"{task}{seed}"
+            places = ("--data_folder", str(prepared), "--OUTPUT", str(own))
+            keys = ("--task", task, "--num_classes", str(len(GRADES)), "--seed", str(seed))
+            if not (own / "ViT.ckpt").exists():
+                run("train.py", *places, *keys, "--class_weights", "false", *more)
+            known, new = (
+                predicted(own, name, images)
+                for name, images in (("val", prepared / "val"), ("test", test / "images"))
+            )
+            found[task] = (known, new)
+        changes.append(tell(found))
+    say_together(changes)
 
 
 def predicted(own: Path, name: str, images: Path) -> Judged:
     """What the model in a folder says of images."""
     table = own / name / "predictions.csv"
     given = ("--Path", str(images), "--Path_Checkpoint", str(own / "ViT.ckpt"))
-    run("predict.py", *given, "--OUTPUT", str(table.with_suffix(".png")))
+    if not table.exists():
+        run("predict.py", *given, "--OUTPUT", str(table.with_suffix(".png")))
     return judged(table)
 
 
-def tell(found: dict[str, tuple[Judged, Judged]]) -> None:
+class Change(NamedTuple):
+    """The grades that the model of classes called, and that of grades, of the same pictures."""
+
+    classes: NDArray
+    ordinal: Judged
+
+
+def tell(found: dict[str, tuple[Judged, Judged]]) -> Change:
     """Print the figures of both models, and their paired difference."""
     for task, (_, new) in found.items():
         errors.say(f"task: {task}, {len(new.truths)} pictures of {len(set(new.patients))} patients")
@@ -130,6 +149,34 @@ def tell(found: dict[str, tuple[Judged, Judged]]) -> None:
     ):
         change = compare_grades(ordinal.truths, called, ordinal.called, ordinal.patients)
         errors.say(f"kappa of ordinal minus that of classes {words}: {change}")
+    return Change(plain.called, ordinal)
+
+
+def quadratic(truths: NDArray, called: NDArray) -> float:
+    """Quadratic weighted kappa."""
+    return float(cohen_kappa_score(truths, called, weights="quadratic"))
+
+
+def say_together(changes: list[Change]) -> None:
+    """Print the mean difference of kappa over the seeds, with an interval over patients."""
+    truths = changes[0].ordinal.truths
+    names, numbers = np.unique(changes[0].ordinal.patients, return_inverse=True)
+    own = [np.flatnonzero(numbers == each) for each in range(len(names))]
+    rng = np.random.default_rng(0)
+
+    def difference(chosen: NDArray) -> float:
+        y = truths[chosen]
+        ordinal = [quadratic(y, each.ordinal.called[chosen]) for each in changes]
+        classes = [quadratic(y, each.classes[chosen]) for each in changes]
+        return float(np.mean(ordinal) - np.mean(classes))
+
+    draws = [
+        difference(np.concatenate([own[each] for each in rng.integers(len(own), size=len(own))]))
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    whole = difference(np.arange(len(truths)))
+    errors.say(f"all seeds: kappa of ordinal minus classes {whole:.3f} ({low:.3f} to {high:.3f})")
 
 
 def main(argv: list[str]) -> None:
@@ -141,11 +188,12 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--OUTPUT", type=Path, required=True, help="folder for all of it")
     parser.add_argument("--patients", type=int, default=150, help="to learn from, 4 pictures each")
-    parser.add_argument("--others", type=int, default=125, help="patients who judge")
+    parser.add_argument("--others", type=int, default=300, help="patients who judge")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given, more = parser.parse_known_args(argv)
     with errors.ending_in_one_line():
         given.OUTPUT.mkdir(parents=True, exist_ok=True)
-        measure(given.OUTPUT, (given.patients, given.others), more)
+        measure(given.OUTPUT, (given.patients, given.others), given.seeds, more)
 
 
 if __name__ == "__main__":

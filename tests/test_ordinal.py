@@ -21,9 +21,12 @@ from tests.conftest import CONFIGURATION, contents, table
 from tests.graded import GRADES, graded
 from tests.made_report import report
 from tests.test_train import command
-from training.data_module import check_images
+from training.beginning import Beginning
+from training.data_module import CoronaryData, check_images
 from training.initial_weights import InitialWeights
 from training.lightning_module import grade_metrics
+from training.run import Run
+from training.trainer import Devices
 from vit import checkpoint, export, graph_predictor
 from vit.archive import CheckpointError
 from vit.cumulative import NEAREST, CumulativeLogits
@@ -268,6 +271,14 @@ def test_a_sensitivity_is_of_two_classes(tmp_path: Path) -> None:
     result = prepare(graded(tmp_path / "raw"), tmp_path / "processed", config)
     with pytest.raises(DataError, match=r"sensitivity: got 0\.9, which is of two classes"):
         check_images(config, result)
+
+
+@pytest.mark.parametrize("task", ["classes", "ordinal"])
+def test_classes_are_weighted_in_the_loss_and_grades_are_not(tmp_path: Path, task: str) -> None:
+    config = replace(CONFIGURATION, task=task, num_classes=3)
+    folder = prepare(graded(tmp_path / "raw"), tmp_path / "processed", config)
+    run = Run(tmp_path, CoronaryData(config, folder), Devices("cpu"), Beginning(config))
+    assert (run.prepare().class_weights is None) == (task == "ordinal")
 
 
 def test_a_training_of_grades_from_raw_images_to_predictions(

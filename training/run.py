@@ -165,11 +165,12 @@ class Run:
         if init := self.begun.init:
             init.give_to(model, self.config)
             self._refuse_known_validation_images(init)
-        weights = self.data.class_weights() if self.config.class_weights else None
+        ordered = self.config.task == "ordinal"
+        weighted = self.config.class_weights and not ordered
+        weights = self.data.class_weights() if weighted else None
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
         contents = self._contents().plain()
-        ordered = self.config.task == "ordinal"
         return Classifier(model, self.config, weights, contents, head, ordered)
 
     def fit(self, trainer: pl.Trainer, classifier: Classifier, history: History) -> None:
