@@ -86,7 +86,7 @@ def begin(config: Config, folder: Processed, output: Path) -> Beginning:
 def _from_random(config: Config, stored: int) -> Beginning:
     if stored % config.patch_size:
         stored = USUAL_SIZE
-    lr = config.lr or _rate(RATE_FROM_RANDOM, config)
+    lr = config.lr or RATE_FROM_RANDOM
     epochs = config.epochs or EPOCHS_FROM_RANDOM
     return Beginning(replace(config.sized(stored), lr=lr, epochs=epochs))
 
@@ -96,18 +96,9 @@ def _from_weights(config: Config, weights: InitialWeights, folder: Processed) ->
     steps = labels // min(config.labels_per_step, labels)  # of an epoch
     needed = -(-LEAST_STEPS // steps)
     epochs = config.epochs or max(EPOCHS, min(needed, MOST_EPOCHS))
-    lr = config.lr or _rate(RATE, config)
+    # fewer labels a step, more noise: Goyal et al. 2017, arXiv 1706.02677, linear scaling rule
+    lr = config.lr or RATE * config.labels_per_step / config.batch_size
     return Beginning(replace(weights.shaped(config), lr=lr, epochs=epochs), weights)
-
-
-def _rate(usual: float, config: Config) -> float:
-    """The learning rate for the labels of a step; ``usual`` is that for one label an image.
-
-    With labels of groups a step has fewer of them, and its gradient more noise. The rate goes with
-    the square root of their number: Malladi et al. 2022, "On the SDEs and Scaling Rules for
-    Adaptive Gradient Algorithms", square root scaling rule.
-    """
-    return usual * (config.labels_per_step / config.batch_size) ** 0.5
 
 
 def labels_in(samples: Sequence[Sample], config: Config) -> int:
