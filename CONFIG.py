@@ -212,7 +212,7 @@ class TrainingConfig:
     )
     lr: float = key(
         AUTO,
-        "highest learning rate; auto: 1e-3 from random weights, else 5e-4, and with label_of: group "
+        "highest learning rate; auto: 1e-3 from random weights, else 5e-4, with label_of: group "
         "5e-4 times the labels per image of a step",
         1e-9,
         10,
