@@ -11,6 +11,7 @@ from data.dataset_info import read_info
 from data.inputs import Input
 from data.readers import DataError
 from metrics.levels import levels
+from metrics.names import patient_of
 from report.own_folder import folder_of, is_trained_on
 from vit.facts import Facts
 from vit.predictions import Prediction, Predictions
@@ -96,8 +97,7 @@ def group_lines(items: Sequence[Input]) -> list[str]:
     unnamed = [
         item
         for item in items
-        if not (item.row.get("patient") or item.row.get("patient_id"))
-        and not (item.row.get("group") and patients_named[item.folder])
+        if not patient_of(item.row) and not (item.row.get("group") and patients_named[item.folder])
     ]
     if not unnamed:
         return []
