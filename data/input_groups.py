@@ -131,8 +131,9 @@ def _in_headers(inputs: Sequence[Input], people: Sequence[str]) -> list[str]:
         names[number] = name
     studies = {header.study for header in headers}
     if len(studies) > 1 and len(set(as_first_written(found))) == 1 and found[0]:
+        files = {inputs[number].path for number in asked}
         errors.note(
-            f"the {len(asked)} DICOM files of {len(studies)} studies name one patient, {found[0]}, "
+            f"the {len(files)} DICOM files of {len(studies)} studies name one patient, {found[0]}, "
             "and are one group; if the ID was made anonymous, write a manifest.csv with the "
             "columns path, label and patient beside them (label may be empty)"
         )

@@ -12,7 +12,8 @@ from metrics.names import PATIENTS, as_first_written, patient_of
 
 # of predictions.csv, with the columns that the manifest has for the image
 Rows = list[dict[str, str]]
-IDENTIFIERS = (*PATIENTS, "study", "frame", "run_frame", "run_frames", "view")
+RUNS = ("frame", "frames", "run_frame", "run_frames")
+IDENTIFIERS = (*PATIENTS, *RUNS, "study", "view")
 PREDICTED = ("truth", "predicted", "set", "unlike", "in_training")  # columns of predictions.csv
 MOST_VALUES = 12  # that a column for subgroups has
 
