@@ -1,12 +1,11 @@
 """A Secondary Capture object of an answer: its picture, for the archive of the source."""
 
-from highdicom import UID
 from highdicom.sc import SCImage
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from data.dicom_source import MAKER, hand_on
+from data.dicom_source import hand_on
 from report.dicom_answer import RESEARCH, Answer
 from report.dicom_place import Place
 
@@ -30,16 +29,8 @@ def picture_of(answer: Answer, pixels: NDArray, place: Place) -> SCImage:
         bits_allocated=8,
         coordinate_system="PATIENT",
         patient_orientation=("L", "P"),  # highdicom asks for one; it is emptied below
-        series_instance_uid=place.series,
-        series_number=place.series_number,
-        series_description=DESCRIPTION,
-        sop_instance_uid=UID(),
-        instance_number=place.instance_number,
-        manufacturer=MAKER,
-        manufacturer_model_name=MAKER,
-        device_serial_number=answer.author.sha256,
-        software_versions=answer.author.version,
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        **place.identity(DESCRIPTION, answer.author),
     )
     # of several panels and words DICOM lets both be unknown
     image.PatientOrientation = []

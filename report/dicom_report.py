@@ -71,7 +71,6 @@ def report_of(answer: Answer, place: Place) -> ComprehensiveSR:
         answer: what is said.
         place: its series, and its number there.
     """
-    author = answer.author
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(answer)),
         procedure_reported=IMAGING,
@@ -82,18 +81,10 @@ def report_of(answer: Answer, place: Place) -> ComprehensiveSR:
     return _Report(
         evidence=[answer.source.about],
         content=content,
-        series_instance_uid=place.series,
-        series_number=place.series_number,
-        series_description=DESCRIPTION,
-        sop_instance_uid=UID(),
-        instance_number=place.instance_number,
-        manufacturer=MAKER,
-        manufacturer_model_name=MAKER,
-        device_serial_number=author.sha256,
-        software_versions=author.version,
         coding_schemes=[
             CodingSchemeIdentificationItem(SCHEME, name="classes and figures of coronary-vit")
         ],
+        **place.identity(DESCRIPTION, answer.author),
     )
 
 
