@@ -54,6 +54,12 @@ class GroupPrediction(Prediction):
         share = f", weight {self.weights[self.decisive]:.2f} of {count} pictures"
         return f"{self.group[-40:]}\n{caption_of(self.item)}" + (share if count > 1 else "")
 
+    @property
+    def parts(self) -> list[tuple[Prediction, float]]:
+        """The pictures that it rests on with their weights, those of most weight first."""
+        every = zip(self.pictures, self.weights, strict=True)
+        return sorted(every, key=lambda each: -each[1])
+
     def row(self) -> dict[str, str]:
         """Its row of patients.csv."""
         row = super().row()

@@ -70,6 +70,11 @@ class Prediction:
         return self.item.run
 
     @property
+    def parts(self) -> "list[tuple[Prediction, float]]":
+        """The pictures that it rests on with their weights, that which decided first."""
+        return [(self, 1.0)]
+
+    @property
     def truth(self) -> str:
         """The true class, or empty where it is not known."""
         return self.item.truth
