@@ -153,6 +153,24 @@ def choose(predictions: Predictions, facts: Facts) -> Chosen:
     return Chosen([each for each, out in counting if each.truth and not out], lines)
 
 
+def unchecked_line(facts: Facts) -> str:
+    """What nothing here can notice, so that a reader checks it elsewhere.
+
+    A hash of a patient's ID in the checkpoint would tell, but not hide the ID: all numbers of eight
+    digits are hashed within minutes, and a salt that lies in the same file does not hinder that.
+    """
+    if not facts.provenance.known_images:
+        return (
+            "not checked: whether the model learned from these images, or from others of their "
+            "patients, for its file holds no hash of a training image"
+        )
+    return (
+        "not checked: whether patients of this set were in training with other images, or with "
+        "changed copies of these, for the file of the model knows its training images by their "
+        "pixels alone and holds no patient; compare the two lists of patients"
+    )
+
+
 def _groups(predictions: Predictions, facts: Facts) -> NDArray:
     """(n,) number of the group of each image, also of those of unknown truth."""
     any_truth = {"truth": facts.positive}
