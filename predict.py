@@ -207,8 +207,8 @@ def answer_dicom(arguments: argparse.Namespace) -> None:
     dicom_objects.write(made)
     print(counted(answers.judged))
     tables = ", ".join(str(output / name) for name in answers.tables)
-    each = "group" if predictor.of_groups else "source"
-    errors.say(f"wrote {tables}, and a picture and a report of each {each} into {output}")
+    each = "group" if predictor.of_groups else "picture"
+    errors.say(f"wrote {tables}, and two DICOM files of each {each} into {output}")
 
 
 def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":

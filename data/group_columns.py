@@ -9,7 +9,7 @@ import numpy as np
 from data.patient_names import runs_of
 from data.words import letters, tells_class
 from metrics.groups import join
-from metrics.names import UID, as_first_written, is_nobody, without_accents
+from metrics.names import UID, as_first_written, nobodies_in, without_accents
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
 
@@ -113,7 +113,8 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
     }  # a UID is never given twice, so one for all is one study
     others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
-    return ["" if value in common or is_nobody(value) else value for value in values]
+    common |= nobodies_in(values)
+    return ["" if value in common else value for value in values]
 
 
 def patient_in(group: str) -> str:

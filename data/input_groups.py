@@ -109,8 +109,8 @@ def _of_raw(inputs: Sequence[Input]) -> list[str]:
     names = []
     for item, person, patient in zip(inputs, people, in_headers, strict=True):
         told = [item.row.get(columns[level], "") for level in LEVELS if level in columns]
-        given = [person or patient, *told]
-        names.append(next((name for name in given if not is_nobody(name)), ""))
+        others = (name for name in told if not is_nobody(name))
+        names.append(person or patient or next(others, ""))
     return as_first_written(names)
 
 

@@ -7,7 +7,7 @@ may be one group, because two of their images look alike. Each of them still has
 from collections.abc import Mapping, Sequence
 
 from data.group_columns import PEOPLE, columns_among
-from metrics.names import PATIENT_NUMBER, as_first_written, is_nobody, letters
+from metrics.names import PATIENT_NUMBER, as_first_written, letters, nobodies_in
 
 
 def label_groups(
@@ -38,6 +38,10 @@ def patients_in(rows: Sequence[Mapping[str, str]]) -> list[str]:
     columns = columns_among(every)
     found = [columns[level] for level in PEOPLE if level in columns]
     found += [name for name in every if letters(name) == letters(PATIENT_NUMBER)]
-    told = ([row.get(name) or "" for name in found] for row in rows)
-    named = ([name for name in names if not is_nobody(name)] for names in told)
-    return as_first_written([next(iter(names), "") for names in named])
+    cells = {column: [row.get(column) or "" for row in rows] for column in found}
+    nobodies = {column: nobodies_in(names) for column, names in cells.items()}
+    people = [
+        next((row[column] for column in found if row.get(column, "") not in nobodies[column]), "")
+        for row in rows
+    ]
+    return as_first_written(people)

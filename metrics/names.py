@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # of DICOM: no zero in it is left out
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "nobody", "noname", "removed", "redacted"}
@@ -32,6 +32,22 @@ def is_nobody(value: str) -> bool:
     return letters(value) in NOBODY or not re.sub(r"[\W0_]", "", value)
 
 
+def nobodies_in(names: Iterable[str]) -> set[str]:
+    """Those of the names of patients that stand for nobody.
+
+    Zeros are the first number, and no nobody, where a 1 of as many digits is a name too.
+    """
+    given = set(names)
+    ones = {len(name) for name in given if canonical(name) == "1"}
+    return {
+        name for name in given if is_nobody(name) and not (_is_zero(name) and len(name) in ones)
+    }
+
+
+def _is_zero(name: str) -> bool:
+    return canonical(name) == "0"
+
+
 def canonical(value: str) -> str:
     """A name without what differs where it was typed or stored again: case, blanks, zeros."""
     same = " ".join(composed(value).casefold().split())
@@ -49,4 +65,4 @@ def as_first_written(names: Sequence[str]) -> list[str]:
 def patient_of(row: Mapping[str, str]) -> str:
     """The patient whom a row of a manifest names; empty where it names nobody."""
     named = (row.get(column) or "" for column in PATIENTS)
-    return next((name for name in named if not is_nobody(name)), "")
+    return next((name for name in named if letters(name) not in NOBODY), "")

@@ -185,6 +185,12 @@ def test_a_patient_called_anonymous_is_not_one_patient() -> None:
     assert [level.name for level in levels([row | {"path": x} for x in "abc"], "sick")] == ["image"]
 
 
+def test_figures_know_the_patient_zero() -> None:
+    row = {"truth": "sick", "probability_sick": "0.5", "patient": "0"}
+    found = levels([row | {"path": x} for x in "abc"], "sick")
+    assert [(level.name, level.count) for level in found] == [("image", 3), ("patient", 1)]
+
+
 def test_an_external_study_knows_the_numbers() -> None:
     items = [Input(Path(x), x, row={"patient_number": n}) for x, n in (("a", "1"), ("b", ""))]
     assert group_lines(items[:1]) == []
