@@ -39,13 +39,8 @@ def nobodies_in(names: Iterable[str]) -> set[str]:
     """
     given = set(names)
     ones = {len(name) for name in given if canonical(name) == "1"}
-    return {
-        name for name in given if is_nobody(name) and not (_is_zero(name) and len(name) in ones)
-    }
-
-
-def _is_zero(name: str) -> bool:
-    return canonical(name) == "0"
+    counted = {name for name in given if canonical(name) == "0" and len(name) in ones}
+    return {name for name in given if is_nobody(name)} - counted
 
 
 def canonical(value: str) -> str:
