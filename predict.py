@@ -180,11 +180,11 @@ def predict(arguments: argparse.Namespace) -> None:
 
 
 def answer_dicom(arguments: argparse.Namespace) -> None:
-    """Write predictions.csv, and for each source DICOM a picture and a report."""
-    from data.inputs import find, folder_given, gather
+    """Write the tables, and a picture and a report of each source DICOM, or of each group."""
     from data.readers import DataError
-    from report.answering import PICTURES, answered
+    from report.answering import PATIENTS, PICTURES, answered, inputs_of
     from report.dicom_answer import Author, check_installed, sha256_of
+    from report.prediction_pictures import with_maps
 
     check_installed()
     from report import dicom_objects
@@ -192,25 +192,23 @@ def answer_dicom(arguments: argparse.Namespace) -> None:
     if kind_of_output(arguments.OUTPUT):
         raise DataError(f"--dicom: got --OUTPUT {arguments.OUTPUT}, wanted a folder that ends in /")
     output = Path(arguments.OUTPUT)
-    table = output / PICTURES
-    refuse_other_kinds(table)
+    refuse_other_kinds(output / PICTURES, output / PATIENTS)
     predictor = predictor_of(arguments)
-    if predictor.of_groups or predictor.facts.preprocessing.frame == "all":
-        raise DataError(
-            "--dicom: answers are of single pictures, but this model was trained with label_of: "
-            "group or frame: all; leave out --dicom"
-        )
     digest = sha256_of(arguments.Path_Checkpoint)
-    inputs = gather(find(arguments.Path), predictor.class_names, folder_given(arguments.Path))
+    inputs = inputs_of(arguments.Path, predictor)
     plan = dicom_objects.planned(inputs, output, Path(arguments.Path))
     request = predictor.request(arguments.method, arguments.target, arguments.layer, arguments.head)
     answers = answered(predictor, inputs, request)
     name = arguments.Path_Checkpoint.name
     author = Author(name, digest, predictor.facts, arguments.level, request)
+    explained = with_maps(predictor, answers.judged.items, request)
+    made = dicom_objects.checked(plan, explained, author)
     answers.write(output)
-    dicom_objects.write(plan, answers.judged, author)
+    dicom_objects.write(made)
     print(counted(answers.judged))
-    errors.say(f"wrote {table}, and a picture and a report of each source into {output}")
+    tables = ", ".join(str(output / name) for name in answers.tables)
+    each = "group" if predictor.of_groups else "picture"
+    errors.say(f"wrote {tables}, and two DICOM files of each {each} into {output}")
 
 
 def predictor_of(arguments: argparse.Namespace, kind: str = "") -> "Predictor":

@@ -17,6 +17,7 @@ from pydicom.pixels.utils import pixel_array
 
 from data.aspect import aspect_of
 from data.dicom_cost import GDCM_ONLY, ElementCount, check_file, check_frame
+from data.dicom_header import Header
 from data.dicom_remarks import assumed_window, remarks_of
 from data.dicom_tables import bits_of, declared_bits, looked_up, rescaled
 from data.limits import DataError, check_size
@@ -50,12 +51,12 @@ class Dicom:
             where the file gives no window and the numbers are whole, else float32 from 0 to 1.
         pixel_spacing_mm: distance of pixel centres, "0.3", or "0.3 0.4" where rows and columns
             differ; on the patient, else (angiography) on the detector; empty where unknown.
-        patient: PatientID, or empty.
+        header: whose it is.
     """
 
     stored: Stored
     pixel_spacing_mm: str
-    patient: str
+    header: Header
 
     @property
     def pixels(self) -> NDArray:
@@ -134,7 +135,7 @@ def _read(path: Path, window: Sequence[float] | None, frame: int | str) -> Dicom
         stored = replace(stored, run=chosen)
     stored = replace(stored, remarks=remarks)
     texts = dict.fromkeys(f"{float(value):g}" for value in spacing)
-    return Dicom(stored, " ".join(texts), str(data.get("PatientID") or ""))
+    return Dicom(stored, " ".join(texts), Header.of(data))
 
 
 def _chosen(path: Path, data: pydicom.Dataset, frame: int | str) -> RunFrame:

@@ -1,7 +1,7 @@
 """What the answers to a DICOM file take over from it: its patient, its study, and its own name."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from data.dicom import opened
 from data.dicom_text import TextError, Texts, refused, text_of, texts_of
 from data.limits import DataError
 from data.readers import kind_of
+from metrics.names import is_nobody
 
 MAKER = "coronary-vit"  # Manufacturer of every answer
 UTF_8 = "ISO_IR 192"
@@ -190,3 +191,28 @@ def _other_patient(sources: list[Source]) -> list[str]:
                 "wanted one patient for a study; correct the files"
             )
     return faults
+
+
+def other_patients(sources: Sequence[Source]) -> str:
+    """Why files of a group are not surely of one patient, as one line; empty: they are.
+
+    They are if they have one PatientID, and no two issuers or days of birth. Without an ID that
+    names somebody they are if they are of one study.
+    """
+    ordered = sorted(sources, key=lambda source: source.path)
+    end = "though both are in one group, wanted one patient for a group; correct files or manifest"
+    for keyword in ("PatientID", "IssuerOfPatientID", "PatientBirthDate"):
+        first: dict[str, Source] = {}
+        for source in ordered:
+            told = str(source.about.get(keyword) or "")
+            if told or keyword == "PatientID":
+                first.setdefault(told, source)
+        if len(first) > 1:
+            one, other, *_ = first.values()
+            return f"{other.path}: has another {keyword} than {one.path}, {end}"
+    studies = {source.study: source for source in reversed(ordered)}
+    if is_nobody(ordered[0].about.PatientID) and len(studies) > 1:
+        *_, other, one = studies.values()
+        why = f"is of another study than {one.path}, and neither names a patient"
+        return f"{other.path}: {why}, {end}"
+    return ""

@@ -19,7 +19,7 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
     named = [patient_in(image.sample.group) for image in images]
     pairs = same_pictures([image.sketch for image in images], named)
     labels = np.array([image.sample.label for image in images])
-    names = [canonical(image.patient) for image in images]
+    names = [canonical(image.header.patient) if image.header else "" for image in images]
     patients = without_common(names, labels.tolist())
     keys = [
         (image.sample.group, patient, image.sample.sha256)

@@ -9,7 +9,7 @@ import numpy as np
 from data.patient_names import runs_of
 from data.words import letters, tells_class
 from metrics.groups import join
-from metrics.names import UID, as_first_written, without_accents
+from metrics.names import UID, as_first_written, nobodies_in, without_accents
 
 Values = Mapping[str, Sequence[str]]  # for each level, from the widest on, that of each image
 
@@ -59,7 +59,6 @@ LEVELS = {
     "frame": ("frame", "frameid"),
 }
 SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)  # 1.23457E+11
-NOBODY = {"", "nan", "none", "na", "null", "unknown", "anonymous", "anonymized", "anonymised"}
 FEW = 4  # images of a class that may well be all of one patient
 STUDY = 10  # images of one study, on average; of more, the name is that of a trial or a protocol
 SEVERAL = 4  # studies, of which a set has at least as many
@@ -114,7 +113,8 @@ def without_common(values: Sequence[str], labels: Sequence[str]) -> list[str]:
     }  # a UID is never given twice, so one for all is one study
     others = {_form(value) for value in values if value not in common} - {"0"}
     common = {value for value in common if _form(value) not in others}
-    return ["" if value in common or is_nobody(value) else value for value in values]
+    common |= nobodies_in(values)
+    return ["" if value in common else value for value in values]
 
 
 def patient_in(group: str) -> str:
@@ -124,11 +124,6 @@ def patient_in(group: str) -> str:
 
 def _form(value: str) -> str:
     return re.sub(r"\d+", "0", value)
-
-
-def is_nobody(value: str) -> bool:
-    """Whether a name of a patient stands for nobody: blank, unknown, anonymous."""
-    return letters(value) in NOBODY or not re.sub(r"[\W0_]", "", value)
 
 
 def groups_of(

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import errors
-from data.dicom_header import header_of
-from data.group_columns import columns_among, is_nobody
+from data.dicom_header import header_of, patients_named
+from data.group_columns import columns_among
 from data.inputs import Input, Picture, inputs_of
 from data.label_groups import label_groups, patients_in
 from data.preprocessing import Preprocessing
 from data.readers import DataError, is_dicom
 from data.run_pictures import inputs_of_runs
-from metrics.names import as_first_written
+from metrics.names import as_first_written, is_nobody
 
 GROUP = "group"  # the column of a ProcessedFolder
 # columns of a manifest by which images are of one person, where no column names the person
@@ -29,17 +29,12 @@ def groups_in(inputs: Sequence[Input]) -> list[str]:
         DataError: no image is in a group.
     """
     names = [""] * len(inputs)
-    prepared = [number for number, item in enumerate(inputs) if item.prepared]
-    stored = [inputs[number] for number in prepared]
-    groups = [item.row.get(GROUP, "") or item.name for item in stored]
-    tied = label_groups(groups, [item.row for item in stored], [item.name for item in stored])
-    if stored and not any(patients_in([item.row for item in stored])):
-        errors.note(
-            "no column of manifest.csv names the patients, so the groups of data.prepare count as "
-            "patients; two patients with a picture that looks the same are one of them"
-        )
-    for number, name in zip(prepared, tied, strict=True):
-        names[number] = name
+    folders = dict.fromkeys(item.folder for item in inputs if item.folder is not None)
+    for folder in folders:
+        numbers = [number for number, item in enumerate(inputs) if item.folder == folder]
+        place = f"{folder}: " if len(folders) > 1 else ""  # each folder counts from 1
+        for number, name in zip(numbers, _of_prepared([inputs[i] for i in numbers]), strict=True):
+            names[number] = f"{place}{name}"
     raw = [number for number, item in enumerate(inputs) if not item.prepared]
     for number, name in zip(raw, _of_raw([inputs[number] for number in raw]), strict=True):
         names[number] = name
@@ -93,22 +88,53 @@ def inputs_of_groups(
     return inputs, names
 
 
+def _of_prepared(inputs: Sequence[Input]) -> list[str]:
+    """Names by the manifest of one ProcessedFolder."""
+    rows = [item.row for item in inputs]
+    if not any(patients_in(rows)):
+        errors.note(
+            "no column of manifest.csv names the patients, so the groups of data.prepare count as "
+            "patients; two patients with a picture that looks the same are one of them"
+        )
+    groups = [item.row.get(GROUP, "") or item.name for item in inputs]
+    return label_groups(groups, rows, [item.name for item in inputs])
+
+
 def _of_raw(inputs: Sequence[Input]) -> list[str]:
     """Names by manifest or header; empty where neither tells."""
     rows = [item.row for item in inputs]
     people = patients_in(rows)
+    in_headers = _in_headers(inputs, people)
     columns = columns_among(list(dict.fromkeys(name for row in rows for name in row)))
     names = []
-    for item, person in zip(inputs, people, strict=True):
+    for item, person, patient in zip(inputs, people, in_headers, strict=True):
         told = [item.row.get(columns[level], "") for level in LEVELS if level in columns]
-        given = [person or _in_header(item), *told]
-        names.append(next((name for name in given if not is_nobody(name)), ""))
+        others = (name for name in told if not is_nobody(name))
+        names.append(person or patient or next(others, ""))
     return as_first_written(names)
 
 
-def _in_header(item: Input) -> str:
-    """The patient that a DICOM file names; empty for another file."""
-    if item.pixels is not None or not is_dicom(item.path):
-        return ""
-    header = header_of(item.path)
-    return next((name for name in (header.patient, header.name) if not is_nobody(name)), "")
+def _in_headers(inputs: Sequence[Input], people: Sequence[str]) -> list[str]:
+    """The patient that each DICOM file names; empty for another file, and where ``people`` has one.
+
+    That one ID stands for all of several studies is said: it may be that of nobody.
+    """
+    names = [""] * len(inputs)
+    asked = [
+        number
+        for number, item in enumerate(inputs)
+        if not people[number] and item.pixels is None and is_dicom(item.path)
+    ]
+    headers = [header_of(inputs[number].path) for number in asked]
+    found = patients_named(headers)
+    for number, name in zip(asked, found, strict=True):
+        names[number] = name
+    studies = {header.study for header in headers}
+    if len(studies) > 1 and len(set(as_first_written(found))) == 1 and found[0]:
+        files = {inputs[number].path for number in asked}
+        errors.note(
+            f"the {len(files)} DICOM files of {len(studies)} studies name one patient, {found[0]}, "
+            "and are one group; if the ID was made anonymous, write a manifest.csv with the "
+            "columns path, label and patient beside them (label may be empty)"
+        )
+    return names

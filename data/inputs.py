@@ -24,6 +24,7 @@ from data.picture import Picture as PlainPicture
 from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
 from data.readers import SUFFIXES, DataError, fault_of, read_grey
+from data.runs import RunFrame, run_in
 from data.samples import pixels_sha256
 from data.tree import is_image
 from data.truths import classes_of, note_of_unknown, rows_above, truths_by_folder
@@ -43,6 +44,7 @@ class Input:
         pixels: (H, W) grey picture that is no file, uint8, uint16 or float32 from 0 to 1; None: a
             file.
         frame: of a run, where several of its frames are pictures; None: as the model takes one.
+        read: the frame of a run that was read for the model; None: not read yet, or no run.
     """
 
     path: Path
@@ -53,6 +55,12 @@ class Input:
     row: dict[str, str] = field(default_factory=dict, hash=False)
     pixels: NDArray | None = field(default=None, compare=False)
     frame: int | None = None
+    read: RunFrame | None = None
+
+    @property
+    def run(self) -> RunFrame | None:
+        """The frame that it is of a run of several, as far as is known; None: it is none."""
+        return self.read or (run_in(self.row) if self.prepared else None)
 
     @cached_property
     def folder(self) -> Path | None:

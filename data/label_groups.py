@@ -6,8 +6,8 @@ may be one group, because two of their images look alike. Each of them still has
 
 from collections.abc import Mapping, Sequence
 
-from data.group_columns import PEOPLE, columns_among, is_nobody
-from metrics.names import as_first_written
+from data.group_columns import PEOPLE, columns_among
+from metrics.names import PATIENT_NUMBER, as_first_written, letters, nobodies_in
 
 
 def label_groups(
@@ -34,7 +34,14 @@ def label_groups(
 
 def patients_in(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """The name of each image's patient; empty where no column tells it."""
-    columns = columns_among(list(dict.fromkeys(name for row in rows for name in row)))
+    every = list(dict.fromkeys(name for row in rows for name in row))
+    columns = columns_among(every)
     found = [columns[level] for level in PEOPLE if level in columns]
-    names = [next(filter(None, (row.get(name, "") for name in found)), "") for row in rows]
-    return ["" if is_nobody(name) else name for name in as_first_written(names)]
+    found += [name for name in every if letters(name) == letters(PATIENT_NUMBER)]
+    cells = {column: [row.get(column) or "" for row in rows] for column in found}
+    nobodies = {column: nobodies_in(names) for column, names in cells.items()}
+    people = [
+        next((row[column] for column in found if row.get(column, "") not in nobodies[column]), "")
+        for row in rows
+    ]
+    return as_first_written(people)

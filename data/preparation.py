@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from CONFIG import Config
 from data.aspect import aspect_told
 from data.boxes import check_inside, check_told_size, where
+from data.dicom_header import Header
 from data.geometry import Placement, format_boxes, read_mask
 from data.readers import DataError, about_dicom, read_stored
 from data.remarks import TURNED, Remark
@@ -31,7 +32,7 @@ class Prepared:
             source.
         image: (S, S) uint8 from 0 to 255, or float16 from 0 to 1.
         mask: (S, S) uint8, 1 = lesion; None where there is none.
-        patient: as its DICOM file says, else empty.
+        header: of its DICOM file; None: it is no DICOM.
         sketch: for data.copies.
         size: height and width of the picture in its file.
         given_boxes: as the table has them.
@@ -45,7 +46,7 @@ class Prepared:
     sample: Sample
     image: NDArray
     mask: NDArray | None
-    patient: str
+    header: Header | None
     sketch: Sketch
     size: tuple[int, int]
     given_boxes: str
@@ -75,7 +76,7 @@ def prepare_one(
         else:
             seen = read_stored(path, config.window, sample.frame).as_one_of_all()
         image = grey_of(seen, white)
-        patient, spacing = about_dicom(path, seen.run.index if seen.run else -1)
+        header, spacing = about_dicom(path, seen.run.index if seen.run else -1)
         height, width = image.shape
         place = Placement(height, width, config.image_size, config.border, config.stretch)
         mask = place.mask(read_mask(folder / sample.mask, image.shape)) if sample.mask else None
@@ -100,7 +101,7 @@ def prepare_one(
         sample,
         stored,
         mask,
-        patient,
+        header,
         sketch(pixels),
         (height, width),
         given_boxes,

@@ -23,6 +23,7 @@ from data.grades import as_given, order_of
 from data.group_columns import patient_in
 from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
+from data.patient_numbers import numbered
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
 from data.remarks import notes_of_remarks
@@ -109,6 +110,7 @@ def prepare(
     sizes = {image.sample.path: image.size for image in images}
     notes += note_of_narrow(sizes, partial(_resized, config=config), config.image_size)
     notes += notes_of_remarks({image.sample.path: image.remarks for image in images})
+    images = numbered(images, notes)
     division = _divided(images, config, notes)
     if drop_leaks:
         images, division = without_leaks(images, division, notes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dicom_header import Header
 from data.limits import DataError as DataError
 from data.limits import check_size as check_size
 from data.limits import full_scale as full_scale
@@ -122,17 +123,17 @@ def fault_of(file: Path, folder: Path) -> str:
         return f"{str(file)!a} is no usable name: {str(error)!a}"
 
 
-def about_dicom(path: Path, frame: int = -1) -> tuple[str, str]:
-    """Patient id and pixel spacing in mm of a DICOM file, both empty for other kinds.
+def about_dicom(path: Path, frame: int = -1) -> tuple[Header | None, str]:
+    """Header and pixel spacing in mm of a DICOM file; None and empty for other kinds.
 
     Errors are as of ``read_grey``.
     """
     if kind_of(path) != "DICOM":
-        return "", ""
+        return None, ""
     from data.dicom import read_dicom  # as above
 
     dicom = read_dicom(path, frame=frame)
-    return dicom.patient, dicom.pixel_spacing_mm
+    return dicom.header, dicom.pixel_spacing_mm
 
 
 def kind_of(path: Path) -> str:

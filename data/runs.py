@@ -1,6 +1,7 @@
 """Runs of several frames in DICOM files: which frames are taken, and what is said of them."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ FLUOROSCOPY = ("XA", "RF")  # modalities whose runs show vessels with and withou
 MOST_FRAMES = 128  # of a run that are judged
 MOST_PIXELS = 256_000_000  # of these frames together
 MOST_IMAGES = 12  # of one run, with frame: all
+WHOLE = re.compile(r"[0-9]{1,6}")
 RUN = "are DICOM runs of several frames"
 REMARKS = {
     "best": Remark(RUN, ", of which the one with the most filled vessels is taken"),
@@ -40,6 +42,10 @@ class RunFrame:
     index: int
     count: int
     rule: str
+
+    def __str__(self) -> str:
+        """As viewers count, from 1."""
+        return f"frame {self.index + 1} of {self.count}"
 
     @property
     def remark(self) -> Remark:
@@ -111,3 +117,11 @@ def best_choice(count: int, pixels: int, inverse: bool, read: Callable[[int], ND
 def columns_of(run: RunFrame | None) -> dict[str, str]:
     """What a manifest says of a frame, from 0; nothing where the file holds one picture."""
     return {} if run is None else {"run_frame": str(run.index), "run_frames": str(run.count)}
+
+
+def run_in(row: Mapping[str, str]) -> RunFrame | None:
+    """The frame that a row of a manifest says, as ``columns_of`` writes it; None: it says none."""
+    index, count = row.get("run_frame", ""), row.get("run_frames", "")
+    if not (WHOLE.fullmatch(index) and WHOLE.fullmatch(count) and int(index) < int(count)):
+        return None
+    return RunFrame(int(index), int(count), "number")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from errors import one_line
 from metrics.names import composed as composed
+from metrics.names import letters as letters
 
 NORMAL_NAMES = ("normal", "healthy", "negative", "0")
 POSITIVE_NAMES = ("abnormal", "diseased", "positive", "lesion")
@@ -43,11 +44,6 @@ NOT_KNOWN = {"nan", "na", "null", "unknown", "undefined", "unlabeled", "unlabell
 NOT_KNOWN |= {"notlabeled", "notlabelled", "nolabel", "tbd", "todo", "", "?"}
 CELL_FAULT = re.compile(r"#(REF|VALUE|NAME|DIV/0|NULL|NUM|N/A|SPILL|CALC)[!?]?", re.IGNORECASE)
 NO_CLASS = "which says that the class is not known; leave such images out, or give their class"
-
-
-def letters(name: str) -> str:
-    """A name without case, blanks, hyphens, underscores and dots; an accent is one sign."""
-    return re.sub(r"[\W_]+", "", composed(name).casefold())
 
 
 def meaning_of(name: str) -> str:

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from metrics.groups import join
 from metrics.intervals import Estimate, evaluate, groups_in, judged
-from metrics.names import as_first_written
+from metrics.names import PATIENTS, as_first_written, patient_of
 
 # of predictions.csv, with the columns that the manifest has for the image
 Rows = list[dict[str, str]]
-IDENTIFIERS = ("patient", "patient_id", "study", "frame", "view")
+RUNS = ("frame", "frames", "run_frame", "run_frames")
+IDENTIFIERS = (*PATIENTS, *RUNS, "study", "view")
 PREDICTED = ("truth", "predicted", "set", "unlike", "in_training")  # columns of predictions.csv
 MOST_VALUES = 12  # that a column for subgroups has
 
@@ -63,13 +64,13 @@ def levels(rows: Rows, positive: str) -> list[Level]:
 
     Args:
         rows: with path, truth (a row without is left out) and probability_<class>; the columns
-            group, vessel, patient or patient_id are used where they are.
+            group, vessel and those of PATIENTS are used where they are.
         positive: the class whose probability is followed; of more than two, it against all others.
     """
     rows = [row for row in rows if row["truth"]]
     paths = [row["path"] for row in rows]
     labels, scores, groups = judged(rows, positive)
-    patients = as_first_written([row.get("patient") or row.get("patient_id") or "" for row in rows])
+    patients = as_first_written([patient_of(row) for row in rows])
     places = as_first_written([row.get("vessel", "") for row in rows])
     owners = [patient or group for patient, group in zip(patients, groups.tolist(), strict=True)]
     vessels = [

@@ -2,9 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # of DICOM: no zero in it is left out
+NOBODY = {"", "nan", "none", "na", "null", "unknown", "nobody", "noname", "removed", "redacted"}
+NOBODY |= {"anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified"}
+PATIENT_NUMBER = "patient_number"  # column of a manifest that data.prepare writes
+PATIENTS = ("patient", "patient_id", PATIENT_NUMBER)  # columns that name the patient
 
 
 def composed(name: str) -> str:
@@ -16,6 +20,27 @@ def without_accents(name: str) -> str:
     """The name with plain letters in place of those with accents: numéro is numero."""
     apart = unicodedata.normalize("NFD", name)
     return "".join(sign for sign in apart if not unicodedata.combining(sign))
+
+
+def letters(name: str) -> str:
+    """A name without case, blanks, hyphens, underscores and dots; an accent is one sign."""
+    return re.sub(r"[\W_]+", "", composed(name).casefold())
+
+
+def is_nobody(value: str) -> bool:
+    """Whether a name of a patient stands for nobody: blank, unknown, anonymous, zeros."""
+    return letters(value) in NOBODY or not re.sub(r"[\W0_]", "", value)
+
+
+def nobodies_in(names: Iterable[str]) -> set[str]:
+    """Those of the names of patients that stand for nobody.
+
+    Zeros are the first number, and no nobody, where a 1 of as many digits is a name too.
+    """
+    given = set(names)
+    ones = {len(name) for name in given if canonical(name) == "1"}
+    counted = {name for name in given if canonical(name) == "0" and len(name) in ones}
+    return {name for name in given if is_nobody(name)} - counted
 
 
 def canonical(value: str) -> str:
@@ -30,3 +55,9 @@ def as_first_written(names: Sequence[str]) -> list[str]:
     first: dict[str, str] = {}
     same = [name if UID.fullmatch(name) else canonical(name) for name in names]
     return [first.setdefault(key, name.strip()) for key, name in zip(same, names, strict=True)]
+
+
+def patient_of(row: Mapping[str, str]) -> str:
+    """The patient whom a row of a manifest names; empty where it names nobody."""
+    named = (row.get(column) or "" for column in PATIENTS)
+    return next((name for name in named if letters(name) not in NOBODY), "")

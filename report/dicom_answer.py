@@ -66,36 +66,79 @@ def sha256_of(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model says of a DICOM file.
+class SourcePicture:
+    """A picture that an answer rests on.
 
     Args:
-        source: the file.
-        prediction: what is said of it, with its map.
-        author: the model.
+        source: its file.
         frame: of a file with many, from 0; None: it has one.
+        weight: its share in the answer.
     """
 
     source: Source
-    prediction: Prediction
-    author: Author
     frame: int | None = None
+    weight: float = 1.0
 
     @property
     def frame_numbers(self) -> list[int] | None:
         """The frame as DICOM counts, from 1; None: the file has one."""
         return None if self.frame is None else [self.frame + 1]
 
+    def __str__(self) -> str:
+        frame = "" if self.frame is None else f", frame {self.frame + 1}"
+        return f"SOP instance {self.source.instance}{frame}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a picture, or of the pictures of a group together.
+
+    Args:
+        prediction: what is said, with the map of the picture that is shown.
+        author: the model.
+        pictures: that it rests on, those of most weight first; the first one is shown.
+    """
+
+    prediction: Prediction
+    author: Author
+    pictures: tuple[SourcePicture, ...]
+
+    @property
+    def source(self) -> Source:
+        """The file of the picture that is shown; the answer lies in its study."""
+        return self.pictures[0].source
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether it rests on more than one picture."""
+        return len(self.pictures) > 1
+
     def lines(self) -> list[str]:
         """The words of the answer, without RESEARCH: a line each."""
         return [
             f"Prediction: {one_line(self.prediction.label)}",
+            *self._together(),
             self._probabilities(),
             f"Prediction set: {self._set()}",
             *self._warnings(),
             f"Model: coronary-vit {self.author.version}, {one_line(self.author.file)}, sha256 "
             f"{self.author.sha256}",
-            f"Source: SOP instance {self.source.instance}{self._frame()}",
+            f"Source: {self.pictures[0]}",
+        ]
+
+    def weight_lines(self) -> list[str]:
+        """The weight of each picture where there are several, a line each."""
+        if not self.is_of_several:
+            return []
+        return [f"Weight {each.weight:.4f}: {each}" for each in self.pictures]
+
+    def _together(self) -> list[str]:
+        if not self.is_of_several:
+            return []
+        first, second, *_ = (f"{each.weight:.4f}" for each in self.pictures)
+        return [
+            f"Of {len(self.pictures)} pictures together. The one shown here has the most weight, "
+            f"{first} of 1; the next {second}"
         ]
 
     def _probabilities(self) -> str:
@@ -117,26 +160,28 @@ class Answer:
         if classes is None:
             return "not known, as the model's file holds no scores for it"
         names = " or ".join(map(one_line, classes)) or "none of the classes"
-        return f"{names} (made to hold the true class of {100 * self.author.level:g} % of images)"
+        unit = self.prediction.UNIT
+        return f"{names} (made to hold the true class of {100 * self.author.level:g} % of {unit})"
 
     def _warnings(self) -> list[str]:
         lines = []
         distance = self.prediction.distance
+        of_one = ", of the picture shown" if self.is_of_several else ""
         if distance is None:
             lines.append("Distance from the training images: not known")
         elif self.prediction.is_unlike:
             lines.append(
-                f"WARNING: unlike the training images (distance {distance:.3f}, above 1): what is "
-                "said here may mean nothing"
+                f"WARNING: unlike the training images (distance {distance:.3f}, above 1{of_one}): "
+                "what is said here may mean nothing"
             )
         else:
-            lines.append(f"Distance from the training images: {distance:.3f} (1 or less is usual)")
+            lines.append(
+                f"Distance from the training images: {distance:.3f} (1 or less is usual{of_one})"
+            )
         if self.prediction.in_training:
-            lines.append("WARNING: the model learned from this image: its answer looks too good")
+            what = "pictures of this group" if self.is_of_several else "this image"
+            lines.append(f"WARNING: the model learned from {what}: its answer looks too good")
         return lines
-
-    def _frame(self) -> str:
-        return "" if self.frame is None else f", frame {self.frame + 1}"
 
 
 def _digits(probability: float, threshold: float) -> int:

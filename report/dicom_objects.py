@@ -3,28 +3,30 @@
 This file needs highdicom; report.dicom_answer says in one line where it is not installed.
 """
 
+import itertools
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import pydicom
 
 import errors
-from data.dicom_source import MORE, Source, sources_of
+from data.dicom_source import MORE, Source, other_patients, sources_of
 from data.inputs import Input
 from data.readers import DataError
 from files import written_whole
-from report.dicom_answer import Answer, Author
+from report.dicom_answer import Answer, Author, SourcePicture
 from report.dicom_drawing import drawn
 from report.dicom_picture import picture_of
 from report.dicom_place import places_of
 from report.dicom_report import report_of
 from report.prediction_pictures import picture_names
-from vit.predictions import Predictions
+from vit.predictions import Prediction
 
 
 class Files(NamedTuple):
-    """The two files of a source.
+    """The two files of an answer.
 
     Args:
         picture: a Secondary Capture.
@@ -35,23 +37,33 @@ class Files(NamedTuple):
     report: Path
 
 
-class Plan(NamedTuple):
-    """What will be answered, and where to: checked before anything is written.
+class Part(NamedTuple):
+    """What a picture is answered by.
 
     Args:
-        sources: in the order of the inputs.
-        files: of each.
+        source: its file.
+        files: that are written if it is shown.
     """
 
-    sources: list[Source]
-    files: list[Files]
+    source: Source
+    files: Files
+
+
+Plan = dict[str, Part]  # by the name of each input: what will be answered, and where to
+
+
+class Made(NamedTuple):
+    """An answer that was checked, and its files."""
+
+    answer: Answer
+    files: Files
 
 
 def planned(inputs: list[Input], output: Path, root: Path) -> Plan:
-    """The sources that will be answered, and the files that will be written.
+    """The sources that will be answered, and the files that may be written.
 
     Args:
-        inputs: the files to answer.
+        inputs: the pictures to answer; of a run there may be several.
         output: folder of the answers.
         root: that the inputs were found in.
 
@@ -59,24 +71,62 @@ def planned(inputs: list[Input], output: Path, root: Path) -> Plan:
         DataError: sources that cannot be answered, a line each; or a file lies where an answer
             would.
     """
-    paths = [item.path for item in inputs]
-    names = [Path(name).stem for name in picture_names(paths, root)]
-    files = [Files(output / f"{n}_picture.dcm", output / f"{n}_report.dcm") for n in names]
-    sources = sources_of(paths)
-    _check_free(files)
-    _note_left_out(sources)
-    return Plan(sources, files)
+    paths = list(dict.fromkeys(item.path for item in inputs))
+    sources = dict(zip(paths, sources_of(paths), strict=True))
+    stems = dict(zip(paths, picture_names(paths, root), strict=True))
+    plan: Plan = {}
+    taken: set[str] = set()
+    for item in inputs:
+        name = _free_name(Path(stems[item.path]).stem, item.frame, taken)
+        taken.add(name)
+        files = Files(output / f"{name}_picture.dcm", output / f"{name}_report.dcm")
+        plan[item.name] = Part(sources[item.path], files)
+    _check_free([part.files for part in plan.values()])
+    _note_left_out(list(sources.values()))
+    return plan
 
 
-def write(plan: Plan, predictions: Predictions, author: Author) -> None:
-    """Write both objects of each source, each whole or not at all."""
-    preprocessing = author.facts.preprocessing
-    places = places_of(plan.sources)
-    for prediction, source, files, (pictures, reports) in zip(
-        predictions, plan.sources, plan.files, places, strict=True
-    ):
-        stored = prediction.item.stored(preprocessing)
-        answer = Answer(source, prediction, author, stored.run.index if stored.run else None)
+def _free_name(stem: str, frame: int | None, taken: set[str]) -> str:
+    """The name of a picture, with its frame where several of a run are answered."""
+    name = stem if frame is None else f"{stem}_frame{frame}"
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
+def checked(plan: Plan, predictions: Iterable[Prediction], author: Author) -> list[Made]:
+    """The answers, one for each prediction; nothing is written yet.
+
+    The answer to a group lies in the study of the picture that decided, and names all others.
+
+    Args:
+        plan: for all pictures.
+        predictions: each with its map; of a group with that of the picture that decided.
+        author: the model.
+
+    Raises:
+        DataError: groups whose pictures are not surely of one patient, a line each.
+    """
+    made = []
+    faults = []
+    for prediction in predictions:
+        pictures = [
+            SourcePicture(plan[each.item.name].source, each.run.index if each.run else None, weight)
+            for each, weight in prediction.parts
+        ]
+        if fault := other_patients([each.source for each in pictures]):
+            faults.append(fault)
+        answer = Answer(prediction, author, tuple(pictures))
+        made.append(Made(answer, plan[prediction.item.name].files))
+    if faults:
+        raise DataError("\n".join(faults))
+    return made
+
+
+def write(made: list[Made]) -> None:
+    """Write both objects of each answer, each whole or not at all."""
+    places = places_of([each.answer.source for each in made])
+    for (answer, files), (pictures, reports) in zip(made, places, strict=True):
+        stored = answer.prediction.item.stored(answer.author.facts.preprocessing)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # highdicom warns of names without a first name
             picture = picture_of(answer, drawn(answer, stored), pictures)

@@ -1,13 +1,12 @@
 """A Secondary Capture object of an answer: its picture, for the archive of the source."""
 
-from highdicom import UID
 from highdicom.sc import SCImage
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from data.dicom_source import MAKER, hand_on
-from report.dicom_answer import RESEARCH, Answer
+from data.dicom_source import hand_on
+from report.dicom_answer import RESEARCH, Answer, SourcePicture
 from report.dicom_place import Place
 
 DESCRIPTION = "Research, not diagnosis: evidence map"
@@ -16,7 +15,7 @@ MOST_COMMENT = 10_240  # characters, PS3.5 table 6.2-1
 
 
 def picture_of(answer: Answer, pixels: NDArray, place: Place) -> SCImage:
-    """A Secondary Capture of an answer, of the study and patient of its source.
+    """A Secondary Capture of an answer, of the study and patient of the picture shown.
 
     Args:
         answer: what is said.
@@ -30,24 +29,16 @@ def picture_of(answer: Answer, pixels: NDArray, place: Place) -> SCImage:
         bits_allocated=8,
         coordinate_system="PATIENT",
         patient_orientation=("L", "P"),  # highdicom asks for one; it is emptied below
-        series_instance_uid=place.series,
-        series_number=place.series_number,
-        series_description=DESCRIPTION,
-        sop_instance_uid=UID(),
-        instance_number=place.instance_number,
-        manufacturer=MAKER,
-        manufacturer_model_name=MAKER,
-        device_serial_number=answer.author.sha256,
-        software_versions=answer.author.version,
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        **place.identity(DESCRIPTION, answer.author),
     )
     # of several panels and words DICOM lets both be unknown
     image.PatientOrientation = []
     image.Laterality = ""
     hand_on(answer.source.about, image)
-    image.SourceImageSequence = [_reference(answer)]
+    image.SourceImageSequence = [_reference(each) for each in answer.pictures]
     image.DerivationDescription = f"{RESEARCH}. Evidence map of a neural network over the source."
-    comments = "\r\n".join([f"{RESEARCH}.", *answer.lines()])
+    comments = "\r\n".join([f"{RESEARCH}.", *answer.lines(), *answer.weight_lines()])
     is_long = len(comments) > MOST_COMMENT
     image.ImageComments = f"{comments[: MOST_COMMENT - 3]}..." if is_long else comments
     if answer.source.is_lossy is not None:
@@ -57,14 +48,14 @@ def picture_of(answer: Answer, pixels: NDArray, place: Place) -> SCImage:
     return image
 
 
-def _reference(answer: Answer) -> Dataset:
-    """The source, and its frame, as an item of SourceImageSequence."""
+def _reference(picture: SourcePicture) -> Dataset:
+    """A source, and its frame, as an item of SourceImageSequence."""
     purpose = Dataset()
     purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = SOURCE
     item = Dataset()
-    item.ReferencedSOPClassUID = answer.source.about.SOPClassUID
-    item.ReferencedSOPInstanceUID = answer.source.about.SOPInstanceUID
-    if answer.frame_numbers:
-        item.ReferencedFrameNumber = answer.frame_numbers
+    item.ReferencedSOPClassUID = picture.source.about.SOPClassUID
+    item.ReferencedSOPInstanceUID = picture.source.about.SOPInstanceUID
+    if picture.frame_numbers:
+        item.ReferencedFrameNumber = picture.frame_numbers
     item.PurposeOfReferenceCodeSequence = [purpose]
     return item

@@ -19,6 +19,7 @@ from highdicom.sr import (
     ObserverContext,
     QualitativeEvaluation,
     RelationshipTypeValues,
+    SourceImageForMeasurement,
     SourceImageForMeasurementGroup,
     TextContentItem,
     TrackingIdentifier,
@@ -29,7 +30,7 @@ from pydicom.uid import generate_uid
 
 from data.dicom_source import MAKER, hand_on
 from errors import one_line
-from report.dicom_answer import RESEARCH, Answer
+from report.dicom_answer import RESEARCH, Answer, SourcePicture
 from report.dicom_place import Place
 
 DESCRIPTION = "Research, not diagnosis: prediction"
@@ -71,7 +72,6 @@ def report_of(answer: Answer, place: Place) -> ComprehensiveSR:
         answer: what is said.
         place: its series, and its number there.
     """
-    author = answer.author
     content = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(answer)),
         procedure_reported=IMAGING,
@@ -80,20 +80,12 @@ def report_of(answer: Answer, place: Place) -> ComprehensiveSR:
     )
     content[0].ContentSequence.append(_comment(f"{RESEARCH}."))
     return _Report(
-        evidence=[answer.source.about],
+        evidence=_evidence(answer),
         content=content,
-        series_instance_uid=place.series,
-        series_number=place.series_number,
-        series_description=DESCRIPTION,
-        sop_instance_uid=UID(),
-        instance_number=place.instance_number,
-        manufacturer=MAKER,
-        manufacturer_model_name=MAKER,
-        device_serial_number=author.sha256,
-        software_versions=author.version,
         coding_schemes=[
             CodingSchemeIdentificationItem(SCHEME, name="classes and figures of coronary-vit")
         ],
+        **place.identity(DESCRIPTION, answer.author),
     )
 
 
@@ -112,20 +104,19 @@ def _observer(answer: Answer) -> ObserverContext:
 
 def _group(answer: Answer) -> MeasurementsAndQualitativeEvaluations:
     """What is said of the picture: TID 1501, with the picture that it is said of."""
-    about = answer.source.about
+    whole = "group of pictures" if answer.is_of_several else "whole picture"
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(UID(), "prediction for the whole picture"),
+        tracking_identifier=TrackingIdentifier(UID(), f"prediction for the {whole}"),
         finding_type=coded(answer.prediction.label),
         algorithm_id=_algorithm(answer),
-        measurements=_measurements(answer),
+        measurements=[*_measurements(answer), *_weights(answer)],
         qualitative_evaluations=_evaluations(answer),
         source_images=[
-            SourceImageForMeasurementGroup(
-                about.SOPClassUID, about.SOPInstanceUID, answer.frame_numbers
-            )
+            SourceImageForMeasurementGroup(*_reference(each)) for each in answer.pictures
         ],
     )
-    group[0].ContentSequence.extend([_comment(line) for line in answer.lines()])
+    said = [*answer.lines(), *answer.weight_lines()]
+    group[0].ContentSequence.extend([_comment(line) for line in said])
     return group
 
 
@@ -158,8 +149,36 @@ def _measurements(answer: Answer) -> list[Measurement]:
     return found
 
 
-def _number(words: str, value: float) -> Measurement:
-    return Measurement(name=coded(words, "number"), value=float(value), unit=UNIT)
+def _weights(answer: Answer) -> list[Measurement]:
+    """The weight of each picture, with the picture, where there are several."""
+    if not answer.is_of_several:
+        return []
+    name = "Weight of the picture"
+    images = [SourceImageForMeasurement(*_reference(each)) for each in answer.pictures]
+    return [
+        _number(name, each.weight, [image])
+        for each, image in zip(answer.pictures, images, strict=True)
+    ]
+
+
+def _reference(picture: SourcePicture) -> tuple[str, str, list[int] | None]:
+    """Class and instance UID of a source, and its frame."""
+    about = picture.source.about
+    return about.SOPClassUID, about.SOPInstanceUID, picture.frame_numbers
+
+
+def _evidence(answer: Answer) -> list[Dataset]:
+    """Each source once; the first is the one whose study the report joins."""
+    sources = {each.source.instance: each.source.about for each in answer.pictures}
+    return list(sources.values())
+
+
+def _number(
+    words: str, value: float, images: list[SourceImageForMeasurement] | None = None
+) -> Measurement:
+    return Measurement(
+        name=coded(words, "number"), value=float(value), unit=UNIT, referenced_images=images
+    )
 
 
 def _evaluations(answer: Answer) -> list[QualitativeEvaluation]:
@@ -175,7 +194,8 @@ def _evaluations(answer: Answer) -> list[QualitativeEvaluation]:
         unlike = YES if prediction.is_unlike else NO
         found.append(QualitativeEvaluation(coded("Unlike the training images"), unlike))
     learned = YES if prediction.in_training else NO
-    found.append(QualitativeEvaluation(coded("Image was in training"), learned))
+    known = "A picture was in training" if answer.is_of_several else "Image was in training"
+    found.append(QualitativeEvaluation(coded(known), learned))
     return found
 
 

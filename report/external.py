@@ -110,6 +110,7 @@ def report(arguments: argparse.Namespace) -> None:
             *chosen.lines,
             *external_text.alarms(study, facts.provenance.estimates),
             *external_images.group_lines([each.item for each in chosen.items]),
+            external_images.unchecked_line(facts),
             external_text.of_internal(facts, path),
         ]
         predictions.write(output / PREDICTIONS)

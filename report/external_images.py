@@ -11,6 +11,7 @@ from data.dataset_info import read_info
 from data.inputs import Input
 from data.readers import DataError
 from metrics.levels import levels
+from metrics.names import patient_of
 from report.own_folder import folder_of, is_trained_on
 from vit.facts import Facts
 from vit.predictions import Prediction, Predictions
@@ -96,8 +97,7 @@ def group_lines(items: Sequence[Input]) -> list[str]:
     unnamed = [
         item
         for item in items
-        if not (item.row.get("patient") or item.row.get("patient_id"))
-        and not (item.row.get("group") and patients_named[item.folder])
+        if not patient_of(item.row) and not (item.row.get("group") and patients_named[item.folder])
     ]
     if not unnamed:
         return []
@@ -151,6 +151,24 @@ def choose(predictions: Predictions, facts: Facts) -> Chosen:
         )
     counting = zip(predictions, tied, strict=True)
     return Chosen([each for each, out in counting if each.truth and not out], lines)
+
+
+def unchecked_line(facts: Facts) -> str:
+    """What nothing here can notice, so that a reader checks it elsewhere.
+
+    A hash of a patient's ID in the checkpoint would tell, but not hide the ID: all numbers of eight
+    digits are hashed within minutes, and a salt that lies in the same file does not hinder that.
+    """
+    if not facts.provenance.known_images:
+        return (
+            "not checked: whether the model learned from these images, or from others of their "
+            "patients, for its file holds no hash of a training image"
+        )
+    return (
+        "not checked: whether patients of this set were in training with other images, or with "
+        "changed copies of these, for the file of the model knows its training images by their "
+        "pixels alone and holds no patient; compare the two lists of patients"
+    )
 
 
 def _groups(predictions: Predictions, facts: Facts) -> NDArray:

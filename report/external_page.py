@@ -83,7 +83,8 @@ def _mistake(prediction: Prediction, preprocessing: Preprocessing) -> Mistake:
     grey = prediction.item.image(preprocessing)
     _, picture = cv2.imencode(".png", (255 * grey).round().astype(np.uint8))
     told = ", unlike the training images" if prediction.is_unlike else ""
-    name = Path(*Path(prediction.name).parts[-2:]).as_posix()
+    frame = f", {prediction.run}" if prediction.run else ""
+    name = Path(*Path(prediction.name).parts[-2:]).as_posix() + frame
     positive = list(prediction.probabilities)[-1]
     return Mistake(
         "data:image/png;base64," + base64.b64encode(picture.tobytes()).decode(),

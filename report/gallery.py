@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data.inputs import Input
 from data.preprocessing import Preprocessing
+from data.runs import columns_of
 from vit.explain import explain, explain_at_once
 from vit.heatmap import COVER, shared_scale
 from vit.map_request import DEFAULT
@@ -168,12 +170,19 @@ def _image(prediction: Prediction, grey: NDArray, preprocessing: Preprocessing, 
         "set": prediction.prediction_set,
         "unlike": prediction.distance,
         "training": prediction.in_training,
-        "more": {
-            name: value for name, value in item.row.items() if value and name not in SHOWN_APART
-        },
+        "more": _more(item),
         "lesion": _outlines(item.lesion(preprocessing)),
         "picture": "data:image/webp;base64," + _text(picture.tobytes()),
     }
+
+
+def _more(item: Input) -> dict[str, str]:
+    """What else is said of an image: columns of its manifest, and the frame of a run."""
+    more = {name: value for name, value in item.row.items() if value and name not in SHOWN_APART}
+    if item.run:
+        more = {name: value for name, value in more.items() if name not in columns_of(item.run)}
+        more["of its run"] = str(item.run)
+    return more
 
 
 def _outlines(lesion: NDArray | None) -> list[list[float]]:

@@ -206,4 +206,4 @@ def test_what_enhanced_files_say_per_frame_is_followed(tmp_path: Path) -> None:
 )
 def test_spacing_and_patient(tmp_path: Path, elements: Plain, spacing: str) -> None:
     found = read_dicom(save(tmp_path / "a.dcm", dicom(bytes_of(0)("u1"), **elements)))
-    assert (found.pixel_spacing_mm, found.patient) == (spacing, "P7")
+    assert (found.pixel_spacing_mm, found.header.patient) == (spacing, "P7")

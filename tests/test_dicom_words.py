@@ -13,7 +13,7 @@ from data.figures import show_words
 from data.inputs import Input
 from data.picture import Stored
 from data.preprocessing import Preprocessing
-from report.dicom_answer import Answer, Author
+from report.dicom_answer import Answer, Author, SourcePicture
 from report.dicom_drawing import SHARE, drawn, shown
 from tests.conftest import CONFIGURATION
 from tests.dicom_sources import of_archive
@@ -42,7 +42,7 @@ def answer(tmp_path: Path) -> Answer:
         distance=0.4,
         map=map_,
     )
-    return Answer(source, prediction, author)
+    return Answer(prediction, author, (SourcePicture(source),))
 
 
 def said(answer: Answer, **changes: Any) -> str:
@@ -60,6 +60,20 @@ def test_the_words_of_an_ordinary_answer(answer: Answer) -> None:
     assert f"ViT.ckpt, sha256 {SHA}" in lines[4]
     assert lines[5] == f"Source: SOP instance {answer.source.instance}"
     assert len(lines) == 6
+
+
+def test_an_answer_of_several_pictures_says_so_and_the_weight_of_each(answer: Answer) -> None:
+    one = answer.pictures[0]
+    several = replace(
+        answer, pictures=(replace(one, frame=6, weight=0.75), replace(one, frame=2, weight=0.25))
+    )
+    wanted = "Of 2 pictures together. The one shown here has the most weight, 0.7500 of 1; the next"
+    assert several.lines()[1].startswith(wanted)
+    assert "0.400 (1 or less is usual, of the picture shown)" in said(several)
+    assert "the model learned from pictures of this group" in said(several, in_training=True)
+    named = f"SOP instance {answer.source.instance}, frame"
+    assert several.weight_lines() == [f"Weight 0.7500: {named} 7", f"Weight 0.2500: {named} 3"]
+    assert answer.weight_lines() == []
 
 
 def test_an_unlike_image_is_warned_of(answer: Answer) -> None:
@@ -103,9 +117,9 @@ def test_several_classes_have_no_threshold(answer: Answer) -> None:
 
 
 def test_a_frame_is_counted_from_1(answer: Answer) -> None:
-    run = replace(answer, frame=4)
-    assert run.lines()[-1].endswith(", frame 5")
-    assert run.frame_numbers == [5]
+    of_run = replace(answer.pictures[0], frame=4)
+    assert replace(answer, pictures=(of_run,)).lines()[-1].endswith(", frame 5")
+    assert of_run.frame_numbers == [5]
 
 
 def test_the_outline_holds_half_of_the_evidence_and_no_pixel_more(answer: Answer) -> None:

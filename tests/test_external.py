@@ -220,6 +220,17 @@ def test_a_picture_of_training_leaves_its_group_out(
     assert "ALARM: the model learned from 1 of 24 images, such as" in said
     assert "all 3 images of their 1 groups are left out of every figure" in said
     assert "21 of 24 images count, 12 abnormal, 7 groups" in said
+    assert "not checked: whether patients of this set were in training with other images" in said
+    page = html.unescape((tmp_path / "out" / "external.html").read_text())
+    assert "not checked: whether patients of this set were in training" in page
+
+
+def test_a_model_that_knows_no_training_image_is_said(
+    tmp_path: Path, pictures: Callable[..., Path], asked: Callable[..., str]
+) -> None:
+    model = stored(tmp_path / "ViT.ckpt", training_images_sha256=[])
+    said = asked(model, pictures())
+    assert "not checked: whether the model learned from these images, or from others of" in said
     assert len(table(tmp_path / "out" / "predictions.csv")) == 24
 
 

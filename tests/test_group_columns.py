@@ -97,6 +97,14 @@ def test_visits_that_every_patient_has_tie_nobody() -> None:
     assert len(set(tied(patient=patients, study=["1", "2"] * 4))) == 4
 
 
+def test_patients_who_are_numbered_from_zero_are_all_known() -> None:
+    values = {"patient": ["0", "0", "1", "1", "2", "2"]}
+    notes: list[str] = []
+    found = groups_of(values, ["x", "y"] * 3, {"patient": "patient"}, notes)
+    assert found == [f"patient {name}" for name in values["patient"]]
+    assert notes == ["images with the same patient stay on one side of the split"]
+
+
 @pytest.mark.parametrize(("level", "name"), [("patient", "7"), ("vessel", ""), ("study", "")])
 def test_a_group_tells_the_name_of_a_patient_alone(level: str, name: str) -> None:
     groups = tied(**{level: ["7", "7", "8", "8", "9", "9", "10", "10"]})

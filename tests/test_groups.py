@@ -116,6 +116,21 @@ def test_a_label_is_of_a_patient_within_a_wider_group() -> None:
     assert label_groups(["g1", "g1", "g1", "g2"], rows, list("abcd")) == ["P1", "P1", "P2", "d"]
 
 
+@pytest.mark.parametrize("names", [("0", "1"), ("000", "001"), ("0.0", "1.0")])
+def test_a_patient_called_zero_beside_others_with_numbers_is_a_patient(
+    names: tuple[str, str],
+) -> None:
+    rows = [{"patient": name} for name in (*names, names[0])]
+    assert label_groups(["g1", "g2", "g1"], rows, list("abc")) == [*names, names[0]]
+    inputs = [named(patient=name) for name in (*names, names[0])]
+    assert groups_in(inputs) == [*names, names[0]]
+
+
+def test_zeros_of_another_length_stand_for_nobody() -> None:
+    rows = [{"patient": name} for name in ("00000000", "1", "00000000")]
+    assert label_groups(["g1", "g2", "g1"], rows, list("abc")) == ["a", "1", "c"]
+
+
 def test_an_image_without_name_beside_named_ones_stands_alone() -> None:
     rows = [{"patient": "P1"}, {"patient": ""}]
     assert label_groups(["g1", "g1"], rows, ["a", "b"]) == ["P1", "b"]

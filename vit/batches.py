@@ -1,6 +1,6 @@
 """Images on their way to a trained model: read, placed in its square, and what is to be said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ class Batch:
     """Images that are ready for the model.
 
     Args:
-        items: B images.
+        items: B images, of runs with the frame that was read.
         pixels: (B, S, S) float32 from 0 to 1.
         in_training: whether the model learned from each.
         depths: of those with more than 8 bits.
@@ -56,6 +56,7 @@ def read_batch(
     own_scales = 0
     aspects = {}
     remarks = {}
+    known = []
     for item in items:
         try:
             stored = item.stored(preprocessing)
@@ -67,6 +68,7 @@ def read_batch(
             faults.append(str(error))
         else:
             pictures.append(pixels)
+            known.append(replace(item, read=stored.run) if stored.run else item)
             in_training.append(bool(trained_on & digests))
             depths.append(depth_of(stored))
             own_scales += stored.ends is not None
@@ -74,4 +76,4 @@ def read_batch(
             remarks[item.name] = stored.remarks
     known_depths = [depth for depth in depths if depth]
     stacked = np.stack(pictures) if pictures else np.empty(0)
-    return Batch(items, stacked, in_training, known_depths, own_scales, remarks, aspects)
+    return Batch(known, stacked, in_training, known_depths, own_scales, remarks, aspects)

@@ -6,7 +6,6 @@ a patient comes from all of them, see vit.pooling.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 import torch
@@ -15,7 +14,14 @@ from numpy.typing import NDArray
 from data.inputs import Input
 from data.readers import DataError
 from vit.pooling import pooled, shares
-from vit.predictions import Judged, Prediction, Predictions, written
+from vit.predictions import (
+    Judged,
+    Prediction,
+    Predictions,
+    caption_of,
+    with_frames,
+    written,
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,14 @@ class GroupPrediction(Prediction):
     def caption(self) -> str:
         """Its name, and which picture of how many decided."""
         count = len(self.pictures)
-        picture = Path(self.item.name).stem[-40:]
-        share = f"weight {self.weights[self.decisive]:.2f} of {count} pictures"
-        return f"{self.group[-40:]}\n{picture}" + (f", {share}" if count > 1 else "")
+        share = f", weight {self.weights[self.decisive]:.2f} of {count} pictures"
+        return f"{self.group[-40:]}\n{caption_of(self.item)}" + (share if count > 1 else "")
+
+    @property
+    def parts(self) -> list[tuple[Prediction, float]]:
+        """The pictures that it rests on with their weights, those of most weight first."""
+        every = zip(self.pictures, self.weights, strict=True)
+        return sorted(every, key=lambda each: -each[1])
 
     def row(self) -> dict[str, str]:
         """Its row of patients.csv."""
@@ -96,10 +107,11 @@ class GroupAnswers(NamedTuple):
             for each in self.groups
             if isinstance(each, GroupPrediction)
         }
-        return [
+        rows = [
             {**each.row(), "group": name, "weight": written(left[name].pop(0))}
             for each, name in zip(self.pictures, self.names, strict=True)
         ]
+        return with_frames(rows, self.pictures)
 
 
 def answer(

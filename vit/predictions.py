@@ -1,7 +1,7 @@
 """What a model says of images: one table, which every command and the report read."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.inputs import Input
+from data.runs import RunFrame
 from data.tables import write_table
 
 OUTLIER = 3.0  # times the median norm of an image's patch tokens: from there on a token stands out
@@ -18,6 +19,11 @@ OUTLIER = 3.0  # times the median norm of an image's patch tokens: from there on
 def written(probability: float) -> str:
     """All digits that a float32 has, so that a table orders images as the model does."""
     return f"{probability:.9g}"
+
+
+def caption_of(item: Input) -> str:
+    """A short name for a picture; a frame of a run is named as viewers count."""
+    return Path(item.name).stem[-40:] + (f"\n{item.run}" if item.run else "")
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,18 @@ class Prediction:
 
     @property
     def caption(self) -> str:
-        """A short name for a picture of it."""
-        return Path(self.name).stem[-40:]
+        """A short name for a picture of it; of a run with its frame."""
+        return caption_of(self.item)
+
+    @property
+    def run(self) -> RunFrame | None:
+        """The frame that the image is of a run of several; None: its file holds one picture."""
+        return self.item.run
+
+    @property
+    def parts(self) -> "list[tuple[Prediction, float]]":
+        """The pictures that it rests on with their weights, that which decided first."""
+        return [(self, 1.0)]
 
     @property
     def truth(self) -> str:
@@ -144,7 +160,7 @@ class Predictions:
 
     def rows(self) -> list[dict[str, str]]:
         """The rows of predictions.csv."""
-        return [each.row() for each in self.items]
+        return with_frames([each.row() for each in self.items], self)
 
     def write(self, path: Path) -> None:
         """Write predictions.csv; a former one is kept."""
@@ -173,3 +189,16 @@ class Predictions:
                 "The published remedy is to train with registers, as num_registers: 4"
             )
         return notes
+
+
+def with_frames(
+    rows: list[dict[str, str]], predictions: Iterable[Prediction]
+) -> list[dict[str, str]]:
+    """The rows with the frame, from 0, of a run of so many frames; as they are without any run."""
+    runs = [each.run for each in predictions]
+    if not any(runs):
+        return rows
+    return [
+        {**row, "frame": str(run.index) if run else "", "frames": str(run.count) if run else ""}
+        for row, run in zip(rows, runs, strict=True)
+    ]
