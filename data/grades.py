@@ -29,6 +29,17 @@ FILLING |= {"lesion", "and", "or", "to"}
 UPWARDS = {">", ">=", "≥", "+", "gt", "ge", "over", "above", "more", "least"}
 DOWNWARDS = {"<", "<=", "≤", "lt", "le", "under", "below", "less", "most"}
 PIECE = re.compile(r"\d+(?:\.\d+)?(?:[a-c](?![^\W\d_]))?|[^\W\d_]+|[<>]=?|[≤≥+]")
+BETWEEN = re.compile(r"[\s_%:=()\[\].,/\u2010-\u2015\u2212-]*")  # signs that say nothing of a grade
+MINUS = r"[\u2010-\u2015\u2212-]"
+UNSURE = re.compile(
+    rf"""\d\s*[,/]\s*\d | \d\s+\d | \d\.\d+\.\d  # 1,000 or 0,5; 1/2; 1 000; 1.2.2020
+    | (?<!\d)[.,]\d  # .5
+    | (?:^ | [(\[<>=:_] | [^\W\d_]\s)\s*{MINUS}\d  # below zero
+    | {MINUS}\s*$  # without an end
+    | \d\s*%?\s*[<>\u2264\u2265]  # 50 < is more than 50
+    """,
+    re.VERBOSE,
+)
 ADVICE = "give the order: --order LOWEST ... HIGHEST"
 
 
@@ -63,12 +74,27 @@ def order_of(names: Collection[str]) -> list[str]:
     for lower, upper in pairwise(ordered):
         if not _are_apart(ends[lower], ends[upper]):
             raise DataError(f"grades: {lower} and {upper} are not apart; {ADVICE}")
-        ranks = readings[lower].rank, readings[upper].rank
-        if None not in ranks and ranks[0] >= ranks[1]:  # type: ignore[operator]
+    _check_words([(name, readings[name].rank) for name in ordered])
+    return ordered
+
+
+def _check_words(ranks: Sequence[tuple[str, int | None]]) -> None:
+    """Raise DataError where words contradict the order of the numbers.
+
+    ``ranks``: each name with the grade that its word means, in the order of the numbers.
+    """
+    known = [(name, rank) for name, rank in ranks if rank is not None]
+    for (lower, low), (upper, high) in pairwise(known):
+        if low >= high:
             raise DataError(
                 f"grades: the numbers of {lower} and {upper} contradict their words; {ADVICE}"
             )
-    return ordered
+    (lowest, _), *_, (highest, _) = ranks
+    for name, rank in known:
+        if rank == 0 and name != lowest:
+            raise DataError(f"grades: by its number {name} is not the lowest; {ADVICE}")
+        if rank == HIGHEST and name != highest:
+            raise DataError(f"grades: by its number {name} is not the highest; {ADVICE}")
 
 
 def _are_apart(lower: tuple[float, float], upper: tuple[float, float]) -> bool:
@@ -111,13 +137,14 @@ def is_free_of_disease(name: str) -> bool:
         reading = reading_of(name)
     except DataError:
         return False
-    return reading.high == 0 if reading.high is not None else reading.rank == 0
+    return reading.rank == 0 or (reading.rank is None and reading.high == 0)
 
 
 def reading_of(name: str) -> Reading:
     """What the name of a grade says. DataError: it is no grade."""
-    pieces = [piece for piece in PIECE.findall(composed(name).casefold()) if piece not in FILLING]
-    has_digits = any(piece[0].isdigit() for piece in pieces)
+    text = composed(name).casefold()
+    pieces = [piece for piece in PIECE.findall(text) if piece not in FILLING]
+    has_digits = any(piece[0].isdecimal() for piece in pieces)
     values = {piece: _number(piece, roman=not has_digits) for piece in pieces}
     numbers = [value for piece in pieces if (value := values[piece]) is not None]
     words = [piece for piece in pieces if values[piece] is None]
@@ -126,8 +153,12 @@ def reading_of(name: str) -> Reading:
     left = [word for word in words if word not in UPWARDS | DOWNWARDS]
     rank = _rank(name, left)
     is_read = bool(numbers) or rank is not None
-    is_plain = len(numbers) <= 2 and not (upwards and downwards) and len(left) <= 1
-    if not is_read or not is_plain or (left and rank is None and not is_normal(name)):
+    is_rising = numbers == sorted(numbers)
+    signs = upwards + downwards  # a sign is of one number; less severe and 50-70+ are no grades
+    is_plain = (len(numbers) == 1 if signs else len(numbers) <= 2) and signs <= 1 and len(left) <= 1
+    is_whole = BETWEEN.fullmatch(PIECE.sub("", text)) and not UNSURE.search(text)
+    is_known = is_read and is_plain and is_rising and is_whole
+    if not is_known or (left and rank is None and not is_normal(name)):
         raise DataError(f"grades: got {name}, whose place in the order is not known; {ADVICE}")
     if not numbers:
         return Reading(None, None, rank)
@@ -148,7 +179,7 @@ def _number(piece: str, roman: bool) -> float | None:
     """The value of a number, of 4a and 4b after 4, or of a Roman one; None: it is a word."""
     if roman and piece in ROMAN:
         return float(ROMAN[piece])
-    if not piece[0].isdigit():
+    if not piece[0].isdecimal():
         return None
     letter = piece[-1] if piece[-1].isalpha() else ""
     value = float(piece.removesuffix(letter))

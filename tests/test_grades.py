@@ -29,6 +29,8 @@ from training.data_module import check_images
         ["normal", "1-49", "50-99", "occlusion"],
         ["grade I", "grade II", "grade IV"],
         ["2_mild", "10_moderate", "11_severe"],
+        ["1. none", "2. mild", "3. severe"],
+        ["mild (<50 %)", "moderate (50-69 %)", "severe (\u226570 %)"],
         ["0-50", "50-70", "70-100"],
     ],
 )
@@ -51,6 +53,21 @@ def test_numbers_go_by_value_and_words_by_meaning(grades: list[str]) -> None:
         (["1", "1.0", "2"], "1 and 1.0 are not apart|1.0 and 1 are not apart"),
         (["none", "high", "severe"], "high and severe are not apart|severe and high are not apart"),
         (["2_none", "1_mild", "0_severe"], "contradict their words"),
+        (["0", "1_severe", "2", "3_mild"], "numbers of 1_severe and 3_mild contradict their words"),
+        (["1", "2", "3 normal"], "by its number 3 normal is not the lowest"),
+        (["1 occluded", "2", "3"], "by its number 1 occluded is not the highest"),
+        (["-1", "0", "2"], "got -1, whose place"),
+        (["grade -1", "grade 2", "grade 3"], "got grade -1, whose place"),
+        (["0", ".5", ".25"], "got .25, whose place"),
+        (["1-99", "100-399", "1,000"], "got 1,000, whose place"),
+        (["1-99", "100-399", "1 000"], "got 1 000, whose place"),
+        (["1/2", "3/10", "4"], "got 1/2, whose place"),
+        (["1-0", "3-2", "5-4"], "got 1-0, whose place"),
+        (["50 <", "1", "70"], "got 50 <, whose place"),
+        (["1?", "2", "3"], r"got 1\?, whose place"),
+        (["mild", "moderate", "less severe"], "got less severe, whose place"),
+        (["50-70+", "1", "2"], r"got 50-70\+, whose place"),
+        (["\u00b9", "\u00b2", "\u00b3"], "got \u00b2, whose place|got \u00b9, whose place"),
         (["normal", "severe"], "got 2 classes .normal, severe., wanted 3 grades or more"),
     ],
 )
@@ -75,9 +92,11 @@ def test_an_order_of_other_classes_is_refused(order: list[str]) -> None:
 
 def test_which_grade_is_free_of_disease() -> None:
     free = [
-        name for name in ("0", "none", "normal", "0 %", "CAD-RADS 0") if is_free_of_disease(name)
+        name
+        for name in ("0", "none", "normal", "0 %", "CAD-RADS 0", "1 none", "0 severe", "1")
+        if is_free_of_disease(name)
     ]
-    assert free == ["0", "none", "normal", "0 %", "CAD-RADS 0"]
+    assert free == ["0", "none", "normal", "0 %", "CAD-RADS 0", "1 none"]
     assert not any(map(is_free_of_disease, ("mild", "1-49", "0-49", "<50", "CAD-RADS 1", "soft")))
 
 
