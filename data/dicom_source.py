@@ -185,9 +185,9 @@ def _other_patient(sources: list[Source]) -> list[str]:
     faults = []
     for source in sources:
         other = first.setdefault(source.study, source)
-        if other.about.PatientID != source.about.PatientID:
+        if apart := _apart(source.about, other.about):
             faults.append(
-                f"{source.path}: has the StudyInstanceUID of {other.path} and another PatientID, "
+                f"{source.path}: has the StudyInstanceUID of {other.path} and another {apart}, "
                 "wanted one patient for a study; correct the files"
             )
     return faults
@@ -216,3 +216,17 @@ def other_patients(sources: Sequence[Source]) -> str:
         why = f"is of another study than {one.path}, and neither names a patient"
         return f"{other.path}: {why}, {end}"
     return ""
+
+
+def _apart(one: pydicom.Dataset, two: pydicom.Dataset) -> str:
+    """By which element two sources are of different patients; empty: by none.
+
+    An ID is of the place that issued it. A name may be typed in many ways, so it counts only where
+    there is no ID.
+    """
+    if one.PatientID != two.PatientID:
+        return "PatientID"
+    issuers = {str(each.get("IssuerOfPatientID") or "") for each in (one, two)} - {""}
+    if one.PatientID and len(issuers) > 1:
+        return "IssuerOfPatientID"
+    return "" if one.PatientID or one.PatientName == two.PatientName else "PatientName"

@@ -161,7 +161,9 @@ class Answer:
             return "not known, as the model's file holds no scores for it"
         names = " or ".join(map(one_line, classes)) or "none of the classes"
         unit = self.prediction.UNIT
-        return f"{names} (made to hold the true class of {100 * self.author.level:g} % of {unit})"
+        made = f"made to hold the true class of {100 * self.author.level:g} % of {unit}"
+        is_outside = bool(classes) and self.prediction.label not in classes
+        return f"{names} ({made}{'; the prediction is not in it' if is_outside else ''})"
 
     def _warnings(self) -> list[str]:
         lines = []

@@ -37,6 +37,8 @@ def print_grades(arguments: argparse.Namespace) -> None:
         f"{len(set(groups))} groups" if "group" in rows[0] else "each image its own group",
         f"grades {' < '.join(names)}",
     ]
+    if unknown := [row["path"] for row in everyone if not row["truth"]]:
+        parts.append(f"{len(unknown)} without truth, such as {unknown[0]}")
     errors.say("; ".join(parts))
     note_training(rows, table)
     truths, called = _indices(rows, "truth", names), _indices(rows, "predicted", names)

@@ -1,6 +1,7 @@
 """A predictions.csv that comes back, perhaps edited: every cell is checked before it counts."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,15 @@ def read_grades(path: Path, order: Sequence[str] | None) -> tuple[Rows, list[str
         UserError: as ``read_predictions`` does; classes that have no order.
     """
     rows, names = _read(path, most=None)
-    return rows, as_given(names, order) if order else order_of(names)
+    if order:
+        return rows, as_given(names, order)
+    told = order_of(names)
+    if told != names:
+        errors.note(
+            f"{path}: the grades are ordered as their names tell, {' < '.join(told)}, though the "
+            f"columns stand otherwise; if the model has their order: --order {shlex.join(names)}"
+        )
+    return rows, told
 
 
 def count_of_classes(path: Path) -> int:

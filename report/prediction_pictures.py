@@ -47,13 +47,15 @@ def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Pr
 def picture_names(paths: list[Path], root: Path) -> list[str]:
     """A file name for the picture of each image.
 
-    It is the path below ``root``, with the suffix only where two names would be the same.
+    It is the path below ``root``, with the suffix only where two names would be the same. A number
+    is no suffix: DICOM files are often named by a UID.
     """
     root = root.parent if root.is_file() else root
     below = [path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
     short = []
     for path in below:
-        parts = [part for part in path.with_suffix("").parts if part != path.anchor]
+        plain = path if path.suffix[1:].isdecimal() else path.with_suffix("")
+        parts = [part for part in plain.parts if part != path.anchor]
         short.append("__".join(parts[-4:]))
     counts = Counter(short)
     names = []

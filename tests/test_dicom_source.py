@@ -189,6 +189,27 @@ def test_a_study_of_two_patients_is_refused(tmp_path: Path) -> None:
         sources_of([folder / "a.dcm", folder / "b.dcm"])
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "by"),
+    [
+        ({"PatientID": ""}, {"PatientID": "", "PatientName": "Roe^Rick"}, "PatientName"),
+        ({"IssuerOfPatientID": "A"}, {"IssuerOfPatientID": "B"}, "IssuerOfPatientID"),
+    ],
+)
+def test_a_study_of_two_patients_is_refused_where_the_id_does_not_tell_them_apart(
+    tmp_path: Path, one: dict[str, str], two: dict[str, str], by: str
+) -> None:
+    folder = saved(tmp_path, a=of_archive(1, **one), b=of_archive(2, **two))
+    with pytest.raises(DataError, match=rf"b\.dcm: has the StudyInstanceUID .* another {by},"):
+        sources_of([folder / "a.dcm", folder / "b.dcm"])
+
+
+def test_one_patient_whose_name_is_typed_in_two_ways_is_one(tmp_path: Path) -> None:
+    changed = of_archive(2, PatientName="DOE^JANE", IssuerOfPatientID="A")
+    folder = saved(tmp_path, a=of_archive(1), b=changed)
+    assert len(sources_of([folder / "a.dcm", folder / "b.dcm"])) == 2
+
+
 def test_an_answer_is_no_source(tmp_path: Path) -> None:
     path = save(tmp_path / "a.dcm", of_archive(1, Manufacturer=MAKER))
     with pytest.raises(DataError, match=r"is an answer that predict.py --dicom has written"):

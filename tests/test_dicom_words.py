@@ -76,6 +76,11 @@ def test_an_answer_of_several_pictures_says_so_and_the_weight_of_each(answer: An
     assert answer.weight_lines() == []
 
 
+def test_a_set_without_the_prediction_says_so(answer: Answer) -> None:
+    held = "Prediction set: normal (made to hold the true class of 90 % of images"
+    assert f"{held}; the prediction is not in it)" in said(answer, prediction_set=("normal",))
+
+
 def test_an_unlike_image_is_warned_of(answer: Answer) -> None:
     assert "WARNING: unlike the training images (distance 1.250, above 1)" in said(
         answer, distance=1.25

@@ -15,6 +15,7 @@ import train
 import vit
 from data.prepare import prepare
 from data.readers import DataError
+from data.tables import write_table
 from report import app, learning_curve
 from report.evaluate import main as evaluate
 from tests.conftest import CONFIGURATION, contents, table
@@ -212,6 +213,22 @@ def test_evaluate_tells_grades(
     assert "0.000 (0.000 to 0.000)" in said
     evaluate(["--predictions", str(own), "--order", "severe", "mild", "none"])
     assert "grades severe < mild < none" in capsys.readouterr().out
+
+
+def test_evaluate_says_where_columns_and_names_order_grades_differently(
+    graded_report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = table(graded_report / "predictions.csv")
+    columns = [*rows[0]]
+    columns[2:5] = [f"probability_{name}" for name in ("severe", "mild", "none")]
+    other = [{name: row[name] for name in columns} for row in rows]
+    other[0]["truth"] = ""
+    write_table(tmp_path / "other.csv", other)
+    evaluate(["--predictions", str(tmp_path / "other.csv")])
+    said = capsys.readouterr()
+    assert "as their names tell, none < mild < severe, though the columns" in said.err
+    assert "--order severe mild none" in said.err
+    assert f"1 without truth, such as {rows[0]['path']}" in said.out
 
 
 @pytest.mark.parametrize(

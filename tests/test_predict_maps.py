@@ -114,6 +114,11 @@ def test_one_file_and_far_globs_are_drawn_into_the_folder(tmp_path: Path, ckpt: 
     assert picture_names([Path("/a.png")], Path("/*.png")) == ["a.png"]
 
 
+def test_the_last_number_of_a_uid_is_no_suffix() -> None:
+    paths = [Path("/d/1.2.840.7"), Path("/d/1.2.840.8"), Path("/d/IM1.dcm")]
+    assert picture_names(paths, Path("/d")) == ["1.2.840.7.png", "1.2.840.8.png", "IM1.png"]
+
+
 def test_an_ensemble_is_the_mean_of_its_members_explained_or_not(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
