@@ -120,7 +120,7 @@ def _read(path: Path, window: Sequence[float] | None, frame: int | str) -> Dicom
     if photometric == "MONOCHROME2" and data.get("PresentationLUTShape") == "INVERSE":
         raise DataError(f"{path}: got MONOCHROME2 with an inverse presentation; export it again")
     check_size(path, data.Rows, data.Columns)
-    chosen = _chosen(path, data, frame)
+    chosen = _chosen(path, data, frame, window)
     index, frames = chosen.index, chosen.count
     _take_frame_values(data, index)
     check_frame(data, index, frames)
@@ -138,13 +138,16 @@ def _read(path: Path, window: Sequence[float] | None, frame: int | str) -> Dicom
     return Dicom(stored, " ".join(texts), Header.of(data))
 
 
-def _chosen(path: Path, data: pydicom.Dataset, frame: int | str) -> RunFrame:
+def _chosen(
+    path: Path, data: pydicom.Dataset, frame: int | str, window: Sequence[float] | None
+) -> RunFrame:
     """The frame to show. DataError: there is no such one, or a run that cannot be judged."""
     frames = int(data.get("NumberOfFrames") or 1)
     try:
         if frames > 1 and is_best(frame, str(data.get("Modality"))):
             changed = path.stat()
-            return _best(path, changed.st_mtime_ns, changed.st_size)
+            is_windowed = window is not None
+            return _best(path, is_windowed, changed.st_mtime_ns, changed.st_size)
         return plain_choice(frame, frames)
     except DataError:
         raise
@@ -153,17 +156,36 @@ def _chosen(path: Path, data: pydicom.Dataset, frame: int | str) -> RunFrame:
 
 
 @lru_cache(maxsize=4096)
-def _best(path: Path, _changed: int, _size: int) -> RunFrame:
+def _best(path: Path, is_windowed: bool, _changed: int, _size: int) -> RunFrame:
     """The frame with the most filled vessels; a file that is the same is judged once."""
     data = opened(path)
+    _take_frame_values(data, 0)
     frames = int(data.NumberOfFrames)
 
     def read(index: int) -> NDArray:
         check_frame(data, index, frames)
         return _decoded(path, data, index)
 
-    inverse = data.PhotometricInterpretation == "MONOCHROME1"
-    return best_choice(frames, data.Rows * data.Columns, inverse, read)
+    return best_choice(frames, data.Rows * data.Columns, _is_inverse(data, is_windowed), read)
+
+
+def _is_inverse(data: pydicom.Dataset, is_windowed: bool) -> bool:
+    """Whether a viewer shows low stored values bright.
+
+    So it is with MONOCHROME1, with a rescale or a table that falls, and not with two of these.
+
+    Args:
+        data: of the file.
+        is_windowed: whether a window of the user stands for the table of the file.
+    """
+    bits = int(data.get("BitsStored") or 1)  # floating numbers have none
+    is_signed = data.get("PixelRepresentation") == 1
+    low = -(2 ** (bits - 1)) if is_signed else 0
+    ends = rescaled(np.array([[low, low + 2**bits - 1]]), data)
+    if data.get("VOILUTSequence") and not is_windowed:
+        ends = looked_up(ends, data.VOILUTSequence[0], data)
+    first, last = ends[0]
+    return bool(last < first) != (data.PhotometricInterpretation == "MONOCHROME1")
 
 
 def _take_frame_values(data: pydicom.Dataset, index: int) -> None:

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 
@@ -173,6 +175,43 @@ def test_an_inverted_file_and_one_whose_vessels_are_filled_alike(tmp_path: Path)
     assert "filled alike in all of them" in even.remarks[-1].what
 
 
+def falling(kind: str = "") -> list[pydicom.Dataset]:
+    """A table that turns 8 bits over, as an item of a sequence."""
+    table = pydicom.Dataset()
+    table.add_new("LUTDescriptor", "US", [256, 0, 8])
+    table.add_new("LUTData", "OW", bytes(range(255, -1, -1)))
+    if kind:
+        table.ModalityLUTType = kind
+    return [table]
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"RescaleSlope": -1, "RescaleIntercept": 255},
+        {"VOILUTSequence": falling()},
+        {"ModalityLUTSequence": falling("US")},
+        {"VOILUTSequence": falling(), "RescaleSlope": 1, "RescaleIntercept": 0},
+    ],
+)
+def test_the_frame_is_chosen_of_what_a_viewer_shows(
+    tmp_path: Path, elements: dict[str, Any]
+) -> None:
+    path = tmp_path / "run.dcm"
+    path.write_bytes(dicom(255 - made(SHARES), Modality="XA", **elements))
+    found = read_stored(path, frame="auto").run
+    assert found is not None and (found.index, found.rule) == (6, "best")
+
+
+def test_two_changes_of_dark_and_bright_are_none(tmp_path: Path) -> None:
+    twice = {"PhotometricInterpretation": "MONOCHROME1", "VOILUTSequence": falling()}
+    path = saved(tmp_path / "run.dcm", Modality="XA", **twice)
+    found = read_stored(path, frame="auto").run
+    assert found is not None and found.index == 6
+    found = read_stored(path, (128, 256), frame="auto").run  # stands for the table
+    assert found is not None and found.index != 6
+
+
 def test_a_changed_file_is_judged_again(tmp_path: Path) -> None:
     path = saved(tmp_path / "run.dcm", Modality="XA")
     assert (
@@ -310,3 +349,28 @@ def test_the_port_of_app_html_takes_the_same_frame(tmp_path: Path) -> None:
         said = subprocess.run(["node", script], capture_output=True, text=True, check=True)
         wanted = best_choice(count, height * width, False, lambda i, f=frames: f[i])
         assert int(said.stdout) == wanted.index
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize(
+    ("slope", "photometric", "wanted"),
+    [
+        (1, "MONOCHROME2", "false"),
+        (-1, "MONOCHROME2", "true"),
+        (1, "MONOCHROME1", "true"),
+        (-1, "MONOCHROME1", "false"),
+    ],
+)
+def test_the_port_turns_the_frames_that_are_shown_turned(
+    tmp_path: Path, slope: int, photometric: str, wanted: str
+) -> None:
+    script = tmp_path / "ask.mjs"
+    script.write_text(
+        f'import {{ isInverse }} from "{SOURCE.with_name("dicom_shown.js").as_uri()}";\n'
+        f"const number = (tag) => (tag === 'x00281053' ? {slope} : 0);\n"
+        f"const text = () => '{photometric}';\n"
+        "const file = { items: () => [], has: () => true, number, text };\n"
+        "console.log(isInverse(file, { stored: 8, signed: 0 }, null));\n"
+    )
+    said = subprocess.run(["node", script], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == wanted

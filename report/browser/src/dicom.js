@@ -2,7 +2,7 @@
 
 import { DicomFile } from "./dicom_file.js";
 import { framePixels, layoutOf } from "./dicom_pixels.js";
-import { shown } from "./dicom_shown.js";
+import { isInverse, shown } from "./dicom_shown.js";
 import { bestFrame } from "./frames.js";
 import { Refused, aspectOf, checkSize, firstLine } from "./limits.js";
 
@@ -26,20 +26,20 @@ async function read(file, preprocessing, wanted) {
   if (!GREY.includes(photometric)) {
     throw new Refused(`got ${photometric ?? "no image"}, wanted a grey DICOM image`);
   }
-  const isInverse = file.text("x20500020") === "INVERSE";
-  if (photometric === "MONOCHROME2" && isInverse) {
+  const isTurned = file.text("x20500020") === "INVERSE";
+  if (photometric === "MONOCHROME2" && isTurned) {
     throw new Refused("got MONOCHROME2 with an inverse presentation; export it again");
   }
   const frames = framesOf(file);
   const layout = layoutOf(file);
   checkSize(layout.columns, layout.rows);
-  const frame = await frameOf(file, layout, frames, wanted ?? preprocessing.frame);
+  const window = preprocessing.window;
+  const frame = await frameOf(file, layout, frames, wanted ?? preprocessing.frame, window);
   if (frame < 0 || frame >= frames) {
     throw new Refused(`got frame ${frame}, wanted one from 0 to ${frames - 1}`);
   }
   file.takeFrame(frame);
   const values = await framePixels(file, layout, frame, frames);
-  const window = preprocessing.window;
   const picture = shown(values, file, layout, photometric === "MONOCHROME1", window);
   const remarks = [...(picture.remarks ?? []), ...remarksOf(file)];
   const size = { width: layout.columns, height: layout.rows };
@@ -47,10 +47,11 @@ async function read(file, preprocessing, wanted) {
 }
 
 // The number of the frame that is taken by a rule; data/runs.py.
-async function frameOf(file, layout, frames, rule) {
+async function frameOf(file, layout, frames, rule, window) {
   const isXray = ["XA", "RF"].includes(file.text("x00080060"));
   if (frames > 1 && (rule === "best" || (isXray && ["auto", "all"].includes(rule)))) {
-    const inverse = file.text("x00280004") === "MONOCHROME1";
+    file.takeFrame(0);
+    const inverse = isInverse(file, layout, window);
     const read = (index) => framePixels(file, layout, index, frames);
     return bestFrame(frames, layout.columns, layout.rows, inverse, read);
   }

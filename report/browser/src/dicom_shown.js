@@ -36,6 +36,18 @@ export function shown(stored, file, layout, inverse, window) {
   return withoutWindow(values, stored, file, layout, inverse);
 }
 
+// Whether low stored values are shown bright: by MONOCHROME1, or a rescale or a table that falls.
+export function isInverse(file, layout, window) {
+  const low = layout.signed ? -(2 ** (layout.stored - 1)) : 0;
+  const stored = Float64Array.of(low, low + 2 ** layout.stored - 1);
+  const table = file.items(VOI_TABLE)[0];
+  let [first, last] = rescaled(stored, file, layout);
+  if (table && !window) {
+    [first, last] = lookedUp(Float64Array.of(first, last), table, file, layout).values;
+  }
+  return last < first !== (file.text("x00280004") === "MONOCHROME1");
+}
+
 function rescaled(stored, file, layout) {
   const table = file.items(MODALITY_TABLE)[0];
   if (table) return lookedUp(stored, table, file, layout).values;
