@@ -14,6 +14,7 @@ from scipy import special, stats
 
 from errors import UserError
 from metrics.estimate import Estimate as Estimate
+from metrics.groups import join
 from metrics.names import as_first_written
 
 BINS = 10  # of equally many images, for the calibration error
@@ -233,6 +234,16 @@ def judged(rows: list[dict[str, str]], positive: str) -> tuple[NDArray, NDArray,
 
 
 def groups_in(rows: list[dict[str, str]]) -> list[str]:
-    """The name of each row's group, in one spelling; an image without one is its own, its path."""
+    """The name of each row's group, in one spelling; an image without one is its own, its path.
+
+    A manifest may tie by vessel or by frame. Images of one patient are one group all the same, of
+    the first name: else an interval would be too narrow.
+    """
     given = as_first_written([row.get("group", "") for row in rows])
-    return [group or row["path"] for group, row in zip(given, rows, strict=True)]
+    groups = [group or row["path"] for group, row in zip(given, rows, strict=True)]
+    patients = as_first_written([row.get("patient") or row.get("patient_id") or "" for row in rows])
+    numbers = join(list(zip(groups, patients, strict=True)), np.zeros((0, 2), int))
+    first: dict[int, str] = {}
+    for number, group in zip(numbers.tolist(), groups, strict=True):
+        first.setdefault(number, group)
+    return [first[number] for number in numbers.tolist()]

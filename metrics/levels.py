@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.groups import join
 from metrics.intervals import Estimate, evaluate, groups_in, judged
 from metrics.names import PATIENTS, as_first_written, patient_of
 
@@ -77,8 +76,8 @@ def levels(rows: Rows, positive: str) -> list[Level]:
         f"{owner} {place}" if place else path
         for owner, place, path in zip(owners, places, paths, strict=True)
     ]
-    # a manifest may tie by vessel or frame: what is one patient's is drawn together all the same
-    drawn = join(list(zip(groups, owners, strict=True)), np.zeros((0, 2), int))
+    number = {name: i for i, name in enumerate(dict.fromkeys(groups.tolist()))}
+    drawn = np.array([number[name] for name in groups.tolist()])
     image = Level("image", "each image by itself", labels, scores, drawn, paths)
     vessel = _merged("vessel", image, vessels) if vessels != paths else image
     owner_of = dict(zip(vessels, owners, strict=True))

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics
 
 from data.processed import COLUMNS
-from metrics.intervals import evaluate
+from metrics.intervals import evaluate, groups_in
 from metrics.levels import Level, levels, subgroup_columns, subgroups
 from report.matching import with_manifest
 
@@ -97,6 +97,17 @@ def test_without_patients_the_groups_are_a_level() -> None:
     assert by_name(group) == {"c": (False, 0.1), "g1": (True, pytest.approx(0.3))}
 
 
+def test_the_groups_of_one_patient_are_one_of_the_first_name() -> None:
+    rows = [
+        row("a", 1, 0.2, group="v1", patient="A"),
+        row("b", 0, 0.4, group="v2", patient="a "),
+        row("c", 0, 0.1, group="v3", patient="B"),
+        row("d", 0, 0.1, group="v3"),
+        row("e", 0, 0.1),
+    ]
+    assert groups_in(rows) == ["v1", "v1", "v3", "v3", "e"]
+
+
 def test_a_level_that_no_two_images_share_is_left_out() -> None:
     assert [level.name for level in levels(made(6, patient=list("abcdef")), "sick")] == ["image"]
 
@@ -150,7 +161,7 @@ def test_columns_for_subgroups_have_few_values_and_name_no_patient() -> None:
     rows = made(
         40,
         group=[f"g{i}" for i in range(40)],
-        patient=["p1", "p2"],
+        patient=[f"p{i}" for i in range(12)],
         view=["0", "1"],
         scanner=["A", "B", ""],
         site=["only"],
