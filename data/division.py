@@ -40,7 +40,24 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
             "belong together on two sides; --drop_leaks leaves their images out of train, or out "
             "of val where the other side is test; without it train.py refuses this folder"
         )
+    notes += _torn_patients(images, sides)
     return Division(labels, groups, sides)
+
+
+def _torn_patients(images: list[Prepared], sides: NDArray) -> list[str]:
+    """What is said of patients on two sides, as where --group names vessels; nothing of none."""
+    of_patient: dict[str, set[str]] = {}
+    for image, side in zip(images, sides.tolist(), strict=True):
+        more = image.sample.more
+        if patient := canonical(more.get("patient") or more.get("patient_id") or ""):
+            of_patient.setdefault(patient, set()).add(side)
+    torn = [patient for patient, of in of_patient.items() if len(of) > 1]
+    if not torn:
+        return []
+    return [
+        f"{len(torn)} of {len(of_patient)} patients have images on two sides of the split, such as "
+        f"{torn[0]}: metrics may be too good; --group patient keeps each on one side"
+    ]
 
 
 def _pictures_note(images: list[Prepared], pairs: NDArray) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 import CONFIG
 from data.prepare import prepare
+from data.tables import write_table
 from tests.image_files import dicom, encode, picture, save
 
 CONFIGURATION = CONFIG.Config(image_size=48, patch_size=8, border=0.0)
@@ -27,6 +28,19 @@ def test_a_picture_under_two_labels_is_said(tmp_path: Path) -> None:
     notes = "\n".join(prepare(folder, tmp_path / "PF", CONFIGURATION).info["notes"])
     said = "1 pictures stand under more than one label, such as abnormal/same.png (abnormal)"
     assert f"{said} and normal/0.png (normal)" in notes
+
+
+def test_patients_on_two_sides_are_said_where_groups_are_vessels(tmp_path: Path) -> None:
+    folder = raw(tmp_path / "raw")
+    rows = [
+        {"path": f"{label}/{i}.png", "label": label, "patient": label, "vessel": f"{label} {i}"}
+        for label in ("normal", "abnormal")
+        for i in range(6)
+    ]
+    write_table(folder / "manifest.csv", rows)
+    made = prepare(folder, tmp_path / "PF", CONFIGURATION, group="vessel")
+    notes = "\n".join(made.info["notes"])
+    assert "2 of 2 patients have images on two sides of the split, such as abnormal" in notes
 
 
 def test_copies_under_one_label_are_no_contradiction(tmp_path: Path) -> None:
