@@ -1,9 +1,10 @@
 """Labels of patients: learned of all pictures at once, against labels that each picture inherits.
 
     python -m benchmarks.made_patients --OUTPUT train --patients 400 --seed 1 --scanner usual
-    python -m benchmarks.made_patients --OUTPUT test --patients 240 --seed 2 --scanner usual
+    python -m benchmarks.made_patients --OUTPUT test --patients 600 --seed 3 --scanner usual
     python -m data.prepare --Path train --OUTPUT ProcessedFolder --val_share 0.25
-    python -m benchmarks.groups --Path ProcessedFolder --test test --OUTPUT out --epochs 6
+    python -m benchmarks.groups --Path ProcessedFolder --test test --OUTPUT out --epochs 6 \\
+        --init weights/ct.safetensors
 
 For each seed train.py is run with label_of group and with label_of image. Both are asked of
 patients that neither has seen. Options that this does not know go to train.py. Stopped, the same
