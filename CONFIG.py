@@ -183,8 +183,9 @@ class ModelConfig:
     task: str = key(
         "classes",
         "what the classes are; classes: names without an order; ordinal: three grades or more, in "
-        "the order that data.prepare keeps",
-        choices=("classes", "ordinal"),
+        "the order that data.prepare keeps; multilabel: findings, of which an image may have "
+        "several",
+        choices=("classes", "ordinal", "multilabel"),
     )
 
 
@@ -289,6 +290,10 @@ class Config(TrainingConfig, ModelConfig, AugmentationConfig, DataConfig):
             )
         if self.label_of == "group" and self.task != "classes":
             faults.append(f"label_of: got group and task {self.task}, wanted task: classes")
+        if self.task == "multilabel" and self.phantoms != "none":
+            faults.append(
+                "task: got multilabel with phantoms, which are normal or abnormal; wanted classes"
+            )
         shares = self.val_share + self.test_share
         if shares >= 1:
             wanted = "wanted less than 1, so that images are left for training"

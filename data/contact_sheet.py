@@ -58,8 +58,7 @@ def of(processed: Processed, path: Path, seed: int = 0) -> None:
     for split in SPLITS:
         if not processed.of(split):
             continue
-        for name in processed.class_names:
-            samples = [sample for sample in processed.of(split) if sample.label == name]
+        for name, samples in processed.by_class(processed.of(split)).items():
             count = min(COLUMNS, len(samples))
             chosen = [samples[i] for i in rng.choice(len(samples), count, replace=False)]
             cells = [

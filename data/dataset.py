@@ -1,7 +1,8 @@
 """One split of a ProcessedFolder as a torch Dataset, and the order of its images in training."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,13 +14,23 @@ from torch.utils.data import Dataset, Sampler
 from data.augment import Augment
 from data.preprocessing import Preprocessing, as_float
 from data.processed import Processed, Sample
+from metrics.decision import which_held
 
 Key = tuple[int, int]  # (epoch, index)
+Label = Any  # the index of a class, as int; of findings (K,) float32, 1 for each of the image
 GRACE = 20  # seconds that a loader worker goes on after SIGTERM
 LEAST_SHARES = (0.1, 0.25)  # of a patch that must be lesion, or vessel, for it to count as such
 
 
-class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
+def labels_of(processed: Processed, samples: Sequence[Sample]) -> list[Label]:
+    """The label of each image."""
+    labels = [sample.label for sample in samples]
+    if processed.multilabel:
+        return list(which_held(labels, processed.class_names).astype(np.float32))
+    return [processed.class_names.index(label) for label in labels]
+
+
+class CoronaryDataset(Dataset[tuple[Tensor, Label, int, Tensor]]):
     """Images of one split. Item (epoch, i) depends on (seed, epoch, i) alone.
 
     Args:
@@ -42,7 +53,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
     ) -> None:
         self.processed = processed
         self.samples = processed.of(split)
-        self.labels = [processed.class_names.index(sample.label) for sample in self.samples]
+        self.labels = labels_of(processed, self.samples)
         self.preprocessing = preprocessing
         self.augment = augment
         self.seed = seed
@@ -51,7 +62,7 @@ class CoronaryDataset(Dataset[tuple[Tensor, int, int, Tensor]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, int, int, Tensor]:
+    def __getitem__(self, key: Key) -> tuple[Tensor, Label, int, Tensor]:
         """(C, S, S) image, label, index, and (N, 2) lesion and vessel target of each patch.
 
         A target is 1 where lesion, or vessel, covers enough of the patch, else 0. It is NaN where

@@ -12,8 +12,9 @@ from data.tables import plain_bytes
 from files import written_whole
 
 # class_names, image_size, mean, std, border, stretch, window, frame, full_scale, split, notes;
-# patients_named, whether every group holds the images of patients who are named; and ordered,
-# whether the classes are grades, the lowest first; none is a must
+# patients_named, whether every group holds the images of patients who are named; ordered, whether
+# the classes are grades, the lowest first; and multilabel, whether they are findings, of which an
+# image may have several; none is a must
 Info = dict[str, Any]
 NEAR = 4  # folders above an image where a ProcessedFolder is looked for
 FIRST_CLASSES = ("0", "1")  # folders of the first published form
@@ -106,5 +107,6 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "split": lambda value: isinstance(value, str),
     "patients_named": lambda value: isinstance(value, bool),
     "ordered": lambda value: isinstance(value, bool),
+    "multilabel": lambda value: isinstance(value, bool),
     "notes": _are_texts,
 }

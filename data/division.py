@@ -10,6 +10,7 @@ from data.group_columns import patient_in, without_common
 from data.preparation import Prepared
 from data.readers import DataError
 from data.splits import Division
+from metrics.decision import MULTILABEL
 from metrics.groups import join
 from metrics.names import canonical
 
@@ -122,7 +123,9 @@ def folds_of(division: Division, config: CONFIG.Config, notes: list[str]) -> lis
     pool = (division.sides != "test") & ("train" in division.sides)
     rest = division.only(pool)
     try:
-        numbers[pool] = splits.folds(rest.labels, rest.groups, config.folds, config.seed)
+        numbers[pool] = splits.folds(
+            rest.labels, rest.groups, config.folds, config.seed, config.task == MULTILABEL
+        )
     except DataError as error:
         notes.append(f"no folds for cross-validation: {error}")
     return [str(number) if number >= 0 else "" for number in numbers]

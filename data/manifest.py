@@ -11,6 +11,7 @@ from data.folder_notes import notes_of_folders
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.listed_files import ListedFiles
+from data.multilabel import Findings, labelled
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults, listed_twice
 from data.split_columns import splits_told, tells_split
@@ -43,13 +44,16 @@ def manifest_in(root: Path) -> Path:
     return root / (names[0] if names else "manifest.csv")
 
 
-def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[list[Sample], bool]:
+def samples_of(
+    manifest: Path, group: str | None, notes: list[str], findings: Findings | None = None
+) -> tuple[list[Sample], bool]:
     """The images of a manifest, tied by the widest of its columns that ties them.
 
     Args:
         manifest: the table.
         group: name of a column that is used instead, or something else that is left alone.
         notes: takes lines that the user should read.
+        findings: that a label may name several of; None: a label is one class.
 
     Returns:
         the images, and whether ``group`` is a column.
@@ -58,6 +62,8 @@ def samples_of(manifest: Path, group: str | None, notes: list[str]) -> tuple[lis
         DataError: every fault, a line each.
     """
     rows = [known_names(row) for row in read_table(manifest, manifest.parent)]
+    if findings is not None:
+        rows = labelled(rows, findings, manifest, notes)
     _check_columns(manifest, rows[0])
     rows = with_known_names(rows, manifest.parent, notes)
     told = splits_told(rows, manifest, notes)

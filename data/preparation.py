@@ -14,6 +14,7 @@ from data.aspect import aspect_told
 from data.boxes import check_inside, check_told_size, where
 from data.dicom_header import Header
 from data.geometry import Placement, format_boxes, read_mask
+from data.multilabel import in_folder
 from data.readers import DataError, about_dicom, read_stored
 from data.remarks import TURNED, Remark
 from data.runs import columns_of
@@ -123,17 +124,28 @@ def _check_boxes(path: Path, sample: Sample, table: Path, height: int, width: in
 
 
 def store(
-    folder: Path, images: Sequence[Prepared], division: Division, folds: Sequence[str]
+    folder: Path,
+    images: Sequence[Prepared],
+    division: Division,
+    folds: Sequence[str],
+    multilabel: bool = False,
 ) -> list[Sample]:
     """Write images and masks as .npy; gives the rows of the manifest.
 
-    ``folds``: the number of each image's fold, or empty.
+    Args:
+        folder: to write into.
+        images: to write.
+        division: their sides and groups.
+        folds: the number of each image's fold, or empty.
+        multilabel: whether a label may name several findings.
     """
     samples = []
     taken: set[str] = set()
     sides = division.sides.tolist()
     for image, side, group, fold in zip(images, sides, division.groups, folds, strict=True):
-        path = _free_name(f"{side}/{image.sample.label}", Path(image.sample.path), taken)
+        label = image.sample.label
+        place = f"{side}/{in_folder(label) if multilabel else label}"
+        path = _free_name(place, Path(image.sample.path), taken)
         taken.add(path.casefold())
         _save(folder / path, image.image)
         mask = ""

@@ -23,6 +23,7 @@ from data.grades import as_given, order_of
 from data.group_columns import patient_in
 from data.lesion_notes import notes_of_lesions
 from data.manifest import manifest_in
+from data.multilabel import Findings
 from data.patient_numbers import numbered
 from data.preparation import Prepared, prepare_one, store
 from data.readers import DataError
@@ -33,6 +34,7 @@ from data.scale import check_one_scale, note_of, note_of_windows, white_of
 from data.splits import Division
 from files import folder_to_make, folder_written_whole, free_dated_name
 from locks import held_beside
+from metrics.decision import MULTILABEL
 
 KEYS = (
     "image_size",
@@ -59,6 +61,7 @@ def prepare(
     drop_leaks: bool = False,
     resplit: bool = False,
     order: list[str] | None = None,
+    findings: list[str] | None = None,
 ) -> processed.Processed:
     """Write a ProcessedFolder at ``output``; an older one there is kept under a dated name.
 
@@ -72,6 +75,8 @@ def prepare(
         resplit: make a new split instead of the one that the data brings.
         order: the classes as grades, the lowest first; None: with task: ordinal as their names
             tell, else there is none.
+        findings: of which an image may have several; None: with task: multilabel they are missing,
+            else a label is one class.
 
     Raises:
         DataError: every fault found, a line each; nothing is left at ``output`` then.
@@ -79,10 +84,14 @@ def prepare(
     _refuse_foreign(output)
     config = config.sized()
     notes: list[str] = []
-    folder, found, plain = sources.find(root, group, notes)
-    ordered = order is not None or config.task == "ordinal"
+    several = _findings_of(config, findings, order, positive)
+    ordered = several is None and (order is not None or config.task == "ordinal")
+    folder, found, plain = sources.find(root, group, notes, several)
     labels = {sample.label for sample in found}
-    if ordered:
+    if several:
+        config = replace(config, task=MULTILABEL)
+        names = several.names
+    elif ordered:
         names = _in_order(labels, positive, order, notes)
     else:
         names = processed.order_classes(labels, positive)
@@ -104,7 +113,7 @@ def prepare(
     images = _read_all(work, found, skip_damaged, notes)
     images, white = _one_scale(work, found, images, notes)
     _note_boxes(images, notes)
-    notes += notes_of_lesions(images, names[-1])
+    notes += [] if several else notes_of_lesions(images, names[-1])
     aspects = {image.sample.path: image.aspect for image in images}
     notes += note_of_aspects(aspects, config.stretch)
     sizes = {image.sample.path: image.size for image in images}
@@ -119,7 +128,31 @@ def prepare(
     notes[:] = [note.replace(f"{folder}{os.sep}", "") for note in notes]  # it may be sent on
     info = _info(names, images, division, bool(found[0].split), config, white, notes)
     info["ordered"] = ordered
+    info["multilabel"] = several is not None
     return _written(output, images, division, config, info)
+
+
+def _findings_of(
+    config: CONFIG.Config,
+    findings: list[str] | None,
+    order: list[str] | None,
+    positive: str | None,
+) -> Findings | None:
+    """The findings that the user names; None: a label is one class."""
+    if findings is None:
+        if config.task == MULTILABEL:
+            raise DataError(
+                "task: multilabel: got no --findings; name them, as --findings calcified soft stent"
+            )
+        return None
+    for option, given in (("--order", order), ("--positive", positive)):
+        if given is not None:
+            raise DataError(
+                f"{option}: is of classes, got findings; leave out the one or the other"
+            )
+    if config.task == "ordinal":
+        raise DataError("--findings: got task: ordinal, wanted multilabel; leave out --task")
+    return Findings.given(findings)
 
 
 def _in_order(
@@ -156,7 +189,8 @@ def _written(
     """The folder, made beside ``output`` and moved there when it is whole."""
     folds = folds_of(division, config, info["notes"])
     with folder_written_whole(output) as made:
-        processed.write(made, store(made, images, division, folds), info)
+        samples = store(made, images, division, folds, info["multilabel"])
+        processed.write(made, samples, info)
         result = _loaded(made, output, for_training="train" in division.sides)
         contact_sheet.of(result, made / "contact_sheet.png", config.seed)
         _keep_former(output, info["notes"])
@@ -285,8 +319,7 @@ def summary(result: processed.Processed) -> str:
         in_split = result.of(split)
         if not in_split:
             continue
-        for name in result.class_names:
-            samples = [sample for sample in in_split if sample.label == name]
+        for name, samples in result.by_class(in_split).items():
             groups = {sample.group for sample in samples}
             lines.append(f"{split:<8}{name:<16}{len(samples):>8}{len(groups):>8}")
     sizes = Counter(Counter(sample.group for sample in result.samples).values())
@@ -353,6 +386,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GRADE",
         help="the classes as grades, the lowest first; with --task ordinal alone their names tell",
     )
+    parser.add_argument(
+        "--findings",
+        nargs="+",
+        metavar="FINDING",
+        help="findings of which an image may have several, as its label names them between ; or "
+        "as columns of 0 and 1 do (task: multilabel)",
+    )
     CONFIG.add_arguments(parser, KEYS)
     return parser
 
@@ -372,6 +412,7 @@ def main(argv: list[str]) -> None:
             drop_leaks=arguments.drop_leaks,
             resplit=arguments.resplit,
             order=arguments.order,
+            findings=arguments.findings,
         )
     errors.say(summary(result))
     errors.say(f"wrote {arguments.OUTPUT}; look at {arguments.OUTPUT / 'contact_sheet.png'}")

@@ -13,6 +13,7 @@ import errors
 from data import tree
 from data.boxes import check_inside
 from data.dataset_info import Info, read_info, write_info
+from data.multilabel import LEAST_FINDINGS, Findings, is_name
 from data.readers import DataError, as_grey, check_size, fault_of
 from data.samples import COLUMNS, SPLITS, Processed, Sample, file_faults, identity, listed_twice
 from data.split_words import split_of
@@ -103,6 +104,9 @@ def load(folder: Path, for_training: bool = True) -> Processed:
         samples = _without_manifest(folder)
     samples.sort(key=lambda sample: sample.path)
     names = info.get("class_names") or order_classes({sample.label for sample in samples}, None)
+    if info.get("multilabel"):
+        samples, unread = _with_findings(samples, names, manifest)
+        faults += unread
     processed = Processed(folder, samples, names, info)
     faults += _missing_classes(processed) if for_training else []
     faults += _unlisted(processed, bool(info))
@@ -126,6 +130,26 @@ def _from_row(row: Row) -> Sample:
     if number.is_integer():
         fold = str(int(number))
     return replace(sample, split=split_of(sample.split) or sample.split, fold=fold)
+
+
+def _with_findings(
+    samples: Sequence[Sample], names: list[str], manifest: Path
+) -> tuple[list[Sample], list[str]]:
+    """The images with their findings in the order of the names, and what is wrong with labels."""
+    if len(names) < LEAST_FINDINGS or not all(map(is_name, names)):
+        raise DataError(
+            f"{manifest.with_name('dataset.json')}: got multilabel and the class_names "
+            f"{', '.join(names)}, wanted findings; prepare the folder again"
+        )
+    findings = Findings(names)
+    read, faults = [], []
+    for sample in samples:
+        try:
+            read.append(replace(sample, label=findings.read(sample.label)))
+        except DataError as error:
+            read.append(sample)
+            faults.append(f"{manifest}: {sample.path}: got {error}; wanted {', '.join(names)}")
+    return read, faults
 
 
 def _fold_faults(samples: Sequence[Sample], manifest: Path) -> list[str]:
@@ -232,12 +256,19 @@ def _missing_classes(processed: Processed) -> list[str]:
         ]
     faults = []
     for split in ("train", "val"):
-        present = {sample.label for sample in processed.of(split)}
-        missing = [name for name in processed.class_names if name not in present]
+        samples = processed.of(split)
+        present = processed.by_class(samples)
+        missing = [name for name in processed.class_names if not present[name]]
         if missing:
             faults.append(
                 f"{processed.folder / split}: no image of class {', '.join(missing)}; "
                 "every class needs some"
+            )
+        whole = [name for name in processed.class_names if len(present[name]) == len(samples)]
+        if processed.multilabel and samples and whole:
+            faults.append(
+                f"{processed.folder / split}: all images have {', '.join(whole)}; every finding "
+                "needs some images without it"
             )
     return faults
 
@@ -247,7 +278,7 @@ def _faults_of(sample: Sample, processed: Processed) -> list[str]:
     faults = []
     if sample.split not in SPLITS:
         faults.append(f"{path}: got split {sample.split!r}, wanted train, val or test")
-    if sample.label not in processed.class_names:
+    if not processed.multilabel and sample.label not in processed.class_names:
         wanted = ", ".join(processed.class_names)
         faults.append(f"{path}: got label {sample.label!r}, wanted one of {wanted}")
     unread = file_faults(sample, processed.folder)

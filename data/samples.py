@@ -18,6 +18,7 @@ from data.dataset_info import Info
 from data.geometry import Box, parse_boxes, rasterise
 from data.grades import is_free_of_disease
 from data.readers import fault_of
+from metrics.decision import NO_FINDING, apart
 
 SPLITS = ("train", "val", "test")
 # keys of dataset.json that say what was done to the pixels
@@ -149,9 +150,28 @@ class Processed:
         """Whether the classes are grades, the lowest first."""
         return bool(self.info.get("ordered", False))
 
+    @property
+    def multilabel(self) -> bool:
+        """Whether the classes are findings, of which an image may have several."""
+        return bool(self.info.get("multilabel", False))
+
+    def by_class(self, samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+        """For each class the images of it; an image of several findings stands under each.
+
+        Images without a finding stand under NO_FINDING, where there are any.
+        """
+        found: dict[str, list[Sample]] = {name: [] for name in self.class_names}
+        for sample in samples:
+            names = apart(sample.label) if self.multilabel else [sample.label]
+            for name in names or [NO_FINDING]:
+                found.setdefault(name, []).append(sample)
+        return found
+
     @cached_property
     def healthy(self) -> str:
         """The class without lesions: the first; empty where the lowest grade is one of disease."""
+        if self.multilabel:
+            return NO_FINDING
         first = self.class_names[0]
         return first if not self.ordered or is_free_of_disease(first) else ""
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from data import group_columns, manifest, tree
 from data.dicom_header import header_of
 from data.layout import Layout
+from data.multilabel import Findings
 from data.patient_folders import patients_within
 from data.patient_names import note_of_names
 from data.readers import DataError, is_dicom
@@ -39,7 +40,9 @@ DICOM_NAMES = {
 Result = TypeVar("Result")
 
 
-def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sample], bool]:
+def find(
+    root: Path, group: str | None, notes: list[str], findings: Findings | None = None
+) -> tuple[Path, list[Sample], bool]:
     """The images below ``root``, as its manifest.csv or its folders name them.
 
     Without a manifest these are split folders of class folders, or class folders.
@@ -49,6 +52,7 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
         group: name of a manifest column, or a regular expression over relative paths (its first
             bracket, else the whole match, names the group).
         notes: takes lines that the user should read: what ties images, and what is left out.
+        findings: that a label may name several of; None: a label is one class.
 
     Returns:
         the folder of the data set; its images by path, with masks and boxes as they are in the
@@ -62,9 +66,14 @@ def find(root: Path, group: str | None, notes: list[str]) -> tuple[Path, list[Sa
     _check_root(root, table)
     listed = table.exists() or table.is_symlink()
     if listed:
-        samples, is_column = manifest.samples_of(table, group, notes)
+        samples, is_column = manifest.samples_of(table, group, notes, findings)
         group = None if is_column else group
         _note_unlisted(table, samples, notes)
+    elif findings is not None:
+        raise DataError(
+            f"{root}: got no manifest.csv, which findings need: a class folder holds one label; "
+            "wanted a table of path and label, such as a.png,calcified;stent"
+        )
     else:
         samples = _from_folders(root, notes)
     samples = _tied_by_headers(samples, table.parent, notes)

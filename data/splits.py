@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from CONFIG import Config
 from data.readers import DataError
 from data.samples import SPLITS
+from metrics.decision import MULTILABEL, NO_FINDING, apart, which_held
 
 # what an image off the share weighs, where all groups off the share of their kind weigh 1
 ROUNDING = 100.0
@@ -61,7 +62,9 @@ def sides_of(given: NDArray, labels: NDArray, groups: NDArray, config: Config) -
     for side, share in wanted.items():
         if share and side not in sides:
             pool = np.flatnonzero(sides == "train")
-            chosen = grouped_split(labels[pool], groups[pool], share / rest, config.seed)
+            chosen = grouped_split(
+                labels[pool], groups[pool], share / rest, config.seed, config.task == MULTILABEL
+            )
             sides[pool[chosen]] = side
             rest -= share
     return sides
@@ -76,16 +79,24 @@ def leaks(sides: NDArray, groups: NDArray) -> NDArray:
 
 
 def folds(
-    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, count: int, seed: int
+    labels: Sequence[str] | NDArray,
+    groups: Sequence[int] | NDArray,
+    count: int,
+    seed: int,
+    multilabel: bool = False,
 ) -> NDArray:
     """Give each image a fold from 0 to ``count`` - 1, no group in two, each class spread evenly.
+
+    ``multilabel``: as of ``grouped_split``.
 
     Raises:
         DataError: a class has fewer groups than folds are wanted.
     """
     if not len(labels):
         raise DataError("there are no images for training")
-    held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
+    held = Counter(name for name, _ in _held_by(labels, groups, multilabel))
+    if multilabel:  # images without a finding may lie anywhere
+        held.pop(NO_FINDING, None)
     scarce, least = min(held.items(), key=lambda item: item[1])
     if least < count:
         raise DataError(
@@ -93,6 +104,13 @@ def folds(
             f"{count} parts without putting views of one vessel on two sides; {ADVICE}"
         )
     numbers = np.zeros(len(labels), int)
+    if multilabel:
+        y, g = np.asarray(labels), np.asarray(groups)
+        for number in range(1, count):  # one after the other, from what is left
+            left = np.flatnonzero(numbers == 0)
+            chosen = grouped_split(y[left], g[left], 1 / (count - number + 1), seed, multilabel)
+            numbers[left[chosen]] = number
+        return numbers
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for number, (_, chosen) in enumerate(splitter.split(np.zeros(len(labels)), labels, groups)):
         numbers[chosen] = number
@@ -100,12 +118,19 @@ def folds(
 
 
 def grouped_split(
-    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, share: float, seed: int
+    labels: Sequence[str] | NDArray,
+    groups: Sequence[int] | NDArray,
+    share: float,
+    seed: int,
+    multilabel: bool = False,
 ) -> NDArray:
     """Choose groups that together hold as nearly as possible ``share`` of each class.
 
     Groups with as many images of each class are interchangeable: an integer program says how many
     of each such kind to take, chance says which.
+
+    ``multilabel``: labels name findings, as ``metrics.decision.joined``. The share is then of each
+    finding and of the images that have none.
 
     Returns:
         (n,) bool, true where the image is chosen.
@@ -113,19 +138,49 @@ def grouped_split(
     Raises:
         DataError: the groups are too few or too large for both sides to hold every class.
     """
-    classes, y = np.unique(labels, return_inverse=True)
     _, g = np.unique(groups, return_inverse=True)
-    images = np.zeros((g.max() + 1, len(classes)), int)  # of each group, by class
-    np.add.at(images, (g, y), 1)
+    images = _by_finding(labels, g) if multilabel else _by_class(labels, g)
     kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
     taken = _how_many(kinds, count, share)
     if taken is None:
-        raise DataError(_too_few(labels, groups))
+        raise DataError(_too_few(labels, groups, multilabel))
     rng = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)
     for number, wanted in enumerate(taken):
         chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
     return chosen[g]
+
+
+def _by_class(labels: Sequence[str] | NDArray, g: NDArray) -> NDArray:
+    """(groups, classes) how many images of each class a group holds."""
+    classes, y = np.unique(labels, return_inverse=True)
+    images = np.zeros((g.max() + 1, len(classes)), int)
+    np.add.at(images, (g, y), 1)
+    return images
+
+
+def _by_finding(labels: Sequence[str] | NDArray, g: NDArray) -> NDArray:
+    """(groups, findings) how many images with each finding a group holds.
+
+    Images without a finding are the last of them, unless one group alone has such.
+    """
+    names = sorted({name for label in set(labels) for name in apart(label)})
+    has = which_held(list(labels), names)  # (n, K)
+    without = ~has.any(axis=1)
+    if len(set(g[without])) > 1:
+        has = np.column_stack([has, without])
+    images = np.zeros((g.max() + 1, has.shape[1]), int)
+    np.add.at(images, g, has.astype(int))
+    return images
+
+
+def _held_by(
+    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, multilabel: bool
+) -> list[tuple[str, int]]:
+    """Each class with each group that has images of it, once."""
+    names = [(apart(label) or [NO_FINDING]) if multilabel else [label] for label in labels]
+    pairs = zip(names, groups, strict=True)
+    return list(dict.fromkeys((name, group) for given, group in pairs for name in given))
 
 
 def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray | None:
@@ -168,10 +223,13 @@ def _how_many(kinds: NDArray, count: NDArray, share: float) -> NDArray | None:
     return np.round(best.x[:types]).astype(int)
 
 
-def _too_few(labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray) -> str:
+def _too_few(
+    labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, multilabel: bool
+) -> str:
     """What the user has to know where no split is possible."""
-    images = Counter(labels)
-    held = Counter(label for label, _ in dict.fromkeys(zip(labels, groups, strict=True)))
+    numbers = range(len(labels))
+    images = Counter(name for name, _ in _held_by(labels, numbers, multilabel))
+    held = Counter(name for name, _ in _held_by(labels, groups, multilabel))
     told = ", ".join(
         f"{label} {images[label]} images in {held[label]} group(s)"
         for label in sorted(held, key=lambda label: (held[label], images[label], label))

@@ -1,6 +1,13 @@
-"""Which class probabilities stand for."""
+"""Which class, or which findings of an image, probabilities stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MULTILABEL = "multilabel"  # the task of findings, of which an image may have several
+NO_FINDING = "none"  # the label of an image that has no finding
+BETWEEN = ";"  # findings of one image
 
 
 def decision(probabilities: Sequence[float], threshold: float, ordered: bool = False) -> int:
@@ -33,3 +40,45 @@ def grade_called(probabilities: Sequence[float], threshold: float) -> int:
         if reached >= threshold:
             return grade
     return 0
+
+
+def findings_called(
+    probabilities: Sequence[float], names: Sequence[str], thresholds: Mapping[str, float]
+) -> str:
+    """The label of the findings whose probability reaches their own threshold, as ``joined``.
+
+    Args:
+        probabilities: of each of K findings by itself.
+        names: of the K findings.
+        thresholds: of each.
+    """
+    pairs = zip(names, probabilities, strict=True)
+    return joined([name for name, share in pairs if share >= thresholds[name]])
+
+
+def joined(findings: Sequence[str]) -> str:
+    """The label of an image that has these findings, as ``a;c``; of none it is NO_FINDING."""
+    return BETWEEN.join(findings) or NO_FINDING
+
+
+def apart(label: str) -> list[str]:
+    """The findings that a label of ``joined`` names."""
+    return [] if label == NO_FINDING else label.split(BETWEEN)
+
+
+def which_held(labels: Sequence[str], names: Sequence[str]) -> NDArray:
+    """(n, K) bool: which of K findings the image of each label has."""
+    found = [set(apart(label)) for label in labels]
+    return np.array([[name in each for name in names] for each in found], bool).reshape(
+        len(found), len(names)
+    )
+
+
+def sigmoid(logits: ArrayLike) -> NDArray:
+    """The probability of each finding by itself; finite logits of any size are taken.
+
+    SciPy's takes longer to load than a graph takes to answer.
+    """
+    z = np.asarray(logits)
+    fading = np.exp(-np.abs(z))  # from 0 to 1, so that nothing overflows
+    return np.asarray(np.where(z >= 0, 1, fading) / (1 + fading), z.dtype)

@@ -225,7 +225,7 @@ def test_too_few_groups_begin_anew_with_a_note(
 def test_no_group_of_the_probe_is_on_two_sides(folder: processed.Processed) -> None:
     samples = probe.images_for(folder, 0)
     tied = [replace(sample, group=f"{sample.label}{i % 4}") for i, sample in enumerate(samples)]
-    sides = probe.splits_of(folder, tied)
+    ((_, sides),) = probe.questions_of(folder, tied)
     assert sides
     for known, held_out in sides:
         assert not {tied[i].group for i in known} & {tied[i].group for i in held_out}
@@ -237,11 +237,11 @@ def test_the_probe_finds_what_tokens_show_and_nothing_where_labels_are_shuffled(
     samples = folder.samples
     of_class = np.array([[float(sample.label == "abnormal"), 1.0] for sample in samples])
     noise = np.random.default_rng(0).normal(size=of_class.shape)
-    sides = probe.splits_of(folder, samples)
+    asked = probe.questions_of(folder, samples)
     monkeypatch.setattr(probe, "_figures", lambda *_: of_class)
-    assert probe.auroc_of(None, None, folder, samples, sides) == 1.0  # type: ignore[arg-type]
+    assert probe.auroc_of(None, None, folder, samples, asked) == 1.0  # type: ignore[arg-type]
     monkeypatch.setattr(probe, "_figures", lambda *_: noise)
-    assert probe.auroc_of(None, None, folder, samples, sides) < 0.8  # type: ignore[arg-type]
+    assert probe.auroc_of(None, None, folder, samples, asked) < 0.8  # type: ignore[arg-type]
 
 
 def test_the_comparison_stands_in_the_checkpoint(

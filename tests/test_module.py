@@ -14,7 +14,8 @@ import CONFIG
 import train
 from data.prepare import prepare
 from tests.test_train import command
-from training.lightning_module import PRESENT, Classifier, classification_metrics
+from training.lightning_module import PRESENT, Classifier
+from training.objectives import classification_metrics
 from vit import checkpoint
 
 RECIPE = CONFIG.TrainingConfig(lr=1e-3, weight_decay=0.0, warmup_share=0.1)

@@ -25,7 +25,7 @@ from tests.test_train import command
 from training.beginning import Beginning
 from training.data_module import CoronaryData, check_images
 from training.initial_weights import InitialWeights
-from training.lightning_module import grade_metrics
+from training.objectives import grade_metrics
 from training.run import Run
 from training.trainer import Devices
 from vit import checkpoint, export, graph_predictor

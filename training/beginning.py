@@ -18,7 +18,7 @@ from files import written_whole
 from locks import held_beside
 from training.data_module import preprocessing_of, stored_size
 from training.initial_weights import BROUGHT, SHAPING, InitialWeights
-from training.probe import auroc_of, images_for, splits_of
+from training.probe import auroc_of, images_for, questions_of
 from vit.archive import CheckpointError
 from vit.checkpoint_gate import Plain
 from vit.model import VisionTransformer
@@ -178,8 +178,8 @@ def _from_box(config: Config, folder: Processed) -> tuple[dict[str, Beginning], 
 def _compared(candidates: dict[str, Beginning], folder: Processed) -> dict[str, float]:
     """AUROC of each; {}: the images do not allow it."""
     samples = images_for(folder, next(iter(candidates.values())).config.seed)
-    sides = splits_of(folder, samples)
-    if not sides:
+    questions = questions_of(folder, samples)
+    if not questions:
         return {}
     found = {}
     for name, each in candidates.items():
@@ -189,7 +189,7 @@ def _compared(candidates: dict[str, Beginning], folder: Processed) -> dict[str, 
         if each.init:
             each.init.give_to(model, each.config)
         preprocessing = preprocessing_of(folder, each.config)
-        found[name] = round(auroc_of(model, preprocessing, folder, samples, sides), 4)
+        found[name] = round(auroc_of(model, preprocessing, folder, samples, questions), 4)
     return found
 
 

@@ -18,6 +18,7 @@ from data.group_dataset import GroupDataset, joined, owners
 from data.label_groups import patients_in
 from data.preprocessing import Preprocessing
 from data.readers import DataError
+from metrics.decision import MULTILABEL
 from metrics.groups import shared
 from vit.checkpoint_gate import Plain
 
@@ -32,11 +33,13 @@ def check_images(config: CONFIG.Config, folder: processed.Processed, folds: int 
 
     Raises:
         DataError: as many classes as ``num_classes`` are not there; they are no grades in order,
-            where task is ordinal; related images on two sides.
+            where task is ordinal; they are findings and task is another, or the other way round;
+            related images on two sides.
     """
     names = folder.class_names
     if config.task == "ordinal":
         _check_grades(config, folder)
+    _check_findings(config, folder)
     if len(names) != config.num_classes:
         raise DataError(
             f"{config.data_folder}: got {len(names)} classes ({', '.join(names)}), but "
@@ -93,6 +96,21 @@ def _check_grades(config: CONFIG.Config, folder: processed.Processed) -> None:
         raise DataError(
             f"{config.data_folder}: the classes {', '.join(folder.class_names)} were not prepared "
             "as grades; prepare the folder again with --task ordinal, or with --order"
+        )
+
+
+def _check_findings(config: CONFIG.Config, folder: processed.Processed) -> None:
+    """Refuse a folder of findings for another task, and one of classes for findings."""
+    names = ", ".join(folder.class_names)
+    if folder.multilabel and config.task != MULTILABEL:
+        raise DataError(
+            f"{config.data_folder}: an image there may have several of {names}, but task is "
+            f"{config.task}; set task: multilabel and num_classes: {len(folder.class_names)}"
+        )
+    if config.task == MULTILABEL and not folder.multilabel:
+        raise DataError(
+            f"{config.data_folder}: the classes {names} were not prepared as findings; prepare the "
+            "folder again with --findings, or set task: classes"
         )
 
 
@@ -189,11 +207,15 @@ class CoronaryData(pl.LightningDataModule):
             note = f"{len(doubtful)} images are there under more than one label, as {files}"
             errors.note(note)
 
-    def class_weights(self) -> list[float]:
+    def class_weights(self) -> list[list[float]] | list[float]:
         """A weight for each class in the loss, so that every class counts the same.
 
-        They average to 1 over all that has a label in training.
+        They average to 1 over all that has a label in training. Of findings these are two rows: of
+        each finding first where images lack it, then where they have it.
         """
+        if self.processed.multilabel:
+            share = np.mean(self.train_units.labels, axis=0)  # (K,) that has each finding
+            return [(0.5 / (1 - share)).tolist(), (0.5 / share).tolist()]
         counts = np.bincount(self.train_units.labels, minlength=self.config.num_classes)
         return [float(len(self.train_units) / (len(counts) * count)) for count in counts]
 

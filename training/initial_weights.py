@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from CONFIG import Config, ModelConfig
+from metrics.decision import MULTILABEL
 from training import boxed, foreign_weights
 from vit import checkpoint
 from vit.archive import CheckpointError, is_boxed
@@ -106,8 +107,10 @@ class InitialWeights:
             state[POSITIONS] = _resampled(state[POSITIONS], source.grid, model.grid)
         last = f"head.{len(model.head) - 1}."
         judges = {name: value for name, value in own.items() if name.startswith(last)}
-        if judges and _shapes(judges) != _shapes(state, last):
-            if config.task == "ordinal":
+        tasks = {config.task, self.checkpoint.config.task}
+        other_task = MULTILABEL in tasks and len(tasks) > 1  # though the shapes are alike
+        if judges and (other_task or _shapes(judges) != _shapes(state, last)):
+            if config.task == "ordinal" and not other_task:
                 judges |= _as_score(state, last)
             state = {name: value for name, value in state.items() if not name.startswith(last)}
             state.update(judges)

@@ -8,15 +8,17 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional import accuracy, auroc, cohen_kappa, f1_score, recall, specificity
 
 from CONFIG import TrainingConfig
+from metrics.decision import MULTILABEL
+from training.objectives import OBJECTIVES
 from vit.checkpoint_gate import Plain
 from vit.pooling import pooled
 from vit.views import PLAIN, Ask, Views, mean_logits
 
-# (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets; of G groups of images:
-# (n, C, H, W), (G,), (G,), (n, N, 2), and (G,) how many images each has
+# (B, C, H, W) images, (B,) labels, (B,) indices, (B, N, 2) patch targets; of findings the labels
+# are (B, K); of G groups of images: (n, C, H, W), (G,), (G,), (n, N, 2), and (G,) how many images
+# each has
 Batch = tuple[Tensor, ...]
 # weight in the loss of a patch with lesion, and of one with vessel: such patches are few
 PRESENT = (10.0, 2.0)
@@ -30,26 +32,26 @@ class Classifier(pl.LightningModule):
         model: any nn.Module from (B, C, H, W) images to (B, K) logits.
         config: learning rate, losses and seed. Dropout depends on the seed, the epoch, the step and
             the process alone.
-        class_weights: factor of each class in the loss, averaging to 1 over the training images.
+        class_weights: factor of each class in the loss, averaging to 1 over the training images; of
+            findings two rows, see ``training.objectives.finding_loss``.
         contents: what a checkpoint shall hold besides (plain types); see vit.checkpoint.
         patch_head: from (B, N, D) patch tokens, which the model then gives by ``with_patches``, to
             (B, N, 2) logits of lesion and vessel. It learns the targets of the patches and is not
             used after training. None: no such loss.
-        ordered: whether the classes are grades, the lowest first, and the logits their log
-            probabilities. The loss is then minus the log likelihood of the grades.
+        task: as in CONFIG; it chooses loss and metrics.
     """
 
     def __init__(
         self,
         model: nn.Module,
         config: TrainingConfig,
-        class_weights: list[float] | None,
+        class_weights: list[list[float]] | list[float] | None,
         contents: Plain,
         patch_head: nn.Module | None,
-        ordered: bool = False,
+        task: str = "classes",
     ) -> None:
         super().__init__()
-        self.ordered = ordered
+        self.objective = OBJECTIVES[task]
         self.model = model
         self.config = config
         self.contents = contents
@@ -59,26 +61,19 @@ class Classifier(pl.LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
-        # one (B, 2 + K) block of index, label and logits a validation batch
+        # one (B, 2 + K) block of index, label and logits a validation batch; of findings
+        # (B, 1 + K + K), for each has its label
         self.seen: list[Tensor] = []
-        # (images, 2 + K) of the last whole validation, in order of index
-        self.predictions = torch.empty(0)
+        # (images, K) of the last whole validation, in order of index
+        self.logits = torch.empty(0)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weighted cross entropy, as a mean over the images.
-
-        It is not divided by the sum of the weights, which differs from process to process.
-        """
+        """Of the class labels, by the task."""
         smoothing = self.config.label_smoothing
-        losses = F.cross_entropy(
-            logits.float(), labels, reduction="none", label_smoothing=smoothing
-        )
-        if self.class_weights is not None:
-            losses = losses * self.class_weights[labels]
-        return losses.mean()
+        return self.objective.loss(logits, labels, self.class_weights, smoothing)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         numbers = [self.config.seed, self.current_epoch, batch_idx, self.global_rank]
@@ -130,17 +125,22 @@ class Classifier(pl.LightningModule):
             parts = torch.split(images.float(), TOGETHER)  # a group may have any number of images
             answers = torch.cat([mean_logits(ask, part, self.views) for part in parts])
             logits = self._of_labels(answers, sizes).float()
-        self.seen.append(torch.cat([indices[:, None], labels[:, None], logits], dim=1))
+        told = labels.view(len(labels), -1)  # (B, 1), of findings (B, K)
+        self.seen.append(torch.cat([indices[:, None], told, logits], dim=1))
 
     def on_validation_epoch_end(self) -> None:
         """Metrics over every image once; each process works them out from the same logits."""
         nothing = torch.empty(0, 0, device=self.device)
-        self.predictions = self._gathered(torch.cat(self.seen) if self.seen else nothing)
+        seen = self._gathered(torch.cat(self.seen) if self.seen else nothing)
         self.seen.clear()
-        labels = self.predictions[:, 1].long()
-        logits = self.predictions[:, 2:]
-        metrics = grade_metrics if self.ordered else classification_metrics
-        values = {"val_loss": self._loss(logits, labels), **metrics(logits, labels)}
+        of_findings = self.objective is OBJECTIVES[MULTILABEL]
+        columns = seen.shape[1] // 2 if of_findings else 1  # of labels
+        labels = seen[:, 1 : 1 + columns].long()
+        labels = labels if of_findings else labels[:, 0]
+        logits = seen[:, 1 + columns :]
+        self.logits = logits
+        measured = self.objective.metrics(logits, labels, self.contents.get("class_names", ()))
+        values = {"val_loss": self._loss(logits, labels), **measured}
         bar = ("val_loss", "val_auroc")
         for name, value in values.items():
             self.log(name, value, prog_bar=name in bar)
@@ -191,48 +191,3 @@ class Classifier(pl.LightningModule):
             if name.startswith("val_")
         }
         checkpoint.update(self.contents, validation={"epoch": self.current_epoch + 1, **metrics})
-
-
-def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """AUROC, accuracy, sensitivity, specificity and F1 of (N, K) logits, at probability 0.5.
-
-    Two classes: of the positive, last one. More: each class against the rest, averaged with equal
-    weight.
-    """
-    classes = logits.shape[1]
-    scores = logits.softmax(dim=1)  # (N, K)
-    options: Plain = {"task": "multiclass", "num_classes": classes, "average": "macro"}
-    if classes == 2:
-        scores = scores[:, 1]
-        options = {"task": "binary"}
-    area = auroc(scores, labels, **options)
-    assert area is not None, "torchmetrics gives None for its lists alone"
-    return {
-        "val_auroc": area,
-        "val_accuracy": accuracy(scores, labels, **{**options, "average": "micro"}),
-        "val_sensitivity": recall(scores, labels, **options),
-        "val_specificity": specificity(scores, labels, **options),
-        "val_f1": f1_score(scores, labels, **options),
-    }
-
-
-def grade_metrics(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """AUROC, accuracy, quadratic weighted kappa and mean absolute error of (N, K) logits of grades.
-
-    The AUROC is the mean over the cuts: of "grade k or more" against all below. The others are of
-    the median grade.
-    """
-    scores = logits.softmax(dim=1)  # (N, K)
-    grades = scores.shape[1]
-    below = scores.cumsum(dim=1)[:, :-1]  # (N, K - 1) of less than grade 1, 2, ...
-    cuts = range(1, grades)
-    areas = [auroc(1 - below[:, k - 1], (labels >= k).long(), task="binary") for k in cuts]
-    called = (below < 0.5).sum(dim=1)
-    return {
-        "val_auroc": torch.stack([area for area in areas if area is not None]).mean(),
-        "val_accuracy": (called == labels).float().mean(),
-        "val_kappa": cohen_kappa(
-            called, labels, task="multiclass", num_classes=grades, weights="quadratic"
-        ),
-        "val_grade_error": (called - labels).abs().float().mean(),
-    }

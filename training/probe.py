@@ -5,6 +5,7 @@ is cross-validated, with all images of a group on one side.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data.dataset import labels_of
 from data.preprocessing import Preprocessing, as_float
 from data.processed import Processed, Sample
 from vit.model import VisionTransformer
@@ -33,11 +35,33 @@ def images_for(folder: Processed, seed: int) -> list[Sample]:
     return [samples[i] for i in sorted(chosen)]
 
 
-def splits_of(folder: Processed, samples: Sequence[Sample]) -> list[tuple[NDArray, NDArray]]:
-    """Sides of each fold, (training, held out) numbers of the images; none: too few groups."""
-    labels = _labels(folder, samples)
+class Question(NamedTuple):
+    """What a probe is asked of n images: which class, or whether they have a finding.
+
+    Args:
+        labels: (n,) index of the answer.
+        sides: of each fold, (training, held out) numbers of the images.
+    """
+
+    labels: NDArray
+    sides: list[tuple[NDArray, NDArray]]
+
+
+def questions_of(folder: Processed, samples: Sequence[Sample]) -> list[Question]:
+    """The question of classes, or one of each finding; without those of too few groups."""
+    labels = np.array(labels_of(folder, samples), int)
     groups = np.array([sample.group or sample.sha256 or sample.path for sample in samples])
-    each = [len(set(groups[labels == number])) for number in range(len(folder.class_names))]
+    if folder.multilabel:
+        asked = [(each, 2) for each in labels.T]
+    else:
+        asked = [(labels, len(folder.class_names))]
+    found = [Question(each, _sides(each, groups, count)) for each, count in asked]
+    return [question for question in found if question.sides]
+
+
+def _sides(labels: NDArray, groups: NDArray, answers: int) -> list[tuple[NDArray, NDArray]]:
+    """Sides of each fold; none: too few groups."""
+    each = [len(set(groups[labels == number])) for number in range(answers)]
     if min(each) < LEAST:
         return []
     cut = StratifiedGroupKFold(min(FOLDS, *each), shuffle=True, random_state=0)
@@ -51,20 +75,22 @@ def auroc_of(
     preprocessing: Preprocessing,
     folder: Processed,
     samples: Sequence[Sample],
-    sides: Sequence[tuple[NDArray, NDArray]],
+    questions: Sequence[Question],
 ) -> float:
-    """AUROC of the probe on held-out images; of more than two classes each against the others."""
+    """AUROC of the probe on held-out images: of more than two classes each against the others, of
+    several questions their mean.
+    """
     figures = _figures(model, preprocessing, folder, samples)
-    labels = _labels(folder, samples)
+    return float(np.mean([_auroc(figures, question) for question in questions]))
+
+
+def _auroc(figures: NDArray, question: Question) -> float:
+    labels, sides = question
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
     shares = cross_val_predict(probe, figures, labels, cv=sides, method="predict_proba")
     if shares.shape[1] == 2:
         return float(roc_auc_score(labels, shares[:, 1]))
     return float(roc_auc_score(labels, shares, multi_class="ovr"))
-
-
-def _labels(folder: Processed, samples: Sequence[Sample]) -> NDArray:
-    return np.array([folder.class_names.index(sample.label) for sample in samples])
 
 
 @torch.inference_mode()

@@ -13,6 +13,12 @@ from metrics.calibration import fit_grade_threshold, fit_temperature, fit_thresh
 from metrics.conformal import conformal_scores
 from metrics.grades import evaluate_grades
 from metrics.intervals import Estimate, evaluate
+from metrics.multilabel import (
+    evaluate_findings,
+    fit_temperature_of_findings,
+    fit_thresholds,
+    without_figures,
+)
 from training.validation import Validation
 from vit import checkpoint
 from vit.checkpoint import Checkpoint
@@ -70,7 +76,7 @@ def publish(runs: Sequence[FinishedRun], target: Path, sensitivity: float) -> No
         )
         table = validation.calibrated(result.temperature)
         path = target.parent / "out_of_fold.csv"
-        table.write(path, keep_former=True, threshold=result.threshold)
+        table.write(path, True, result.threshold, result.thresholds)
     familiar = [run.folder / "familiarity.ckpt" for run in runs]
     if all(path.exists() for path in familiar):
         weights["familiarity"] = [checkpoint.read(path) for path in familiar]
@@ -94,6 +100,8 @@ def fitted(
     ``epoch_chosen``: whether the same images chose the epoch. Then the model does better on them
     than on others, so the temperature never makes it surer.
     """
+    if validation.multilabel:
+        return _fitted_to_findings(trained, validation, sensitivity, epoch_chosen)
     labels = validation.labels
     logits = validation.logits
     temperature = fit_temperature(labels, logits, validation.owners)
@@ -116,12 +124,34 @@ def fitted(
     )
 
 
+def _fitted_to_findings(
+    trained: Checkpoint, validation: Validation, sensitivity: float, epoch_chosen: bool
+) -> Checkpoint:
+    """As ``fitted``; one temperature for all findings, a threshold for each, no limits."""
+    names = trained.class_names
+    labels = validation.labels
+    temperature = fit_temperature_of_findings(labels, validation.logits, validation.owners)
+    if epoch_chosen:
+        temperature = max(1.0, temperature)
+    shares = validation.calibrated(temperature).probabilities
+    thresholds = fit_thresholds(labels, shares, names, sensitivity or None)
+    for line in without_figures(labels, names):
+        errors.note(f"{line}; its threshold is 0.5")
+    estimates = evaluate_findings(labels, shares, names, thresholds, validation.owners)
+    return replace(
+        trained,
+        temperature=temperature,
+        thresholds=thresholds,
+        provenance=replace(trained.provenance, estimates=estimates),
+    )
+
+
 def _estimates(names: list[str], validation: Validation, threshold: float) -> dict[str, Estimate]:
     """Of validation with the probabilities of its temperature."""
     labels = validation.labels
     scores = validation.probabilities
     groups = validation.owners
-    if validation.ordered:
+    if validation.task == "ordinal":
         return evaluate_grades(labels, scores, validation.called(threshold), names, groups)
     if len(names) == 2:
         return evaluate(labels, scores[:, 1], groups, threshold)
@@ -145,7 +175,11 @@ def summary(published: Checkpoint, count: int, runs: int) -> str:
         epoch = published.provenance.validation["epoch"]
         chosen = "which was chosen on them (--folds avoids that)"
         source = f"validation {unit}, weights of epoch {epoch}, {chosen}"
-    fitted = f"temperature {published.temperature:.2f}, threshold {published.threshold:.3f}"
+    threshold = f"threshold {published.threshold:.3f}"
+    if published.multilabel:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in published.thresholds.items())
+        threshold = f"thresholds {told}"
+    fitted = f"temperature {published.temperature:.2f}, {threshold}"
     lines = [f"{count} {source}; {fitted}"]
     for name, each in published.provenance.estimates.items():
         interval = f"95 % interval {each.low:.3f} to {each.high:.3f}"

@@ -12,9 +12,10 @@ from scipy.special import softmax
 
 import errors
 from data.readers import DataError
+from metrics.decision import which_held
 from metrics.intervals import evaluate
 from training.publish import fitted
-from training.validation import Validation
+from training.validation import Validation, shares_of
 from vit import checkpoint
 from vit.checkpoint import Checkpoint
 from vit.predictions import Predictions
@@ -48,25 +49,41 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
             "to it"
         )
     names = source.class_names
-    # a copy of a picture has the very same logits, and tells nothing new
-    counts = Counter(truth for truth, _ in {(each.truth, each.logits) for each in predictions})
-    few = [f"{counts[name]} of {name}" for name in names if counts[name] < LEAST]
+    few = _few(source, predictions)
     if few:
+        each = "with and without each finding" if source.multilabel else "of each class"
         raise DataError(
             f"--recalibrate: got {', '.join(few)}; wanted {LEAST} different {predictions.unit} "
-            "or more of each class"
+            f"or more {each}"
         )
     validation = Validation(
         names,
         [each.name for each in predictions],
         [each.truth for each in predictions],
         [each.item.row.get("group", "") for each in predictions],
-        softmax(predictions.logits, axis=1),
-        source.ordered,
+        shares_of(predictions.logits, source.config.task),
+        source.config.task,
     )
     result = fitted(source, validation, source.config.sensitivity, epoch_chosen=False)
     provenance = replace(result.provenance, recalibrated_images=len(predictions))
     return replace(result, provenance=provenance)
+
+
+def _few(source: Checkpoint, predictions: Predictions) -> list[str]:
+    """The classes of which there are too few images, with how many there are."""
+    # a copy of a picture has the very same logits, and tells nothing new
+    truths = [truth for truth, _ in {(each.truth, each.logits) for each in predictions}]
+    names = source.class_names
+    if not source.multilabel:
+        counts = Counter(truths)
+        return [f"{counts[name]} of {name}" for name in names if counts[name] < LEAST]
+    having = which_held(truths, names).sum(axis=0).tolist()
+    pairs = [
+        (count, words)
+        for name, count in zip(names, having, strict=True)
+        for count, words in ((count, f"with {name}"), (len(truths) - count, f"without {name}"))
+    ]
+    return [f"{count} {words}" for count, words in pairs if count < LEAST]
 
 
 def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:
@@ -75,7 +92,11 @@ def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:
     target = path.with_name(f"{path.stem}_recalibrated{path.suffix}")
     checkpoint.save({**checkpoint.read(path), **after.plain()}, target, keep_former=True)
     errors.say(f"temperature {source.temperature:.3f} before, {after.temperature:.3f} now")
-    if len(source.class_names) == 2:
+    if source.multilabel:
+        for name in source.class_names:
+            before, now = source.thresholds[name], after.thresholds[name]
+            errors.say(f"threshold of {name} {before:.3f} before, {now:.3f} now")
+    elif len(source.class_names) == 2:
         _say_threshold(source, after, predictions)
     errors.say(
         f"wrote {target}. Its figures are of the {len(predictions)} images that it was fitted to, "

@@ -151,7 +151,7 @@ class Run:
     def validation(self) -> Validation:
         """The predictions of the validation images, once the run is finished."""
         names = self.data.processed.class_names
-        return Validation.read(self._validation_table, names, self.config.task == "ordinal")
+        return Validation.read(self._validation_table, names, self.config.task)
 
     def prepare(self) -> Classifier:
         """The model with its first weights, and all that it needs to learn.
@@ -165,13 +165,12 @@ class Run:
         if init := self.begun.init:
             init.give_to(model, self.config)
             self._refuse_known_validation_images(init)
-        ordered = self.config.task == "ordinal"
-        weighted = self.config.class_weights and not ordered
+        weighted = self.config.class_weights and self.config.task != "ordinal"
         weights = self.data.class_weights() if weighted else None
         has_targets = self.data.train.patch_size > 0
         head = nn.Linear(self.config.embedding_size, 2) if has_targets else None
         contents = self._contents().plain()
-        return Classifier(model, self.config, weights, contents, head, ordered)
+        return Classifier(model, self.config, weights, contents, head, self.config.task)
 
     def fit(self, trainer: pl.Trainer, classifier: Classifier, history: History) -> None:
         """Train, or go on with what last.ckpt keeps."""
@@ -205,9 +204,9 @@ class Run:
         model = checkpoint.load(self.folder / f"{self.final}.ckpt").models[0]
         learned = learn_familiarity(model, self.data.train, self.data.val)
         checkpoint.save(learned.state_dict(), self.folder / "familiarity.ckpt")
-        logits = classifier.predictions[:, 2:].numpy(force=True)
-        ordered = self.config.task == "ordinal"
-        Validation.of(self.data.val_units, logits, ordered).write(self._validation_table)
+        logits = classifier.logits.numpy(force=True)
+        found = Validation.of(self.data.val_units, logits, self.config.task)
+        found.write(self._validation_table)
 
     def _contents(self) -> Checkpoint:
         """What ViT.ckpt holds beside weights and metrics."""

@@ -7,6 +7,8 @@ from typing import Any
 import CONFIG
 from data.dataset_info import LARGEST_SIZE, is_frame, is_full_scale
 from data.grades import LEAST_GRADES
+from data.multilabel import is_name
+from metrics.decision import MULTILABEL
 
 Plain = dict[str, Any]  # plain types and tensors, as torch.save writes them
 FORMAT = 1
@@ -28,6 +30,7 @@ FORMS: Plain = {
     "config": dict,
     "class_names": [str],
     "threshold": NUMBER,
+    "thresholds": {str: NUMBER},
     "temperature": NUMBER,
     "preprocessing": {
         "image_size": int,
@@ -77,11 +80,14 @@ def check(plain: Plain) -> CONFIG.Config:
     in_range = {
         "class_names": _are_class_names(plain["class_names"], config.num_classes),
         "threshold": 0 <= plain["threshold"] <= 1,
+        "thresholds": _are_thresholds(plain.get("thresholds"), plain["class_names"], config),
         "temperature": 1e-3 <= plain["temperature"] <= 1e3,
         "preprocessing": _is_preprocessing(plain["preprocessing"], config.image_size),
         "members": len(plain.get("members", [])) < MOST_MEMBERS,
         "history": all("epoch" in row for rows in plain.get("history", []) for row in rows),
     }
+    if config.task == MULTILABEL and not all(map(is_name, plain["class_names"])):
+        in_range["class_names"] = False
     for name, fits in in_range.items():
         if not fits:
             raise ValueError(f"{name}: got {_shown(plain.get(name))}")
@@ -104,6 +110,14 @@ def _are_class_names(names: list[str], count: int) -> bool:
     """Whether there are as many as classes, all different, each a name that a folder can have."""
     usable = all(len(name.encode()) < 256 and min(name) >= " " for name in names)
     return len(set(names)) == len(names) == count and usable
+
+
+def _are_thresholds(given: Plain | None, names: list[str], config: CONFIG.Config) -> bool:
+    """Whether each finding has one, and nothing else."""
+    if not given:
+        return True
+    in_range = all(0 <= value <= 1 for value in given.values())
+    return config.task == MULTILABEL and given.keys() == set(names) and in_range
 
 
 def _is_preprocessing(values: Plain, image_size: int) -> bool:

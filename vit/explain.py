@@ -26,6 +26,10 @@ class _Asked(NamedTuple):
     blocks: slice
     heads: slice
 
+    def odds(self, logits: Tensor) -> Tensor:
+        """(B, K) logits to (B,) log odds of each image's class, on which its probability rests."""
+        return odds_of(self.model, logits, self.target)
+
 
 Answer = tuple[Tensor, Tensor]  # (B, classes) logits; (B, 1 + R + K) evidence of each token
 
@@ -33,10 +37,15 @@ Answer = tuple[Tensor, Tensor]  # (B, classes) logits; (B, 1 + R + K) evidence o
 def log_odds(logits: Tensor, target: Tensor) -> Tensor:
     """(B, K) logits to (B,) log odds of the target class against all others.
 
-    The probability of the class rests on them.
+    The probability of the class rests on them, where the classes shut each other out.
     """
     others = logits.masked_fill(nn.functional.one_hot(target, logits.shape[1]).bool(), -math.inf)
     return logits.gather(1, target[:, None])[:, 0] - others.logsumexp(dim=1)
+
+
+def odds_of(model: VisionTransformer, logits: Tensor, target: Tensor) -> Tensor:
+    """As ``log_odds``; the logit of a finding is its log odds already, whatever the others are."""
+    return logits.gather(1, target[:, None])[:, 0] if model.multilabel else log_odds(logits, target)
 
 
 def _cls_attention(asked: _Asked) -> Answer:
@@ -97,7 +106,7 @@ def _legrad(asked: _Asked) -> Answer:
     scores = list[Tensor]()
 
     def judge(_: nn.Module, __: tuple[Tensor, ...], tokens: Tensor) -> None:
-        scores.append(log_odds(model.head(model.norm(tokens[:, 0])), asked.target))
+        scores.append(asked.odds(model.head(model.norm(tokens[:, 0]))))
 
     hooks = [
         block.register_forward_pre_hook(lambda _, given: (given[0].detach(),))
@@ -136,7 +145,7 @@ def _grad_cam(asked: _Asked) -> Answer:
     block = asked.model.blocks[asked.blocks][-1]
     with still(asked.model), outputs_of(asked.model, [block.get_submodule("norm1")]) as kept:
         logits = asked.model(asked.images)
-        (gradient,) = torch.autograd.grad(log_odds(logits, asked.target).sum(), kept)
+        (gradient,) = torch.autograd.grad(asked.odds(logits).sum(), kept)
     weights = gradient[:, asked.model.num_prefix_tokens :].mean(dim=1, keepdim=True)  # (B, 1, D)
     return logits, (weights * kept[0]).sum(dim=2)
 
@@ -151,13 +160,13 @@ def _occlusion(asked: _Asked) -> Answer:
     size = asked.model.embeddings.patch_embedding.patch_size
     with torch.no_grad():
         logits = model(asked.images)
-        before = log_odds(logits, asked.target)
+        before = asked.odds(logits)
         falls = []
         for number in range(math.prod(model.grid)):
             row, column = divmod(number, model.grid[1])
             painted = asked.images.clone()
             painted[..., row * size : (row + 1) * size, column * size : (column + 1) * size] = 0
-            falls.append(before - log_odds(model(painted), asked.target))
+            falls.append(before - asked.odds(model(painted)))
         evidence = torch.stack(falls, dim=1)  # (B, N)
         kept = model.embeddings.kept(asked.images)
         evidence = evidence if kept is None else evidence.gather(1, kept)
@@ -222,8 +231,12 @@ def explain(
     return logits.detach(), _as_maps(model, images, evidence[:, None])[:, 0]
 
 
-def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> dict[str, Tensor]:
+def explain_at_once(
+    model: VisionTransformer, images: Tensor, target: int | Tensor
+) -> dict[str, Tensor]:
     """What ``explain`` says by each method that rests on attention, all from one pass each way.
+
+    ``target``: as of ``explain``.
 
     Returns:
         Under the name of a method (B, 1, grid height, grid width); under "heads of attention" and
@@ -231,9 +244,9 @@ def explain_at_once(model: VisionTransformer, images: Tensor, target: int) -> di
         (B, L * (1 + H), grid height, grid width): of each block first the mean over its heads, then
             each head.
     """
-    wanted = torch.full((images.shape[0],), target, device=images.device)
+    wanted = torch.as_tensor(target, device=images.device).expand(images.shape[0])
     with still(model), attention_maps(model) as maps:
-        slopes = torch.autograd.grad(log_odds(model(images), wanted).sum(), maps)
+        slopes = torch.autograd.grad(odds_of(model, model(images), wanted).sum(), maps)
     with torch.no_grad():
         weighted = [slope.mul_(each).relu_() for slope, each in zip(slopes, maps, strict=True)]
         plain, fused = ([each.mean(dim=1) for each in every] for every in (maps, weighted))
@@ -295,7 +308,7 @@ def _weighted(asked: _Asked) -> tuple[Tensor, list[Tensor]]:
     with still(asked.model), attention_maps(asked.model) as maps:
         logits = asked.model(asked.images)
         wanted = maps[asked.blocks]
-        gradients = torch.autograd.grad(log_odds(logits, asked.target).sum(), wanted)
+        gradients = torch.autograd.grad(asked.odds(logits).sum(), wanted)
         pairs = zip(gradients, wanted, strict=True)
         with torch.no_grad():
             return logits, [

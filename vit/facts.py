@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from CONFIG import Config
 from data.preprocessing import Preprocessing
+from errors import UserError
 from metrics.conformal import Scores
-from metrics.decision import decision
+from metrics.decision import MULTILABEL, decision, findings_called
 from metrics.estimate import Estimate
 from vit.checkpoint_gate import FORMAT, Plain
 
@@ -82,6 +83,7 @@ class Facts:
         preprocessing: what is done to an image before the model sees it.
         threshold: probability from which on an image of two classes counts as positive; of grades
             see ``metrics.decision.grade_called``.
+        thresholds: of findings, that of each; {} where classes are none.
         temperature: that logits are divided by.
         conformal_scores: for the prediction sets, see metrics.conformal; {}: none.
         provenance: where it comes from.
@@ -94,6 +96,11 @@ class Facts:
     temperature: float = 1.0
     conformal_scores: Scores = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+    thresholds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.multilabel and not self.thresholds:  # until they are fitted
+            object.__setattr__(self, "thresholds", dict.fromkeys(self.class_names, 0.5))
 
     @property
     def positive(self) -> str:
@@ -106,8 +113,15 @@ class Facts:
         return self.config.task == "ordinal"
 
     @property
+    def multilabel(self) -> bool:
+        """Whether the classes are findings, of which an image may have several."""
+        return self.config.task == MULTILABEL
+
+    @property
     def question(self) -> str:
         """What the model tells, in words for a title."""
+        if self.multilabel:
+            return f"Findings {', '.join(self.class_names)}"
         if self.ordered:
             return f"Grades {self.class_names[0]} to {self.class_names[-1]}"
         return f"{self.positive} or not"
@@ -115,11 +129,16 @@ class Facts:
     @property
     def evidence(self) -> str:
         """What the usual map of evidence speaks for."""
+        if self.multilabel:
+            return "the finding that is most probable in it"
         return "a higher grade" if self.ordered else self.positive
 
     @property
     def rule(self) -> str:
         """How probabilities decide, as a sentence about an image."""
+        if self.multilabel:
+            each = ", ".join(f"{name} from {value:.4f}" for name, value in self.thresholds.items())
+            return f"An image has a finding from the finding's own probability on: {each}."
         if self.ordered:
             return (
                 "An image is called the highest grade that, with all above it, has a probability "
@@ -130,10 +149,13 @@ class Facts:
         return f"An image counts as {self.positive} from a probability of {self.threshold:.4f} on."
 
     def decided(self, probabilities: Sequence[float]) -> str:
-        """The class that K probabilities stand for.
+        """The class that K probabilities stand for; of findings all of the image, or none.
 
-        Of two classes and of grades the threshold decides; else it is the most probable class.
+        Of two classes and of grades the threshold decides, of findings that of each; else it is the
+        most probable class.
         """
+        if self.multilabel:
+            return findings_called(probabilities, self.class_names, self.thresholds)
         return self.class_names[decision(probabilities, self.threshold, self.ordered)]
 
     @staticmethod
@@ -149,6 +171,7 @@ class Facts:
             plain["temperature"],
             {name: sorted(map(float, scores[name])) for name in names} if scores else {},
             Provenance.from_plain(plain),
+            dict(plain.get("thresholds", {})),
         )
 
     def plain(self) -> Plain:
@@ -162,6 +185,17 @@ class Facts:
             "temperature": self.temperature,
             **self.provenance.plain(),
         }
+        if self.thresholds:
+            values["thresholds"] = self.thresholds
         if self.conformal_scores:
             values["conformal_scores"] = self.conformal_scores
         return values
+
+
+def refuse_findings(facts: Facts, what: str) -> None:
+    """Raise UserError for a model of findings; ``what`` knows one class of an image alone."""
+    if facts.multilabel:
+        raise UserError(
+            f"{what}: got a model of findings (task: multilabel), which is not known here; use "
+            "predict.py, report.evaluate or vit.load"
+        )

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.init import trunc_normal_, zeros_
 
 from CONFIG import USUAL_SIZE, ModelConfig
+from metrics.decision import MULTILABEL
 from vit.cumulative import CumulativeLogits
 from vit.embeddings import Embeddings, PatchEmbedding, sine_positions
 from vit.encoder import EncoderBlock
@@ -29,6 +30,7 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.num_heads = config.num_heads
         self.num_classes = config.num_classes
+        self.multilabel = config.task == MULTILABEL  # each logit has a sigmoid of its own
         width = config.embedding_size
         edge = config.image_size or USUAL_SIZE
         patch_embedding = PatchEmbedding(
@@ -91,7 +93,10 @@ class VisionTransformer(nn.Module):
         return tokens[:, 0], tokens[:, self.num_prefix_tokens :], kept
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) images to (B, num_classes) logits; of grades log probabilities."""
+        """(B, C, H, W) images to (B, num_classes) logits; of grades log probabilities.
+
+        Of findings each is the logarithm of its own odds.
+        """
         return self.head(self._class_tokens(images))
 
     def scored(self, images: Tensor) -> Tensor:
