@@ -98,7 +98,9 @@ def _add_map_options(parser: argparse.ArgumentParser) -> None:
         "relevance, legrad, agreement, grad-cam, occlusion",
     )
     parser.add_argument(
-        "--target", help="class whose evidence the map shows (default: the positive one)"
+        "--target",
+        help="class whose evidence the map shows (default: the positive one; of findings the most "
+        "probable one of each image)",
     )
     parser.add_argument(
         "--layer", type=int, help="use this encoder block only, from 0 (default: all)"
@@ -174,7 +176,7 @@ def predict(arguments: argparse.Namespace) -> None:
     else:
         files = {item.name: file for item, file in zip(inputs, pictures, strict=True)}
         draw_each(predictor, predictions, request, files, name)
-    print(counted(predictions))
+    print(counted(predictions, source.multilabel))
     tables = ", ".join(str(folder / name) for name in answers.tables)
     errors.say(f"wrote {tables} and {output}")
 
@@ -188,12 +190,14 @@ def answer_dicom(arguments: argparse.Namespace) -> None:
 
     check_installed()
     from report import dicom_objects
+    from vit.facts import refuse_findings
 
     if kind_of_output(arguments.OUTPUT):
         raise DataError(f"--dicom: got --OUTPUT {arguments.OUTPUT}, wanted a folder that ends in /")
     output = Path(arguments.OUTPUT)
     refuse_other_kinds(output / PICTURES, output / PATIENTS)
     predictor = predictor_of(arguments)
+    refuse_findings(predictor.facts, "--dicom")
     digest = sha256_of(arguments.Path_Checkpoint)
     inputs = inputs_of(arguments.Path, predictor)
     plan = dicom_objects.planned(inputs, output, Path(arguments.Path))
@@ -248,14 +252,15 @@ def recalibrate(arguments: argparse.Namespace) -> None:
     recalibrate.write(predictor.checkpoint, predictions, arguments.Path_Checkpoint)
 
 
-def counted(predictions: "Predictions") -> str:
+def counted(predictions: "Predictions", multilabel: bool = False) -> str:
     """How many there are, and of how many of known truth the prediction is right."""
+    all_of_it = " in every finding" if multilabel else ""
     known = [each for each in predictions if each.truth]
     words = f"{len(predictions)} {predictions.unit}"
     if not known:
         return words
     right = sum(each.truth == each.label for each in known)
-    return f"{words}, {right} of {len(known)} with known truth right"
+    return f"{words}, {right} of {len(known)} with known truth right{all_of_it}"
 
 
 def main(argv: list[str]) -> None:

@@ -20,6 +20,7 @@ from data.dataset_info import processed_folder
 from data.geometry import parse_boxes, rasterise, read_mask
 from data.mask_levels import picture_size
 from data.masks import tell_apart
+from data.multilabel import Findings
 from data.picture import Picture as PlainPicture
 from data.picture import Stored, as_opencv, stored_grey
 from data.preprocessing import Preprocessing
@@ -186,13 +187,16 @@ def folder_given(path: str) -> Path:
     return Path(re.split(r"[^/\\]*[*?[]", path)[0])
 
 
-def inputs_of(images: Picture | Sequence[Picture], class_names: list[str]) -> list[Input]:
+def inputs_of(
+    images: Picture | Sequence[Picture], class_names: list[str], findings: Findings | None = None
+) -> list[Input]:
     """An Input for each image that Python code hands over, in order.
 
     Args:
         images: one or several of: a path, a folder, a glob; a numpy array, (H, W) grey or (H, W, 3)
             RGB, uint8, uint16, or floating from 0 to 1; a PIL image; an Input.
         class_names: by which folders and manifests may name the truth.
+        findings: as of ``gather``.
 
     Raises:
         DataError: nothing there, or nothing that is an image.
@@ -203,7 +207,7 @@ def inputs_of(images: Picture | Sequence[Picture], class_names: list[str]) -> li
         if isinstance(image, Input):
             inputs.append(image)
         elif isinstance(image, str | Path):
-            inputs += gather(find(str(image)), class_names, folder_given(str(image)))
+            inputs += gather(find(str(image)), class_names, folder_given(str(image)), findings)
         elif isinstance(image, np.ndarray | Image.Image):
             name = f"image {len(inputs)}"
             inputs.append(Input(Path(name), name, pixels=_grey_pixels(image, name)))
@@ -227,7 +231,12 @@ def _grey_pixels(image: NDArray | Image.Image, name: str) -> NDArray:
     return stored_grey(PlainPicture(image), Path(name)).pixels
 
 
-def gather(paths: list[Path], class_names: list[str], given: Path | None = None) -> list[Input]:
+def gather(
+    paths: list[Path],
+    class_names: list[str],
+    given: Path | None = None,
+    findings: Findings | None = None,
+) -> list[Input]:
     """An Input for each file, with what its folder knows of it.
 
     Truth and lesions come from the manifest.csv of a folder above. Else truth comes from the class
@@ -238,9 +247,11 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
         paths: the files.
         class_names: by which folders and manifests may name the truth.
         given: the folder that they were found in; None: no folder tells a truth.
+        findings: that a manifest may name several of, which no folder does; None: a truth is one
+            class.
     """
-    known = rows_above(paths)
-    by_folder = truths_by_folder(paths, class_names, given)
+    known = rows_above(paths, findings)
+    by_folder = {} if findings else truths_by_folder(paths, class_names, given)
     labels: dict[Path, set[str]] = {}
     for root, row in known.values():
         labels.setdefault(root, set()).add(row.get("label", ""))
@@ -249,6 +260,7 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
     for path in paths:
         root, row = known.get(path.resolve(), (path.parent, {}))
         truth = meant[root][row["label"]] if row.get("label") else by_folder.get(path, "")
+        truth = findings.truth_of(row) if findings else truth
         mask = root / row["mask"] if row.get("mask") else None
         if mask and (fault := fault_of(mask, root)):
             if not row.get("lesion_boxes_xyxy"):
@@ -258,6 +270,8 @@ def gather(paths: list[Path], class_names: list[str], given: Path | None = None)
             Input(path, path.as_posix(), truth, row.get("lesion_boxes_xyxy", ""), mask, row)
         )
     labelled = any(image.row.get("label") for image in inputs)
+    if findings:
+        labelled = labelled or any(findings.columns_among(list(image.row)) for image in inputs)
     for line in note_of_unknown({image.name: image.truth for image in inputs}, labelled):
         errors.note(line)
     return inputs

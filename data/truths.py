@@ -9,6 +9,7 @@ from data.layout import Layout
 from data.lesion_columns import with_known_names
 from data.listed_files import ListedFiles
 from data.manifest import known_names, manifest_in
+from data.multilabel import Findings
 from data.readers import DataError
 from data.samples import listed_twice
 from data.split_words import split_of
@@ -102,21 +103,24 @@ def note_of_unknown(truths: Mapping[str, str], labelled: bool) -> list[str]:
     ]
 
 
-def rows_above(paths: list[Path]) -> dict[Path, tuple[Path, dict[str, str]]]:
+def rows_above(
+    paths: list[Path], findings: Findings | None = None
+) -> dict[Path, tuple[Path, dict[str, str]]]:
     """For each file in a manifest.csv above any of the paths: the manifest's folder and its row.
 
-    A table that is not one of ours is passed over with a note.
+    A table that is not one of ours is passed over with a note. ``findings``: whose columns may take
+    the place of the label.
     """
     known = {}
     for folder in {parent for path in paths for parent in list(path.resolve().parents)[:4]}:
         files = ListedFiles(folder)
-        for row in _rows_of(manifest_in(folder)):
+        for row in _rows_of(manifest_in(folder), findings):
             with suppress(OSError, RuntimeError, ValueError):  # a name that no file has
                 known[(folder / files.named(row["path"])).resolve()] = (folder, row)
     return known
 
 
-def _rows_of(manifest: Path) -> list[dict[str, str]]:
+def _rows_of(manifest: Path, findings: Findings | None) -> list[dict[str, str]]:
     """The rows of a manifest; none where there is none, or one of something else."""
     if not (manifest.exists() or manifest.is_symlink()):
         return []
@@ -127,10 +131,11 @@ def _rows_of(manifest: Path) -> list[dict[str, str]]:
             raise
         errors.note(f"passed over: {error}")
         return []
-    if "path" not in rows[0] or "label" not in rows[0]:
+    has_columns = findings is not None and findings.columns_among(list(rows[0]))
+    if "path" not in rows[0] or not ("label" in rows[0] or has_columns):
         errors.note(f"passed over: {manifest} has no columns path and label, so it is not ours")
         return []
-    if faults := listed_twice(manifest, [(row["path"], row["label"]) for row in rows]):
+    if faults := listed_twice(manifest, [(row["path"], row.get("label", "")) for row in rows]):
         if (manifest.parent / "dataset.json").exists():
             raise DataError("\n".join(faults))
         errors.note(f"passed over, for it tells no truth: {faults[0]}")

@@ -39,7 +39,7 @@ def inputs_of(path: str, predictor: Predictor) -> list[Input]:
     Raises:
         DataError: nothing there, or nothing that is an image.
     """
-    inputs = gather(find(path), predictor.class_names, folder_given(path))
+    inputs = gather(find(path), predictor.class_names, folder_given(path), predictor.findings)
     return inputs_of_runs(inputs, predictor.facts.preprocessing)
 
 

@@ -82,7 +82,7 @@ def _validated(
     """The predictions that validation has made already; those of groups are made again."""
     samples = folder.of("val")
     paths = [folder.folder / sample.path for sample in samples]
-    inputs = gather(paths, predictor.class_names, folder.folder)
+    inputs = gather(paths, predictor.class_names, folder.folder, predictor.findings)
     if predictor.of_groups:
         return group_predictions.answer(predictor, inputs, owners(samples)).groups, predictor
     names = [sample.path for sample in samples]

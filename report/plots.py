@@ -20,6 +20,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from data.figures import save_figure
+from metrics.decision import BETWEEN, apart
 from vit.facts import Facts
 from vit.heatmap import blend, shared_scale, upsampled
 from vit.map_request import MapRequest
@@ -47,6 +48,7 @@ class Explained:
         probabilities: of each class.
         lesion: (H, W) mask, or None where unknown.
         is_of_disease: whether the map is of the positive class, so that its peak belongs there.
+        multilabel: whether the classes are findings, of which it may have several.
     """
 
     name: str
@@ -59,6 +61,20 @@ class Explained:
     probabilities: list[float]
     lesion: NDArray | None = None
     is_of_disease: bool = True
+    multilabel: bool = False
+
+    @property
+    def mistake(self) -> str:
+        """What is wrong in the prediction; empty: nothing, or the truth is not known."""
+        if not self.truth or self.truth == self.predicted:
+            return ""
+        if not self.multilabel:
+            return "wrong"
+        true, called = apart(self.truth), apart(self.predicted)
+        missed = [name for name in true if name not in called]
+        added = [name for name in called if name not in true]
+        lines = [("missed", missed), ("not there", added)]
+        return "\n".join(f"{what}: {', '.join(names)}" for what, names in lines if names)
 
     @property
     def has_lesion(self) -> bool:
@@ -82,17 +98,21 @@ def explained(prediction: Prediction, facts: Facts, request: MapRequest) -> Expl
     assert prediction.map is not None, "only what was explained is drawn"
     preprocessing = facts.preprocessing
     item = prediction.item
+    names = facts.class_names
+    own = request.of(names.index(prediction.map_of)) if request.target is None else request
     return Explained(
         prediction.caption,
         item.image(preprocessing),
         prediction.map,
-        request.title(facts.class_names, facts.ordered),
+        own.title(names, facts.ordered),
         prediction.truth,
         prediction.label,
         facts.class_names,
         list(prediction.probabilities.values()),
         item.lesion(preprocessing),
-        request.target == len(facts.class_names) - 1,
+        # of findings it is not known which of them is drawn
+        not facts.multilabel and request.target == len(names) - 1,
+        facts.multilabel,
     )
 
 
@@ -165,13 +185,13 @@ def _draw_map(figure: Figure, axis: Axes, item: Explained, top: float) -> None:
 
 def _say(axis: Axes, item: Explained) -> None:
     """Truth and prediction, and what the marks on the map mean."""
-    lines = [f"truth: {item.truth or 'not known'}", f"predicted: {item.predicted}"]
+    lines = [f"truth: {_shown(item.truth) or 'not known'}", f"predicted: {_shown(item.predicted)}"]
     shares = zip(item.class_names, item.probabilities, strict=True)
     lines += [f"P({name}) = {share:.2f}" for name, share in shares]
     write = partial(axis.text, 0, fontsize=9, va="center")
     write(0.62, "\n".join(lines), linespacing=1.5)
-    if item.truth and item.truth != item.predicted:
-        write(0.28, "wrong", weight="bold", color="firebrick")
+    if item.mistake:
+        write(0.28, item.mistake, weight="bold", color="firebrick")
     small = partial(axis.text, 0, fontsize=7, va="center", color="dimgray")
     if np.isnan(item.map).any():
         small(0.02, "hatched: not seen")
@@ -179,6 +199,11 @@ def _say(axis: Axes, item: Explained) -> None:
         if item.is_of_disease:
             small(0.18, _place_of_peak(item))
         small(0.1, "outline: known lesion")
+
+
+def _shown(label: str) -> str:
+    """A label as it is drawn: several findings with a blank between them."""
+    return label.replace(BETWEEN, f"{BETWEEN} ")
 
 
 def _place_of_peak(item: Explained) -> str:

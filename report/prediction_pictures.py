@@ -21,15 +21,23 @@ from vit.predictor import Predictor
 LONGEST_STEM = LONGEST_NAME - len("_2000-01-01_00-00-00_9999.png")  # bytes of a picture's name
 
 
-def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Prediction], str]:
+def spread(
+    predictions: Predictions, count: int, positive: str | None
+) -> tuple[list[Prediction], str]:
     """At most ``count`` images, and words that say how they were chosen.
 
     They are evenly spaced in the order of falling positive probability, and where the truth is
-    known among the images of each class.
+    known among the images of each class. ``positive``: the class of that probability; None: the
+    most probable finding of each image.
     """
-    ordered = sorted(predictions, key=lambda each: -each.positive_probability)
+
+    def probability(each: Prediction) -> float:
+        return each.highest_probability if positive is None else each.positive_probability
+
+    followed = "the highest P" if positive is None else f"P({positive})"
+    ordered = sorted(predictions, key=lambda each: -probability(each))
     if len(ordered) <= count:
-        return ordered, f"all {len(ordered)} {predictions.unit}, in the order of P({positive})"
+        return ordered, f"all {len(ordered)} {predictions.unit}, in the order of {followed}"
     truths = sorted({each.truth for each in ordered})[:count]
     chosen: list[Prediction] = []
     for number, truth in enumerate(truths):
@@ -40,8 +48,8 @@ def spread(predictions: Predictions, count: int, positive: str) -> tuple[list[Pr
         chosen += [of_class[round(i * step)] for i in range(wanted)]
     among = " among each true class" if len(truths) > 1 else ""
     words = f"{len(chosen)} of {len(ordered)} {predictions.unit}, evenly spaced{among}"
-    falling = sorted(chosen, key=lambda each: -each.positive_probability)
-    return falling, f"{words} in the order of P({positive})"
+    falling = sorted(chosen, key=lambda each: -probability(each))
+    return falling, f"{words} in the order of {followed}"
 
 
 def picture_names(paths: list[Path], root: Path) -> list[str]:
@@ -113,7 +121,8 @@ def with_maps(
     if all(each.map is not None for each in predictions):
         return list(predictions)
     answers = predictor.answer([each.item for each in predictions], request)
-    return [replace(each, map=one.map) for each, one in zip(predictions, answers, strict=True)]
+    pairs = zip(predictions, answers, strict=True)
+    return [replace(each, map=one.map, map_of=one.map_of) for each, one in pairs]
 
 
 def draw_some(
@@ -129,10 +138,13 @@ def draw_some(
     checkpoint: name of the ViT.ckpt, for the title.
     """
     source = predictor.facts
-    chosen, words = spread(predictions, count, source.positive)
+    chosen, words = spread(predictions, count, None if source.multilabel else source.positive)
     explained = with_maps(predictor, chosen, request)
     title = f"{checkpoint}: {words}"
-    if len(source.class_names) == 2:
+    if source.multilabel:
+        each = ", ".join(f"{name} {value:.2f}" for name, value in source.thresholds.items())
+        title += f"; a finding is there from its own P on: {each}"
+    elif len(source.class_names) == 2:
         title += f"; {source.positive} from P = {source.threshold:.2f} on"
     if source.ordered:
         title += f"; the highest grade that, with all above it, has P = {source.threshold:.2f}"

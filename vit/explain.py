@@ -45,7 +45,10 @@ def log_odds(logits: Tensor, target: Tensor) -> Tensor:
 
 def odds_of(model: VisionTransformer, logits: Tensor, target: Tensor) -> Tensor:
     """As ``log_odds``; the logit of a finding is its log odds already, whatever the others are."""
-    return logits.gather(1, target[:, None])[:, 0] if model.multilabel else log_odds(logits, target)
+    if not model.multilabel:
+        return log_odds(logits, target)
+    is_target = target[:, None] == torch.arange(logits.shape[1], device=logits.device)  # (B, K)
+    return (logits * is_target).sum(dim=1)
 
 
 def _cls_attention(asked: _Asked) -> Answer:

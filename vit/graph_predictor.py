@@ -40,7 +40,12 @@ class GraphPredictor(Predictor):
     def run(self, pixels: NDArray, request: MapRequest | None) -> Answers:
         """What the models say of (B, S, S) float32 pictures from 0 to 1."""
         said = self._ask(pixels, request is not None)
-        return Answers(said["logits"], said.get("distance"), said.get("map"), said["outliers"])
+        targets = None
+        if request is not None and request.target is None:
+            targets = said["logits"].argmax(axis=1)
+        return Answers(
+            said["logits"], said.get("distance"), said.get("map"), said["outliers"], None, targets
+        )
 
     def distances(self, pixels: NDArray) -> NDArray | None:
         """(B,) distances of such pictures from the training images; None: they are not known."""
@@ -48,11 +53,12 @@ class GraphPredictor(Predictor):
 
     def check(self, request: MapRequest) -> None:
         """Raise ExplanationError unless ``run`` can answer this."""
-        positive = len(self.class_names) - 1
-        if request != MapRequest(positive):
+        usual = None if self.facts.multilabel else len(self.class_names) - 1
+        if request != MapRequest(usual):
+            shown = "the most probable finding" if usual is None else self.class_names[usual]
             raise ExplanationError(
-                f"a graph holds one map: {DEFAULT} for {self.class_names[positive]}, of all blocks "
-                f"and heads; got {request.title(self.class_names)}; ask a ViT.ckpt for others"
+                f"a graph holds one map: {DEFAULT} for {shown}, of all blocks and heads; "
+                f"got {request.title(self.class_names)}; ask a ViT.ckpt for others"
             )
 
     def fed(self, pixels: NDArray) -> dict[str, NDArray]:

@@ -1,6 +1,6 @@
 """Which map of evidence is wanted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from errors import UserError
 
@@ -17,16 +17,21 @@ class MapRequest:
     """Which map of evidence is wanted.
 
     Args:
-        target: class whose evidence it shows, by index.
+        target: class whose evidence it shows, by index; None: the finding that is most probable in
+            each image.
         method: one of vit.explain.METHODS.
         layer: the only encoder block that is used, from 0; None: as the method does.
         head: the only attention head that is used, from 0; None: all.
     """
 
-    target: int
+    target: int | None
     method: str = DEFAULT
     layer: int | None = None
     head: int | None = None
+
+    def of(self, target: int) -> "MapRequest":
+        """The same for a class."""
+        return replace(self, target=target)
 
     def title(self, class_names: list[str], ordered: bool = False) -> str:
         """What is drawn, in words; a class where the method knows one.
@@ -40,6 +45,8 @@ class MapRequest:
         if self.head is not None:
             parts.append(f"head {self.head}")
         if self.method not in KNOW_NO_CLASS:
+            if self.target is None:
+                return ", ".join([*parts, "for the most probable finding"])
             is_score = ordered and self.target == len(class_names) - 1
             parts.append("for a higher grade" if is_score else f"for {class_names[self.target]}")
         return ", ".join(parts)

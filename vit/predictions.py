@@ -32,13 +32,15 @@ class Prediction:
 
     Args:
         item: the image; its pixels are read again where it is drawn.
-        label: the predicted class.
+        label: the predicted class; of findings all that the image has, as ``a;c``, or ``none``.
         logits: of each class, before the temperature, (K,).
-        probabilities: by class name, in index order, the positive class last.
+        probabilities: by class name, in index order, the positive class last; they sum to 1. Each
+            finding has its own.
         prediction_set: the classes that the image may well be of; None: the checkpoint cannot tell.
         distance: from the training images. Above 1 the image is unlike them; None: cannot tell.
         in_training: whether the model learned from this image.
         map: (grid height, grid width) evidence, 1 is an even share; None: not asked for.
+        map_of: the class whose evidence the map shows; empty: there is none.
         score: that it has in its group, see vit.pooling; None: labels are of single images.
     """
 
@@ -53,6 +55,7 @@ class Prediction:
     in_training: bool = False
     map: NDArray | None = field(default=None, compare=False, repr=False)
     score: float | None = None
+    map_of: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -83,6 +86,11 @@ class Prediction:
     def positive_probability(self) -> float:
         """Probability of the positive class, the last one."""
         return list(self.probabilities.values())[-1]
+
+    @property
+    def highest_probability(self) -> float:
+        """That of the most probable class or finding."""
+        return max(self.probabilities.values())
 
     @property
     def is_unlike(self) -> bool:

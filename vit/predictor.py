@@ -17,11 +17,13 @@ import errors
 from data.expected import notes_of
 from data.input_groups import inputs_of_groups
 from data.inputs import Input, Picture, inputs_of
+from data.multilabel import Findings
 from data.readers import DataError
 from data.remarks import Remark, notes_of_remarks
 from data.run_pictures import inputs_of_runs
 from data.scale import Depth
 from metrics.conformal import conformal_set, limits
+from metrics.decision import sigmoid
 from vit import BATCH_SIZE, LEVEL, heatmap
 from vit.archive import CheckpointError
 from vit.batches import Batch, read_batch
@@ -41,6 +43,7 @@ class Answers(NamedTuple):
         outliers: (B,) how far the longest patch token stands out, see vit.hooks; None: not known.
         scores: (B,) of each image in its group, see vit.pooling; None: labels are of images, or
             maps were asked for.
+        targets: (B,) index of the finding that the map of each is of; None: as the request says.
     """
 
     logits: NDArray
@@ -48,6 +51,7 @@ class Answers(NamedTuple):
     maps: NDArray | None = None
     outliers: NDArray | None = None
     scores: NDArray | None = None
+    targets: NDArray | None = None
 
 
 class Predictor(ABC):
@@ -88,6 +92,11 @@ class Predictor(ABC):
         """Whether labels were of groups of images, see vit.group_predictions."""
         return self.facts.config.label_of == "group"
 
+    @property
+    def findings(self) -> Findings | None:
+        """What an image may have several of; None: it is of one class."""
+        return Findings(self.class_names) if self.facts.multilabel else None
+
     def predict(self, images: Picture | Sequence[Picture], progress: bool = False) -> Predictions:
         """What the model says of each image.
 
@@ -109,7 +118,7 @@ class Predictor(ABC):
                 "predict: this model learned labels of groups of images, such as patients; wanted "
                 "predict_groups"
             )
-        inputs = inputs_of(images, self.class_names)
+        inputs = inputs_of(images, self.class_names, self.findings)
         return self.answer(inputs_of_runs(inputs, self.facts.preprocessing), progress=progress)
 
     def predict_groups(
@@ -192,7 +201,7 @@ class Predictor(ABC):
                     if known is None
                     else Answers(known[part], self.distances(batch.pixels))
                 )
-                answers += self._answer(batch, said)
+                answers += self._answer(batch, said, request)
                 longest += [] if said.outliers is None else [said.outliers]
         _refuse(faults, len(inputs))
         lines = notes_of(inputs, depths, preprocessing, own_scales, aspects)
@@ -215,7 +224,8 @@ class Predictor(ABC):
             image: as ``predict`` takes it; one.
             method: attention, rollout, gradient-rollout, relevance, legrad, agreement (the
                 default), grad-cam, occlusion.
-            target: the class; by default the positive one.
+            target: the class; by default the positive one, of findings the most probable one of
+                the image.
             layer, head: the only encoder block or attention head that is used, from 0.
 
         Returns:
@@ -262,21 +272,21 @@ class Predictor(ABC):
             ExplanationError: no such method, class, block or head.
         """
         names = self.class_names
-        name = names[-1] if target is None else target
-        if name not in names:
-            raise ExplanationError(f"target: got {name}, wanted one of {', '.join(names)}")
-        request = MapRequest(names.index(name), method, layer, head)
+        if target is not None and target not in names:
+            raise ExplanationError(f"target: got {target}, wanted one of {', '.join(names)}")
+        usual = None if self.facts.multilabel else len(names) - 1
+        request = MapRequest(usual if target is None else names.index(target), method, layer, head)
         self.check(request)
         return request
 
     def _single(self, image: Picture) -> Input:
-        inputs = inputs_of(image, self.class_names)
+        inputs = inputs_of(image, self.class_names, self.findings)
         if len(inputs) != 1:
             raise DataError(f"image: got {len(inputs)} images, wanted one")
         return inputs[0]
 
-    def _answer(self, batch: Batch, said: Answers) -> list[Prediction]:
-        logits, distances, maps, _, scores = said
+    def _answer(self, batch: Batch, said: Answers, request: MapRequest | None) -> list[Prediction]:
+        logits, distances, maps, _, scores, targets = said
         _check_numbers(batch.items, logits, maps, distances)
         answers = []
         for i, item in enumerate(batch.items):
@@ -292,14 +302,24 @@ class Predictor(ABC):
                     batch.in_training[i],
                     None if maps is None else maps[i],
                     None if scores is None else float(scores[i]),
+                    self._map_of(request, targets, i),
                 )
             )
         return answers
 
+    def _map_of(self, request: MapRequest | None, targets: NDArray | None, number: int) -> str:
+        """The class whose evidence the map of an image shows; empty: it has no map."""
+        if request is None:
+            return ""
+        target = request.target if targets is None else int(targets[number])
+        assert target is not None, "the predictor has chosen one"
+        return self.class_names[target]
+
     def judged(self, logits: NDArray) -> Judged:
         """What (K,) logits mean, by temperature, threshold and limits."""
         scaled = logits.astype(np.float32) / self.facts.temperature
-        row = _softmax(scaled[None])[0].tolist()
+        read = sigmoid if self.facts.multilabel else _softmax
+        row = read(scaled[None])[0].tolist()
         return Judged(
             self.facts.decided(row),
             dict(zip(self.class_names, row, strict=True)),

@@ -15,7 +15,7 @@ from vit.device import torch_device
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
 from vit.predictor import Answers, Predictor
-from vit.views import evidence_of, logits_of, scored_of, views_of
+from vit.views import evidence_of, logits_of, scored_of, targets_of, views_of
 
 
 class _Part(NamedTuple):
@@ -25,6 +25,7 @@ class _Part(NamedTuple):
     maps: NDArray | None
     outliers: NDArray
     scores: NDArray | None
+    targets: NDArray | None
 
 
 class TorchPredictor(Predictor):
@@ -63,7 +64,8 @@ class TorchPredictor(Predictor):
             self._distances(images),
             maps,
             np.concatenate([part.outliers for part in parts]),
-            None if parts[0].scores is None else np.concatenate([part.scores for part in parts]),
+            _joined([part.scores for part in parts]),
+            _joined([part.targets for part in parts]),
         )
 
     def distances(self, pixels: NDArray) -> NDArray | None:
@@ -78,7 +80,8 @@ class TorchPredictor(Predictor):
     def check(self, request: MapRequest) -> None:
         """Raise ExplanationError unless ``run`` can answer this."""
         model = self.checkpoint.models[0]
-        explanations.check(model, request.method, request.target, request.layer, request.head)
+        target = request.target or 0  # any finding, where it is the most probable one
+        explanations.check(model, request.method, target, request.layer, request.head)
 
     def images(self, pixels: NDArray) -> Tensor:
         """(B, S, S) pictures as (B, C, S, S) standardised images."""
@@ -87,10 +90,12 @@ class TorchPredictor(Predictor):
         return torch.from_numpy(images).to(self.device)
 
     def _ask(self, images: Tensor, request: MapRequest | None) -> _Part:
-        maps = scores = None
+        maps = scores = targets = None
+        if request is not None and request.target is None:
+            targets = targets_of(self.checkpoint, images)
         with token_outliers(self.checkpoint.models[0]) as ratios:
             if request is not None:
-                logits, maps = evidence_of(self.checkpoint, images, request)
+                logits, maps = evidence_of(self.checkpoint, images, request, targets)
             elif self.of_groups:
                 with torch.inference_mode():
                     answers = scored_of(self.checkpoint, images)
@@ -104,7 +109,13 @@ class TorchPredictor(Predictor):
             None if maps is None else maps.float().numpy(force=True),
             ratios[0][: len(images)].numpy(force=True),
             None if scores is None else scores.float().numpy(force=True),
+            None if targets is None else targets.numpy(force=True),
         )
+
+
+def _joined(parts: list[NDArray | None]) -> NDArray | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
 
 
 def _mean(members: list[Tensor]) -> NDArray:

@@ -66,17 +66,23 @@ def mean_logits(ask: Ask, images: Tensor, views: Views) -> Tensor:
 
 
 def mean_evidence(
-    model: VisionTransformer, images: Tensor, views: Views, request: MapRequest
+    model: VisionTransformer,
+    images: Tensor,
+    views: Views,
+    request: MapRequest,
+    targets: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As ``vit.explain.explain``, means over the copies, maps turned back.
 
-    A patch is NaN where the model leaves it out in every copy.
+    A patch is NaN where the model leaves it out in every copy. ``targets``: (B,) the class of each
+    image, where the request names none for all.
     """
+    assert request.target is not None or targets is not None, "a map is of a class"
     logits, maps = explain(
         model,
         _copies(images, views),
         request.method,
-        request.target,
+        request.target if targets is None else targets.repeat(len(views)),
         request.layer,
         request.head,
     )
@@ -100,10 +106,18 @@ def scored_of(source: Checkpoint, images: Tensor) -> Tensor:
     return torch.stack(answers).mean(dim=0)
 
 
-def evidence_of(source: Checkpoint, images: Tensor, request: MapRequest) -> tuple[Tensor, Tensor]:
+def targets_of(source: Checkpoint, images: Tensor) -> Tensor:
+    """(B,) the most probable finding of each image."""
+    with torch.no_grad():
+        return logits_of(source, images).argmax(dim=1)
+
+
+def evidence_of(
+    source: Checkpoint, images: Tensor, request: MapRequest, targets: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """As ``mean_evidence``, means over the models too."""
     views = views_of(source.config)
-    pairs = [mean_evidence(model, images, views, request) for model in source.models]
+    pairs = [mean_evidence(model, images, views, request, targets) for model in source.models]
     logits = torch.stack([of_one for of_one, _ in pairs]).mean(dim=0)
     return logits, torch.stack([maps for _, maps in pairs]).mean(dim=0)
 
