@@ -13,7 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.calibration import CalibrationDisplay
-from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay, roc_curve
+from sklearn.metrics import (
+    PrecisionRecallDisplay,
+    RocCurveDisplay,
+    precision_recall_curve,
+    roc_curve,
+)
 
 from data.figures import show_words
 from metrics.intervals import BINS
@@ -113,6 +118,37 @@ def of_grades(labels: NDArray, chances: NDArray, names: list[str]) -> Charts:
         axis.set_xticks(ticks, names)
         axis.set_yticks(ticks, names)
         axis.set(xlabel="true grade", ylabel="mean of the probabilities")
+    return charts
+
+
+def of_findings(truths: NDArray, shares: NDArray, names: list[str]) -> Charts:
+    """The ROC curve, and precision over recall, of each finding.
+
+    Args:
+        truths: (n, K) bool, whether an image has a finding.
+        shares: (n, K) probabilities.
+        names: of the findings; one that all images have, or none, has no curve.
+    """
+    charts: Charts = {}
+    counts = truths.sum(axis=0)
+    told = [k for k in range(len(names)) if 0 < counts[k] < len(truths)]
+    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(told)))
+    with drawing(charts, "ROC curve of each finding") as axis:
+        for k, colour in zip(told, colours, strict=True):
+            wrong, caught, _ = roc_curve(truths[:, k], shares[:, k])
+            axis.plot(wrong, caught, color=colour, lw=1.6, label=f"{names[k]} ({counts[k]})")
+        axis.plot([0, 1], [0, 1], color="0.75", lw=0.8)
+        axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    with drawing(charts, "Precision and recall of each finding") as axis:
+        for k, colour in zip(told, colours, strict=True):
+            right, caught, _ = precision_recall_curve(truths[:, k], shares[:, k])
+            label = f"{names[k]} ({counts[k] / len(truths):.0%})"
+            axis.step(caught, right, where="post", color=colour, lw=1.6, label=label)
+        axis.set(
+            xlabel="recall (sensitivity)",
+            ylabel="precision (positive predictive value)",
+            ylim=(0, 1.03),
+        )
     return charts
 
 

@@ -59,6 +59,7 @@ OF_CLASSES = (
     "AUROC, average precision, sensitivity, specificity, predictive values, Brier score, "
     "calibration error"
 )
+OF_FINDINGS = "AUROC, average precision, sensitivity, specificity of each finding, mean AUROC"
 OF_GRADES = "quadratic weighted kappa, mean absolute error in grades, AUROC of each cut"
 
 
@@ -76,7 +77,7 @@ def claim_checklist(
         **_of_data(folder),
         **_of_model(checkpoint),
         **_of_training(checkpoint),
-        28: OF_GRADES if checkpoint.ordered else OF_CLASSES,
+        28: _metrics(checkpoint),
         29: "95 % intervals by bootstrap of whole groups",
         31: "maps of where the evidence lies, by the methods that the page offers",
     }
@@ -86,6 +87,12 @@ def claim_checklist(
         known[38] = "see Figures, with 95 % intervals"
         known[39] = "wrong predictions can be filtered under Images; a reading of them is open"
     return [(number, topic, known.get(number, "")) for number, topic in enumerate(ITEMS, 1)]
+
+
+def _metrics(checkpoint: Checkpoint) -> str:
+    if checkpoint.multilabel:
+        return OF_FINDINGS
+    return OF_GRADES if checkpoint.ordered else OF_CLASSES
 
 
 def _of_data(folder: Processed | None) -> dict[int, str]:

@@ -5,7 +5,7 @@ That is its picture, its maps by method, block and head, and known lesions.
 
 import base64
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def gallery(parts: Parts, root: Path) -> Json:
             greys = [each.item.image(preprocessing) for each in batch]
             seen = np.stack([preprocessing.standardised(grey) for grey in greys])
             tensors = torch.from_numpy(seen).to(asked.device)
-            maps_of_batches.append(_maps(asked, tensors, layout))
+            maps_of_batches.append(_maps(asked, tensors, _targets(asked, batch), layout))
             for each, grey in zip(batch, greys, strict=True):
                 images.append(_image(each, grey, preprocessing, root))
             bar.update(len(batch))
@@ -102,6 +102,7 @@ def gallery(parts: Parts, root: Path) -> Json:
     colours = matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
     return {
         "classes": predictor.class_names,
+        "multilabel": predictor.facts.multilabel,
         "level": predictor.level,
         "images": images,
         "grid": list(model.grid),
@@ -124,9 +125,18 @@ def _batches(parts: Parts) -> Iterator[tuple[list[Prediction], TorchPredictor]]:
             yield predictions.items[start : start + size], predictor
 
 
-def _maps(predictor: TorchPredictor, images: torch.Tensor, layout: Layout) -> NDArray:
-    """(B, maps, grid height, grid width) float16 for the positive class, mean of the models."""
-    target = len(predictor.class_names) - 1
+def _targets(predictor: TorchPredictor, batch: Sequence[Prediction]) -> torch.Tensor:
+    """(B,) the class whose evidence is shown: the positive one, or the most probable finding."""
+    positive = len(predictor.class_names) - 1
+    if not predictor.facts.multilabel:
+        return torch.full((len(batch),), positive, device=predictor.device)
+    return torch.tensor([int(np.argmax(each.logits)) for each in batch], device=predictor.device)
+
+
+def _maps(
+    predictor: TorchPredictor, images: torch.Tensor, target: torch.Tensor, layout: Layout
+) -> NDArray:
+    """(B, maps, grid height, grid width) float16 for each image's target, mean of the models."""
     every = []
     for model in predictor.checkpoint.models:
         maps = explain_at_once(model, images, target)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from data import processed
+from metrics.decision import which_held
 from metrics.grades import at_least, evaluate_grades
 from metrics.intervals import Estimate, evaluate, groups_in
 from metrics.levels import Level, Rows, Subgroup, levels, subgroup_columns, subgroups
+from metrics.multilabel import MEAN, evaluate_findings, without_figures
 from report import charts
 from report.charts import Charts
 from vit.checkpoint import Checkpoint
@@ -31,7 +33,10 @@ class Results:
         groups: how many groups they are drawn by.
         headline: the first estimate, or why there is none.
         estimates: of each image by itself; none where truths of two classes are not known.
-        confusion: for each true class how many images were called which class.
+        confusion: for each true class how many images were called which class; of findings for each
+            how many have it and were called so, have it and were not, lack it and were, lack it
+            and were not.
+        lines: what has no figures.
         charts: SVG pictures.
         levels: estimates of vessels and of patients.
         subgroups: for each column of the manifest its values.
@@ -42,6 +47,7 @@ class Results:
     headline: str = NONE_KNOWN
     estimates: Named = field(default_factory=list)
     confusion: list[tuple[str, list[int]]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     charts: Charts = field(default_factory=dict)
     levels: list[tuple[Level, Named]] = field(default_factory=list)
     subgroups: list[tuple[str, list[Subgroup]]] = field(default_factory=list)
@@ -51,6 +57,8 @@ def results_of(predictions: Sequence[Prediction], checkpoint: Checkpoint) -> Res
     """The results of predictions, whose probabilities are rounded as in predictions.csv."""
     names = checkpoint.class_names
     rows = [each.listed() for each in predictions if each.truth]
+    if checkpoint.multilabel:
+        return _of_findings(predictions, rows, checkpoint)
     truths = Counter(each.truth or "truth not known" for each in predictions)
     told = [name for name in (*names, "truth not known") if name in truths]
     counts = ", ".join(f"{truths[name]} {name}" for name in told)
@@ -85,6 +93,34 @@ def _of_grades(
         f"{estimates['grade_error']} grades, on {len(rows)} images of known truth",
         estimates=named,
         charts=charts.of_grades(labels, at_least(shares), names),
+    )
+
+
+def _of_findings(predictions: Sequence[Prediction], rows: Rows, checkpoint: Checkpoint) -> Results:
+    """An AUROC, a sensitivity and a specificity of each finding, and the mean AUROC."""
+    names = checkpoint.class_names
+    truths = which_held([row["truth"] for row in rows], names)
+    called = which_held([row["predicted"] for row in rows], names)
+    having = zip(names, truths.sum(axis=0).tolist(), strict=True)
+    told = [f"{count} with {name}" for name, count in having]
+    told.append(f"{int((~truths.any(axis=1)).sum())} with none")
+    if unknown := len(predictions) - len(rows):
+        told.append(f"{unknown} truth not known")
+    results = Results(", ".join(told), groups=len(set(groups_in(rows))))
+    if not any(0 < count < len(rows) for count in truths.sum(axis=0)):
+        return results
+    shares = np.column_stack([_probabilities(rows, name) for name in names])
+    found = evaluate_findings(truths, shares, names, checkpoint.thresholds, groups_in(rows))
+    pairs = [(y, c) for y, c in zip(truths.T, called.T, strict=True)]
+    counts = [[(y & c).sum(), (y & ~c).sum(), (~y & c).sum(), (~y & ~c).sum()] for y, c in pairs]
+    return replace(
+        results,
+        headline=f"Mean AUROC {found[MEAN]} over the findings, on {len(rows)} images of known "
+        "truth",
+        estimates=[(_in_words(name).replace("_", " "), each) for name, each in found.items()],
+        confusion=[(name, [*map(int, row)]) for name, row in zip(names, counts, strict=True)],
+        lines=without_figures(truths, names),
+        charts=charts.of_findings(truths, shares, names),
     )
 
 

@@ -4,13 +4,13 @@ import dataclasses
 import hashlib
 import os
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data import processed
 from data.audit import audit, table
 from data.processed import Processed
+from metrics.decision import NO_FINDING
 from report import charts
 from report.charts import Charts
 from report.claim_checklist import versions_in_words
@@ -32,7 +32,8 @@ class Training:
         begun: which weights it began with, in words.
         facts: what else is known, by name.
         config: every key of the configuration.
-        splits: for each split its images of each class, and its groups.
+        columns: the classes; of findings also the images that have none.
+        splits: for each split its images of each of them, and its groups.
         curves: SVG pictures of loss and metrics.
     """
 
@@ -40,6 +41,7 @@ class Training:
     begun: str
     facts: list[tuple[str, str]]
     config: list[tuple[str, object]]
+    columns: list[str]
     splits: list[tuple[str, list[int]]]
     curves: Charts
 
@@ -70,6 +72,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
     histories = [rows for rows in provenance.history if rows]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     notes = folder.info.get("notes", []) if folder else []
+    columns = [*checkpoint.class_names, *([NO_FINDING] if checkpoint.multilabel else [])]
     facts = [
         ("checkpoint", f"{path.name}, sha256 {digest}"),
         ("run", provenance.run or UNKNOWN),
@@ -79,7 +82,7 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         ("sha256 of the split", provenance.split_sha256 or UNKNOWN),
         ("data folder is as in training", _likeness(checkpoint, folder)),
         ("recalibrated", f"on {again} images of another place" if again else "no"),
-        ("grades, rising" if checkpoint.ordered else "classes", ", ".join(checkpoint.class_names)),
+        (_kind(checkpoint), ", ".join(checkpoint.class_names)),
         ("temperature", f"{checkpoint.temperature:.3f}"),
         ("threshold", _threshold(checkpoint)),
         ("versions", versions_in_words(provenance) or UNKNOWN),
@@ -90,12 +93,21 @@ def training_of(checkpoint: Checkpoint, folder: Processed | None, path: Path) ->
         begun,
         facts,
         list(config.items()),
-        _splits(folder, checkpoint.class_names) if folder else [],
+        columns,
+        _splits(folder, columns) if folder else [],
         charts.of_training(histories) if histories else {},
     )
 
 
+def _kind(checkpoint: Checkpoint) -> str:
+    if checkpoint.multilabel:
+        return "findings, of which an image may have several"
+    return "grades, rising" if checkpoint.ordered else "classes"
+
+
 def _threshold(checkpoint: Checkpoint) -> str:
+    if checkpoint.multilabel:
+        return ", ".join(f"{name} {value:.4f}" for name, value in checkpoint.thresholds.items())
     if len(checkpoint.class_names) > 2 and not checkpoint.ordered:
         return "none: the most probable class is called"
     return f"{checkpoint.threshold:.4f}"
@@ -109,14 +121,15 @@ def _likeness(checkpoint: Checkpoint, folder: Processed | None) -> str:
     return "no: other images, labels, splits or preparation"
 
 
-def _splits(folder: Processed, names: list[str]) -> list[tuple[str, list[int]]]:
+def _splits(folder: Processed, columns: list[str]) -> list[tuple[str, list[int]]]:
     splits = []
     for split in processed.SPLITS:
         samples = folder.of(split)
         if samples:
-            counts = Counter(sample.label for sample in samples)
+            held = folder.by_class(samples)
+            counts = [len(held.get(name, [])) for name in columns]
             groups = {sample.group for sample in samples}
-            splits.append((split, [*(counts[name] for name in names), len(groups)]))
+            splits.append((split, [*counts, len(groups)]))
     return splits
 
 
@@ -127,6 +140,8 @@ def audit_of(folder: Processed | None) -> tuple[str, str]:
             "The images lie in no ProcessedFolder. Of raw images, "
             "python -m data.audit --Path FOLDER makes one."
         )
+    if folder.multilabel:
+        return "", "Not made for findings, of which an image may have several."
     name = folder.folder.name
     command = f"python -m data.audit --Path {name}"
     if len(folder.samples) > MOST_AUDITED:
