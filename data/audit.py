@@ -102,6 +102,11 @@ def audit(
     config = (config or CONFIG.Config()).sized()
     notes: list[str] = []
     folder, found, plain = sources.find(root, group, notes)
+    if _is_multilabel(folder):
+        raise DataError(
+            f"{root}: an image there may have several findings, which the audit does not know; "
+            "python -m data.prepare says what is wrong with the raw images"
+        )
     names = processed.order_classes({sample.label for sample in found}, positive)
     if not plain:  # as in data.prepare
         config = replace(config, border=0.0)
@@ -131,6 +136,11 @@ def audit(
         read = partial(_read, folder=folder, config=config, white=white)
         contact_sheet.of_findings(findings, looks, names, read, picture)
     return Audit(str(root), balance, findings, probes, notes)
+
+
+def _is_multilabel(folder: Path) -> bool:
+    told = folder / "dataset.json"
+    return told.is_file() and bool(read_info(told).get("multilabel"))
 
 
 def _patients(folder: Path, groups: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from files import refuse_other_kinds, written_whole
 from metrics.conformal import limits
 from vit import LEVEL, graph
 from vit.archive import is_graph
-from vit.facts import Facts
+from vit.facts import Facts, refuse_findings
 from vit.graph_predictor import GraphPredictor
 from vit.heatmap import LEAST_TOP
 from vit.map_request import MapRequest
@@ -100,6 +100,7 @@ def page_of(content: bytes, path: Path) -> str:
 
 
 def _refuse_grades(facts: Facts, path: Path) -> None:
+    refuse_findings(facts, str(path))
     if facts.ordered:
         raise DataError(
             f"{path}: tells grades (task: ordinal), which the page does not know; use predict.py, "

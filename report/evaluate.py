@@ -13,9 +13,16 @@ from errors import UserError
 from metrics.comparison import compare
 from metrics.intervals import evaluate, judged
 from metrics.levels import Rows, levels, subgroups, values_of
+from report.found import print_findings
 from report.graded import print_grades
 from report.matching import note_training, same_images, with_manifest
-from report.predicted import PREFIX, count_of_classes, read_predictions, threshold_of
+from report.predicted import (
+    PREFIX,
+    count_of_classes,
+    holds_findings,
+    read_predictions,
+    threshold_of,
+)
 
 FIRST = ("auroc", "sensitivity", "specificity")  # what is printed of vessels and patients
 
@@ -78,6 +85,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         nargs="+",
         metavar="GRADE",
         help="of more than two classes: the grades, the lowest first (default: as names tell)",
+    )
+    parser.add_argument(
+        "--findings",
+        action="store_true",
+        help="an image may have several of the classes, or none (default: as truths and "
+        "predictions show)",
     )
     return parser.parse_args(argv)
 
@@ -178,6 +191,9 @@ def print_levels(images: Images) -> None:
 
 def print_tables(arguments: argparse.Namespace) -> None:
     """Print all that the command line asks for. ValueError: files or numbers that do not fit."""
+    if arguments.findings or holds_findings(arguments.predictions):
+        print_findings(arguments)
+        return
     if count_of_classes(arguments.predictions) > 2:
         print_grades(arguments)
         return

@@ -13,7 +13,7 @@ from data.readers import DataError
 from metrics.levels import levels
 from metrics.names import patient_of
 from report.own_folder import folder_of, is_trained_on
-from vit.facts import Facts
+from vit.facts import Facts, refuse_findings
 from vit.predictions import Prediction, Predictions
 
 MOST_KNOWN = 0.5  # share of images in training from which on a set is that of the training
@@ -34,6 +34,7 @@ class Chosen:
 
 def check_classes(facts: Facts, path: Path) -> None:
     """Raise DataError unless the model tells two classes apart."""
+    refuse_findings(facts, str(path))
     names = facts.class_names
     if len(names) != 2:
         raise DataError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import errors
+from data.multilabel import Findings
 from data.tables import Row
 from data.truths import are_own_numbers, class_of
 from errors import UserError
@@ -120,13 +121,16 @@ def _check(paths: Sequence[str], found: list[list[int]], names: Sequence[str], t
             image_of[row] = path
 
 
-def with_manifest(rows: Rows, names: list[str], manifest: Path) -> Rows:
+def with_manifest(
+    rows: Rows, names: list[str], manifest: Path, findings: Findings | None = None
+) -> Rows:
     """The rows of predictions whose image the manifest.csv lists, with its columns.
 
     Args:
         rows: of known truth.
         names: of the classes.
         manifest: its paths begin at its folder; its column ``source`` names raw images.
+        findings: that a label may name several of; None: it is one class.
 
     Raises:
         UserError: as of ``rows_of``; no image is listed; the label of an image is another than its
@@ -150,14 +154,20 @@ def with_manifest(rows: Rows, names: list[str], manifest: Path) -> Rows:
             f"no image of known truth that --manifest lists: the predictions have {paths[0]}, "
             f"{manifest} has {listed[0]['path']}; give the manifest.csv of these images"
         )
-    _check_labels(pairs, names, manifest)
+    _check_labels(pairs, names, manifest, findings)
     return [own | row for own, row in pairs]
 
 
-def _check_labels(pairs: list[tuple[Row, Row]], names: list[str], manifest: Path) -> None:
+def _check_labels(
+    pairs: list[tuple[Row, Row]], names: list[str], manifest: Path, findings: Findings | None
+) -> None:
     labels = [(_label_in(own), row) for own, row in pairs if _label_in(own)]
     own_numbers = are_own_numbers((label for label, _ in labels), names)
     meant = {label: class_of(label, names, own_numbers) for label, _ in labels}
+    if findings:
+        labels = [(_findings_in(own, findings), row) for own, row in pairs]
+        labels = [(label, row) for label, row in labels if label]
+        meant = {label: label for label, _ in labels}
     if labels and not any(meant.values()):
         errors.note(
             f"{manifest}: its labels, such as {labels[0][0]!r}, are no classes of the predictions "
@@ -177,6 +187,12 @@ def _check_labels(pairs: list[tuple[Row, Row]], names: list[str], manifest: Path
 def _label_in(own: Row) -> str:
     """The label in a row of a manifest, however its column is spelt."""
     return next((cell for name, cell in own.items() if name.strip().lower() == "label"), "")
+
+
+def _findings_in(own: Row, findings: Findings) -> str:
+    """The findings that a row of a manifest names; what it says where they are not known."""
+    lower = {("label" if name.strip().lower() == "label" else name): own[name] for name in own}
+    return findings.truth_of(lower) or lower.get("label", "")
 
 
 def same_images(rows: Rows, others: Rows, versus: Path, table: Path) -> Rows:

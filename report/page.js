@@ -71,6 +71,8 @@ const COLUMNS = [
   ["set", (image) => (image.set === null ? "" : image.set.join(", ") || "none"), "extra"],
   ["unlike", (image) => image.unlike ?? -1, "extra"],
 ];
+// without what the model cannot tell of any image
+const SHOWN = COLUMNS.filter(([name]) => !data.images.every((image) => image[name] === null));
 const TITLES = { probability: data.multilabel ? "highest P" : `P(${POSITIVE})`, set: `set of classes`, unlike: "distance, limit 1" };
 
 function choose() {
@@ -102,7 +104,7 @@ function row(image, number) {
   const canvas = make("canvas", null, { width: 88, height: 88, "aria-hidden": "true" });
   line.appendChild(make("td", null)).appendChild(make("div", null, { class: "pair" })).append(picture, canvas);
   thumbnail(canvas, picture, image);
-  for (const [name, value, kind] of COLUMNS) {
+  for (const [name, value, kind] of SHOWN) {
     const cell = line.appendChild(make("td", null, { class: kind, "data-column": name }));
     if (name === "name") {
       cell.append(make("button", image.name, { type: "button" }));  // for the keyboard: a click anywhere does the same
@@ -199,8 +201,7 @@ async function redraw() {
 
 function begin() {
   const table = $("table").tHead.rows[0];
-  for (const [name, , kind] of COLUMNS) {
-    if (data.images.every((image) => image[name] === null)) continue;
+  for (const [name, , kind] of SHOWN) {
     const head = table.appendChild(make("th", null, { scope: "col", class: kind, "data-column": name }));
     const button = head.appendChild(make("button", TITLES[name] ?? name, { type: "button" }));
     button.append(make("span", ""));

@@ -166,11 +166,13 @@ def _notes(
     validated = {"val"} if epoch_chosen else {"train", "val"}
     splits = {each.item.row.get("split") for each in predictions}
     recalibrated = source.provenance.recalibrated_images
-    has_threshold = source.ordered or len(source.class_names) == 2
+    has_threshold = source.ordered or source.multilabel or len(source.class_names) == 2
     if recalibrated:
         fitted = "Temperature, threshold" if has_threshold else "Temperature"
+        last = "thresholds" if source.multilabel else "prediction sets"
+        fitted = "Temperature" if source.multilabel else fitted
         notes.append(
-            f"{fitted} and prediction sets were fitted to {recalibrated} images of "
+            f"{fitted} and {last} were fitted to {recalibrated} images of "
             "another place: on those, metrics look too good."
         )
     if is_trained_on(source, folder) and not learned and splits <= validated:

@@ -26,6 +26,8 @@ from vit.heatmap import blend, shared_scale, upsampled
 from vit.map_request import MapRequest
 from vit.predictions import Prediction
 
+MOST_FINDINGS = 5  # whose probability stands in a figure
+LINE = 27  # letters of a line beside a map
 OUTLINE = [withStroke(linewidth=2.5, foreground="black")]
 LOSSES = {"train_loss": "--", "val_loss": "-"}
 METRICS = {"auroc": "C0", "accuracy": "C1", "sensitivity": "C2", "specificity": "C3", "f1": "C4"}
@@ -185,13 +187,16 @@ def _draw_map(figure: Figure, axis: Axes, item: Explained, top: float) -> None:
 
 def _say(axis: Axes, item: Explained) -> None:
     """Truth and prediction, and what the marks on the map mean."""
-    lines = [f"truth: {_shown(item.truth) or 'not known'}", f"predicted: {_shown(item.predicted)}"]
-    shares = zip(item.class_names, item.probabilities, strict=True)
-    lines += [f"P({name}) = {share:.2f}" for name, share in shares]
     write = partial(axis.text, 0, fontsize=9, va="center")
-    write(0.62, "\n".join(lines), linespacing=1.5)
-    if item.mistake:
-        write(0.28, item.mistake, weight="bold", color="firebrick")
+    if item.multilabel:
+        _say_findings(axis, item)
+    else:
+        lines = [f"truth: {item.truth or 'not known'}", f"predicted: {item.predicted}"]
+        shares = zip(item.class_names, item.probabilities, strict=True)
+        lines += [f"P({name}) = {share:.2f}" for name, share in shares]
+        write(0.62, "\n".join(lines), linespacing=1.5)
+        if item.mistake:
+            write(0.28, item.mistake, weight="bold", color="firebrick")
     small = partial(axis.text, 0, fontsize=7, va="center", color="dimgray")
     if np.isnan(item.map).any():
         small(0.02, "hatched: not seen")
@@ -199,6 +204,20 @@ def _say(axis: Axes, item: Explained) -> None:
         if item.is_of_disease:
             small(0.18, _place_of_peak(item))
         small(0.1, "outline: known lesion")
+
+
+def _say_findings(axis: Axes, item: Explained) -> None:
+    """True and predicted findings, the most probable ones, and which are missed or not there."""
+    shares = sorted(zip(item.probabilities, item.class_names, strict=True), reverse=True)
+    lines = [f"truth: {_shown(item.truth) or 'not known'}", f"predicted: {_shown(item.predicted)}"]
+    lines += [f"P({name}) = {share:.2f}" for share, name in shares[:MOST_FINDINGS]]
+    if len(shares) > MOST_FINDINGS:
+        lines.append(f"{len(shares) - MOST_FINDINGS} others are less probable")
+    wrapped = [textwrap.fill(line, LINE, subsequent_indent="  ") for line in lines]
+    write = partial(axis.text, 0, fontsize=8, linespacing=1.3)
+    write(1, "\n".join(wrapped), va="top")
+    mistakes = [textwrap.fill(line, LINE) for line in item.mistake.split("\n")]
+    write(0.14, "\n".join(mistakes), va="bottom", weight="bold", color="firebrick")
 
 
 def _shown(label: str) -> str:

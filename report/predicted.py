@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from posixpath import normpath
 
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 import errors
 from data.grades import LEAST_GRADES, as_given, order_of
+from data.multilabel import LEAST_FINDINGS, Findings, is_name
+from data.readers import DataError
 from data.tables import read_table
 from data.words import is_normal, is_positive
 from errors import UserError
+from metrics.decision import NO_FINDING, apart
 from metrics.levels import Rows
 
 PREFIX = "probability_"  # of the columns that hold the probability of a class
@@ -57,19 +60,55 @@ def read_grades(path: Path, order: Sequence[str] | None) -> tuple[Rows, list[str
     return rows, told
 
 
+def read_findings(path: Path) -> tuple[Rows, list[str]]:
+    """As ``read_predictions``, of findings, of which an image may have several.
+
+    Truth and prediction are written as ``metrics.decision.joined`` does, in the order of the
+    columns.
+
+    Raises:
+        UserError: as ``read_predictions`` does; names that are none of findings.
+    """
+    rows, names = _read(path, most=None, findings=True)
+    if wrong := [name for name in names if not is_name(name)]:
+        raise UserError(f"{path}: got {PREFIX}{wrong[0]}, which is the name of no finding")
+    found = Findings(names)
+    return [
+        row
+        | {
+            column: found.read(row[column]) if row[column] else ""
+            for column in ("truth", "predicted")
+        }
+        for row in rows
+    ], names
+
+
 def count_of_classes(path: Path) -> int:
     """How many classes a predictions.csv has a probability of."""
-    return sum(name.startswith(PREFIX) for name in read_table(path)[0])
+    return len(_names_in(read_table(path)[0]))
 
 
-def _read(path: Path, most: int | None) -> tuple[Rows, list[str]]:
+def holds_findings(path: Path) -> bool:
+    """Whether a truth or a prediction of a table names several of its classes, or none of them."""
+    rows = read_table(path)
+    names = set(_names_in(rows[0]))
+    said = {row.get(column, "") for row in rows for column in ("truth", "predicted")} - names
+    return any(label == NO_FINDING or set(apart(label)) <= names for label in said if label)
+
+
+def _names_in(columns: Iterable[str]) -> list[str]:
+    return [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
+
+
+def _read(path: Path, most: int | None, findings: bool = False) -> tuple[Rows, list[str]]:
     """The rows, checked, and the classes in the order of their columns."""
     rows = _of_labels(read_table(path), path)
     columns = rows[0]
-    names = [name.removeprefix(PREFIX) for name in columns if name.startswith(PREFIX)]
-    fits = len(names) == most if most else len(names) >= LEAST_GRADES
+    names = _names_in(columns)
+    least = LEAST_FINDINGS if findings else LEAST_GRADES
+    fits = len(names) == most if most else len(names) >= least
     if not fits or not {"path", "truth", "predicted"} <= columns.keys():
-        wanted = most or f"{LEAST_GRADES} or more"
+        wanted = most or f"{least} or more"
         raise UserError(
             f"{path}: got {', '.join(columns)}; wanted path, truth, predicted, "
             f"{wanted} of probability_<class>"
@@ -78,7 +117,7 @@ def _read(path: Path, most: int | None) -> tuple[Rows, list[str]]:
     rows = [row | {column: _with_point(row[column]) for column in shares} for row in rows]
     faults = []
     for number, row in enumerate(rows, start=1):
-        if fault := _fault(row, names):
+        if fault := _fault(row, names, findings):
             faults.append(f"{path}, row {number}, {row['path']}: {fault}")
     faults += [f"{path}: {twice}" for twice in _twice(rows)]
     _refuse(faults, "mend the table, or write it again with predict.py")
@@ -173,11 +212,16 @@ def read_manifest(path: Path) -> Rows:
     return rows
 
 
-def _fault(row: dict[str, str], names: list[str]) -> str:
+def _fault(row: dict[str, str], names: list[str], findings: bool) -> str:
     """What is wrong with a row; empty if nothing is."""
     for column in ("truth", "predicted"):
         said = row[column]
-        if said not in names and (said or column == "predicted"):
+        if findings and said:
+            try:
+                Findings(names).read(said)
+            except DataError as error:
+                return f"{column}: got {error}; wanted {', '.join(names)}, or none"
+        elif said not in names and (said or column == "predicted"):
             wanted = " or ".join(repr(name) for name in names)
             return f"{column}: got {said!r}, wanted {wanted}"
     total = 0.0
@@ -187,8 +231,11 @@ def _fault(row: dict[str, str], names: list[str]) -> str:
             got = row[PREFIX + name]
             return f"{PREFIX}{name}: got {got!r}, wanted a number from 0 to 1"
         total += share
-    if abs(total - 1) > OFF:
-        return f"the probabilities: got a sum of {total:.3f}, wanted 1"
+    if not findings and abs(total - 1) > OFF:
+        return (
+            f"the probabilities: got a sum of {total:.3f}, wanted 1; if an image may have several "
+            "of these, give --findings"
+        )
     return ""
 
 

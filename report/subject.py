@@ -14,6 +14,7 @@ from data.preprocessing import as_float
 from phantoms.ct import SMALLEST, Phantom, phantom
 from vit import checkpoint as checkpoints
 from vit.explain import explain
+from vit.facts import refuse_findings
 from vit.model import VisionTransformer
 
 SEED = 2021  # of the phantom; make demo trains on seed 0
@@ -72,6 +73,7 @@ def subject_of(path: str | None, checkpoint: Path) -> Subject:
         CheckpointError: as ``vit.checkpoint.load`` does.
     """
     source = checkpoints.load(checkpoint)
+    refuse_findings(source, str(checkpoint))
     model = source.models[0]
     if len(source.models) > 1:
         errors.say(f"{checkpoint}: the first of {len(source.models)} members is shown")

@@ -227,6 +227,21 @@ def explain(
     target = model.num_classes - 1 if target is None else target
     check(model, method, target, layer, head)
     wanted = torch.as_tensor(target, device=images.device).expand(images.shape[0])
+    return explain_chosen(model, images, wanted, method, layer, head)
+
+
+def explain_chosen(
+    model: VisionTransformer,
+    images: Tensor,
+    wanted: Tensor,
+    method: str = DEFAULT,
+    layer: int | None = None,
+    head: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As ``explain``, for the (B,) classes that the model itself found most probable.
+
+    Nothing is checked: in a graph that is traced their numbers are not known yet.
+    """
     blocks, own = (
         slice(None) if number is None else slice(number, number + 1) for number in (layer, head)
     )

@@ -21,11 +21,12 @@ from errors import UserError
 from files import refuse_other_kinds, written_whole
 from vit import checkpoint, conversion, graph, graph_predictor, layouts
 from vit.checkpoint import Checkpoint
+from vit.facts import refuse_findings
 from vit.hooks import token_outliers
 from vit.map_request import MapRequest
 from vit.operators import translations, turn_no_weights
 from vit.quantisation import Measure
-from vit.views import evidence_of
+from vit.views import evidence_of, targets_of
 
 LEAST = 2  # images that the graph is traced with; 1 would be taken for a constant
 
@@ -35,14 +36,16 @@ def answers_of(source: Checkpoint, uint8: bool = False) -> Callable[[Tensor], tu
 
     Means over the models where there are several.
     """
-    request = MapRequest(len(source.class_names) - 1)
+    request = MapRequest(None if source.multilabel else len(source.class_names) - 1)
 
     def answers(pixels: Tensor) -> tuple[Tensor, ...]:
         grey = pixels.float() / 255 if uint8 else pixels
         images = standardised(source.preprocessing, grey)
+        targets = targets_of(source, images) if source.multilabel else None
         with token_outliers(source.models[0]) as ratios:
-            logits, maps = evidence_of(source, images, request)
-        probabilities = (logits / source.temperature).softmax(dim=1)
+            logits, maps = evidence_of(source, images, request, targets)
+        scaled = logits / source.temperature
+        probabilities = scaled.sigmoid() if source.multilabel else scaled.softmax(dim=1)
         with torch.no_grad():
             pairs = zip(source.models, source.familiarity, strict=False)
             found = [familiarity(model, images) for model, familiarity in pairs]
@@ -139,6 +142,7 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
     from safetensors.torch import save as as_bytes
 
     refuse_groups(source)
+    refuse_findings(source, f"--layout {layout}")
     if len(source.models) > 1:
         raise UserError(f"got {len(source.models)} models of folds, wanted one model")
     if source.config.kept_tokens < 1:
@@ -160,6 +164,8 @@ def named_as(source: Checkpoint, layout: str) -> bytes:
 def _graph(source: Checkpoint, given: argparse.Namespace) -> bytes:
     """As the command line wants it."""
     refuse_groups(source)
+    if given.int8:
+        refuse_findings(source, "--int8")
     measure = Measure.of(given.int8, source.class_names) if given.int8 else None
     errors.say("writing the graph, which takes a minute or two")
     content = export(source, given.uint8)

@@ -130,7 +130,7 @@ class Facts:
     def evidence(self) -> str:
         """What the usual map of evidence speaks for."""
         if self.multilabel:
-            return "the finding that is most probable in it"
+            return "the most probable finding"
         return "a higher grade" if self.ordered else self.positive
 
     @property

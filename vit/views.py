@@ -13,7 +13,7 @@ from torch import Tensor
 
 from CONFIG import Config
 from vit.checkpoint import Checkpoint
-from vit.explain import explain
+from vit.explain import explain, explain_chosen
 from vit.map_request import MapRequest
 from vit.model import VisionTransformer
 
@@ -78,14 +78,13 @@ def mean_evidence(
     image, where the request names none for all.
     """
     assert request.target is not None or targets is not None, "a map is of a class"
-    logits, maps = explain(
-        model,
-        _copies(images, views),
-        request.method,
-        request.target if targets is None else targets.repeat(len(views)),
-        request.layer,
-        request.head,
-    )
+    copies = _copies(images, views)
+    how = (request.layer, request.head)
+    if targets is None:
+        logits, maps = explain(model, copies, request.method, request.target, *how)
+    else:
+        chosen = targets.repeat(len(views))
+        logits, maps = explain_chosen(model, copies, chosen, request.method, *how)
     parts = _apart(maps, views).unbind(dim=0)
     straight = torch.stack([view.back(part) for view, part in zip(views, parts, strict=True)])
     seen = ~straight.isnan()
