@@ -18,6 +18,10 @@ Names that stay stable (changes stand in CHANGELOG.md):
                  in_training, logits, name, truth
     UserError    the root of all errors that you can correct; their text says how
 
+Probabilities of classes and of grades sum to 1. A model of findings (task: multilabel) has one for
+each by itself; label and truth then hold all findings of the image, as calcified;stent, or none,
+and prediction_set is None.
+
 Importing this package is cheap. PyTorch is imported by the first ``load``, after the file has been
 checked.
 """
