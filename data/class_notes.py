@@ -1,5 +1,7 @@
 """What is said of the names of classes: which is positive, which are unknown, which are alike."""
 
+import re
+
 from data.words import is_normal, is_positive
 
 
@@ -36,4 +38,17 @@ def notes_of_classes(names: list[str], positive: str | None) -> list[str]:
                 f"{' and '.join(alike)} mean {meaning}, but are {len(alike)} classes; give them "
                 "one name if they are the same"
             )
-    return notes
+    return [*notes, *_note_of_joined(names)]
+
+
+def _note_of_joined(names: list[str]) -> list[str]:
+    """What is said where a class seems to join several others, as a;b joins a and b."""
+    parts = {name: [part.strip() for part in re.split(r"[;,|]", name)] for name in names}
+    joined = [name for name in names if len(parts[name]) > 1 and set(parts[name]) <= set(names)]
+    if not joined:
+        return []
+    found = " ".join(sorted({part for name in joined for part in parts[name]}))
+    return [
+        f"{len(joined)} classes are named as several others together, such as {joined[0]}, and "
+        f"count as classes of their own; if an image may have several: --findings {found}"
+    ]

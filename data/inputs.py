@@ -271,7 +271,7 @@ def gather(
         )
     labelled = any(image.row.get("label") for image in inputs)
     if findings:
-        labelled = labelled or any(findings.columns_among(list(image.row)) for image in inputs)
+        labelled = labelled or any(findings.some_columns(list(image.row)) for image in inputs)
     for line in note_of_unknown({image.name: image.truth for image in inputs}, labelled):
         errors.note(line)
     return inputs

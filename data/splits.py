@@ -11,9 +11,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from sklearn.model_selection import StratifiedGroupKFold
 
 from CONFIG import Config
+from data.finding_splits import chosen_of_findings, names_of
 from data.readers import DataError
 from data.samples import SPLITS
-from metrics.decision import MULTILABEL, NO_FINDING, apart, which_held
+from metrics.decision import MULTILABEL, NO_FINDING
 
 # what an image off the share weighs, where all groups off the share of their kind weigh 1
 ROUNDING = 100.0
@@ -129,8 +130,7 @@ def grouped_split(
     Groups with as many images of each class are interchangeable: an integer program says how many
     of each such kind to take, chance says which.
 
-    ``multilabel``: labels name findings, as ``metrics.decision.joined``. The share is then of each
-    finding and of the images that have none.
+    ``multilabel``: labels name findings, as ``metrics.decision.joined``; see data.finding_splits.
 
     Returns:
         (n,) bool, true where the image is chosen.
@@ -139,46 +139,30 @@ def grouped_split(
         DataError: the groups are too few or too large for both sides to hold every class.
     """
     _, g = np.unique(groups, return_inverse=True)
-    images = _by_finding(labels, g) if multilabel else _by_class(labels, g)
+    rng = np.random.default_rng(seed)
+    if multilabel:
+        of_groups = chosen_of_findings(labels, g, share, rng)
+        if of_groups is None:
+            raise DataError(_too_few(labels, groups, multilabel))
+        return np.asarray(of_groups[g])
+    classes, y = np.unique(labels, return_inverse=True)
+    images = np.zeros((g.max() + 1, len(classes)), int)  # of each group, by class
+    np.add.at(images, (g, y), 1)
     kinds, kind, count = np.unique(images, axis=0, return_inverse=True, return_counts=True)
     taken = _how_many(kinds, count, share)
     if taken is None:
         raise DataError(_too_few(labels, groups, multilabel))
-    rng = np.random.default_rng(seed)
     chosen = np.zeros(len(images), bool)
     for number, wanted in enumerate(taken):
         chosen[rng.permutation(np.flatnonzero(kind == number))[:wanted]] = True
     return chosen[g]
 
 
-def _by_class(labels: Sequence[str] | NDArray, g: NDArray) -> NDArray:
-    """(groups, classes) how many images of each class a group holds."""
-    classes, y = np.unique(labels, return_inverse=True)
-    images = np.zeros((g.max() + 1, len(classes)), int)
-    np.add.at(images, (g, y), 1)
-    return images
-
-
-def _by_finding(labels: Sequence[str] | NDArray, g: NDArray) -> NDArray:
-    """(groups, findings) how many images with each finding a group holds.
-
-    Images without a finding are the last of them, unless one group alone has such.
-    """
-    names = sorted({name for label in set(labels) for name in apart(label)})
-    has = which_held(list(labels), names)  # (n, K)
-    without = ~has.any(axis=1)
-    if len(set(g[without])) > 1:
-        has = np.column_stack([has, without])
-    images = np.zeros((g.max() + 1, has.shape[1]), int)
-    np.add.at(images, g, has.astype(int))
-    return images
-
-
 def _held_by(
     labels: Sequence[str] | NDArray, groups: Sequence[int] | NDArray, multilabel: bool
 ) -> list[tuple[str, int]]:
     """Each class with each group that has images of it, once."""
-    names = [(apart(label) or [NO_FINDING]) if multilabel else [label] for label in labels]
+    names = [names_of(label) if multilabel else [label] for label in labels]
     pairs = zip(names, groups, strict=True)
     return list(dict.fromkeys((name, group) for given, group in pairs for name in given))
 

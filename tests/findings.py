@@ -30,9 +30,9 @@ def with_findings(
         image = cv2.GaussianBlur(rng.normal(120, 50, (32, 32)), (0, 0), 1.5)
         x, y = rng.integers(3, 8, 2)
         if has["square"]:
-            image[y : y + 7, x : x + 7] += 100
+            image[y : y + 9, x : x + 9] += 100
         if has["disc"]:
-            cv2.circle(image, (int(24 - y / 2), int(24 - x / 2)), 4, 10.0, -1)
+            cv2.circle(image, (int(25 - y / 2), int(25 - x / 2)), 6, 10.0, -1)
         name = f"p{i:02d}.png"
         cv2.imwrite(str(folder / name), np.clip(image, 0, 255).astype(np.uint8))
         row = {"path": name, "patient": f"P{i // 2:02d}"}

@@ -12,6 +12,8 @@ from metrics.decision import MULTILABEL, decision, findings_called
 from metrics.estimate import Estimate
 from vit.checkpoint_gate import FORMAT, Plain
 
+MOST_NAMED = 6  # findings in a title
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -121,7 +123,9 @@ class Facts:
     def question(self) -> str:
         """What the model tells, in words for a title."""
         if self.multilabel:
-            return f"Findings {', '.join(self.class_names)}"
+            shown = ", ".join(self.class_names[:MOST_NAMED])
+            more = len(self.class_names) - MOST_NAMED
+            return f"Findings {shown} and {more} more" if more > 0 else f"Findings {shown}"
         if self.ordered:
             return f"Grades {self.class_names[0]} to {self.class_names[-1]}"
         return f"{self.positive} or not"
