@@ -16,8 +16,9 @@ from data.prepare import prepare
 from data.readers import DataError
 from data.splits import folds, grouped_split
 from data.tables import Row
-from metrics.decision import MULTILABEL, apart, joined
+from metrics.decision import MULTILABEL, apart, joined, which_held
 from tests.findings import FINDINGS, with_findings
+from training import probe
 from training.data_module import check_images
 
 THREE = Findings(["calcified", "soft plaque", "stent"])
@@ -295,3 +296,24 @@ def test_a_folder_never_tells_findings(tmp_path: Path) -> None:
 def test_a_label_of_many_findings_is_no_folder_name() -> None:
     assert in_folder("a;b") == "a+b"
     assert len(in_folder(";".join(f"finding {i}" for i in range(99)))) < 60
+
+
+def test_joined_labels_are_said_where_nobody_named_findings(tmp_path: Path) -> None:
+    result = prepare(with_findings(tmp_path / "raw", 6), tmp_path / "p", SMALL)
+    assert not result.multilabel and "square;disc" in result.class_names
+    (said,) = [note for note in result.info["notes"] if "several others together" in note]
+    assert said.endswith("if an image may have several: --findings disc square")
+
+
+def test_the_probe_asks_of_each_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = prepare(with_findings(tmp_path / "raw", 6), tmp_path / "p", SMALL, findings=FINDINGS)
+    asked = probe.questions_of(folder, folder.samples)
+    truths = which_held([sample.label for sample in folder.samples], FINDINGS)
+    assert [question.labels.tolist() for question in asked] == truths.T.astype(int).tolist()
+    for _, sides in asked:
+        for known, held_out in sides:
+            groups = [{folder.samples[i].group for i in side} for side in (known, held_out)]
+            assert not groups[0] & groups[1]
+    shown = np.column_stack([truths, np.ones(len(truths))]).astype(float)
+    monkeypatch.setattr(probe, "_figures", lambda *_: shown)
+    assert probe.auroc_of(None, None, folder, folder.samples, asked) == 1.0  # type: ignore[arg-type]
