@@ -43,7 +43,9 @@ def print_findings(arguments: argparse.Namespace) -> None:
     truths = which_held([row["truth"] for row in rows], names)
     parts = [
         f"{len(rows)} of {len(everyone)} images",
-        f"{len(set(groups))} groups" if "group" in rows[0] else "each image its own group",
+        "each image its own group"
+        if len(set(groups)) == len(rows)
+        else f"{len(set(groups))} groups",
         "findings, each from its own probability on (inferred from the column predicted): "
         + ", ".join(
             f"{name} {thresholds[name]:.4g} ({count} have it)"
