@@ -46,7 +46,7 @@ def test_predict_holds_a_folder_while_it_predicts(
     seen = []
     counted = predict.counted
     monkeypatch.setattr(
-        predict, "counted", lambda found: seen.append(refused(folder)) or counted(found)
+        predict, "counted", lambda *found: seen.append(refused(folder)) or counted(*found)
     )
     words = ["--Path", str(folder / "val"), "--Path_Checkpoint", str(ckpt), "--device", "cpu"]
     predict.main([*words, "--OUTPUT", str(tmp_path / "out" / "predictions.png")])
