@@ -164,3 +164,9 @@ def _checked(
     if not ((s >= 0) & (s <= 1)).all():
         raise UserError("probabilities: wanted numbers from 0 to 1")
     return y.astype(bool), s, g
+
+
+def in_words(name: str) -> str:
+    """The name of an estimate without underscores; that of its finding stays as it is."""
+    metric, comma, finding = name.partition(", ")
+    return f"{metric.replace('_', ' ')}{comma}{finding}"

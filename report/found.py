@@ -13,10 +13,11 @@ from metrics.comparison import compare
 from metrics.decision import which_held
 from metrics.intervals import groups_in
 from metrics.levels import Rows
-from metrics.multilabel import compare_findings, evaluate_findings, without_figures
+from metrics.multilabel import compare_findings, evaluate_findings, in_words, without_figures
 from report.matching import note_training, same_images, with_manifest
 from report.predicted import PREFIX, read_findings, threshold_of
 
+AGAIN = " or write the table again with predict.py"
 # options that findings have no use for, with what they are where they are not given
 OF_CLASSES = {"threshold": None, "prevalence": 0, "column": None, "order": None}
 
@@ -57,8 +58,10 @@ def print_findings(arguments: argparse.Namespace) -> None:
     for line in without_figures(truths, names):
         errors.note(f"{table}: {line}")
     shares = _shares(rows, names)
-    for name, estimate in evaluate_findings(truths, shares, names, thresholds, groups).items():
-        errors.say(f"{name.replace('_', ' '):<32}{estimate}")
+    figures = evaluate_findings(truths, shares, names, thresholds, groups)
+    width = 2 + max(map(len, figures))
+    for name, estimate in figures.items():
+        errors.say(f"{in_words(name):<{width}}{estimate}")
     if arguments.versus:
         _print_comparison(rows, truths, names, arguments)
 
@@ -95,7 +98,7 @@ def _thresholds(rows: Rows, names: list[str], table: Path) -> dict[str, float]:
             row | {"predicted": name if is_called else without}
             for row, is_called in zip(rows, of_one, strict=True)
         ]
-        found[name] = threshold_of(answers, [without, name], table)
+        found[name] = threshold_of(answers, [without, name], table, AGAIN)
     return found
 
 

@@ -167,7 +167,7 @@ def _check_labels(
     if findings:
         labels = [(_findings_in(own, findings), row) for own, row in pairs]
         labels = [(label, row) for label, row in labels if label]
-        meant = {label: label for label, _ in labels}
+        meant = {label: findings.truth_of({"label": label}) for label, _ in labels}
     if labels and not any(meant.values()):
         errors.note(
             f"{manifest}: its labels, such as {labels[0][0]!r}, are no classes of the predictions "

@@ -21,6 +21,7 @@ from metrics.decision import NO_FINDING, apart
 from metrics.levels import Rows
 
 PREFIX = "probability_"  # of the columns that hold the probability of a class
+ADVICE = ", write the table again with predict.py, or give --threshold"
 DECIMAL_COMMA = re.compile(r"\s*\d+,\d+([eE][+-]?\d+)?\s*")
 OFF = 0.02  # that the probabilities of an image may miss 1 by, as they were rounded
 
@@ -158,12 +159,13 @@ def _ordered(names: list[str]) -> list[str]:
     return [last, first]
 
 
-def threshold_of(rows: Rows, names: list[str], path: Path) -> float:
+def threshold_of(rows: Rows, names: list[str], path: Path, advice: str = ADVICE) -> float:
     """The threshold that gives the column predicted; 0.5 where that does.
 
     Args:
         rows, names: of ``read_predictions``.
         path: the table, for messages.
+        advice: what else can be done where none does.
 
     Raises:
         UserError: no threshold does.
@@ -182,7 +184,7 @@ def threshold_of(rows: Rows, names: list[str], path: Path) -> float:
             f"{path}: no threshold gives the column predicted: with {nearest:.4g}, which comes "
             f"closest, {len(other)} of {len(rows)} would differ, as {row['path']}: got "
             f"{row['predicted']!r} with {PREFIX}{names[1]} {row[PREFIX + names[1]]}; "
-            "mend such rows, write the table again with predict.py, or give --threshold"
+            f"mend such rows{advice}"
         )
     if passed.size:  # two of one probability, for it was rounded
         errors.note(

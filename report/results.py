@@ -13,7 +13,7 @@ from metrics.decision import which_held
 from metrics.grades import at_least, evaluate_grades
 from metrics.intervals import Estimate, evaluate, groups_in
 from metrics.levels import Level, Rows, Subgroup, levels, subgroup_columns, subgroups
-from metrics.multilabel import MEAN, evaluate_findings, without_figures
+from metrics.multilabel import MEAN, evaluate_findings, in_words, without_figures
 from report import charts
 from report.charts import Charts
 from vit.checkpoint import Checkpoint
@@ -117,7 +117,9 @@ def _of_findings(predictions: Sequence[Prediction], rows: Rows, checkpoint: Chec
         results,
         headline=f"Mean AUROC {found[MEAN]} over the findings, on {len(rows)} images of known "
         "truth",
-        estimates=[(_in_words(name).replace("_", " "), each) for name, each in found.items()],
+        estimates=[
+            (in_words(name).replace("auroc", "AUROC", 1), each) for name, each in found.items()
+        ],
         confusion=[(name, [*map(int, row)]) for name, row in zip(names, counts, strict=True)],
         lines=without_figures(truths, names),
         charts=charts.of_findings(truths, shares, names),

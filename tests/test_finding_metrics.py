@@ -18,6 +18,7 @@ from metrics.multilabel import (
     evaluate_findings,
     fit_temperature_of_findings,
     fit_thresholds,
+    in_words,
     without_figures,
 )
 from training.objectives import finding_loss, finding_metrics
@@ -168,3 +169,7 @@ def test_the_sigmoid_is_finite_for_logits_of_any_size() -> None:
         found = sigmoid(logits)
     assert found == pytest.approx(expit(logits.astype(float)), abs=1e-7)
     assert found.dtype == np.float32
+
+
+def test_the_name_of_a_finding_keeps_its_underscores() -> None:
+    assert in_words("average_precision, soft_plaque") == "average precision, soft_plaque"

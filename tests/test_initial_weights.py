@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import contents
 from tests.models import PUBLISHED, model_of
 from training.initial_weights import InitialWeights
 from vit import checkpoint
@@ -75,6 +76,32 @@ def test_a_head_of_other_classes_is_left_as_it_is(tmp_path: Path) -> None:
     InitialWeights(saved(tmp_path / "a.ckpt", source)).give_to(target, PUBLISHED)
     assert torch.equal(target.head[-1].weight, before)
     assert torch.equal(target.norm.weight, source.norm.weight)
+
+
+HEADS = [  # task, names of the weights, names of the model, rows that it begins with
+    ("classes", "normal abnormal", "healthy sick", [0, 1]),
+    ("classes", "normal abnormal", "abnormal normal", [1, 0]),
+    ("classes", "a b c", "c a b", [2, 0, 1]),
+    ("classes", "a b c", "a b d", []),
+    ("multilabel", "soft stent", "stent soft", [1, 0]),
+    ("multilabel", "soft stent", "calcified soft", []),
+]
+
+
+@pytest.mark.parametrize(("task", "known", "names", "rows"), HEADS)
+def test_the_head_of_a_class_goes_to_the_class_of_its_name(
+    tmp_path: Path, task: str, known: str, names: str, rows: list[int]
+) -> None:
+    count = len(known.split())
+    config = replace(PUBLISHED, **(SIZES | {"task": task, "num_classes": count}))  # type: ignore[arg-type]
+    source, target = VisionTransformer(config), VisionTransformer(config)
+    state = {f"model.{name}": value for name, value in source.state_dict().items()}
+    plain = contents(config=asdict(config), class_names=known.split(), state_dict=state)
+    checkpoint.save(plain, tmp_path / "a.ckpt")
+    before = target.head[-1].weight.clone()
+    InitialWeights(tmp_path / "a.ckpt").give_to(target, config, names.split())
+    wanted = source.head[-1].weight[rows] if rows else before
+    assert torch.equal(target.head[-1].weight, wanted)
 
 
 @pytest.mark.parametrize(

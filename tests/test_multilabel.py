@@ -193,6 +193,16 @@ def test_evaluate_tells_findings(page: Path, capsys: pytest.CaptureFixture[str])
     assert f"mean AUROC of {own} minus that of {own}: 0.000 (0.000 to 0.000)" in said
 
 
+def test_labels_of_a_manifest_that_are_no_findings_are_not_compared(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = page.with_name("predictions.csv")
+    listed = "".join(f"{row['path']},LAD\n" for row in table(own))
+    (tmp_path / "vessels.csv").write_text(f"path,label\n{listed}")
+    evaluate(["--predictions", str(own), "--manifest", str(tmp_path / "vessels.csv")])
+    assert "its labels, such as 'LAD', are no classes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -333,7 +343,8 @@ def test_a_training_of_findings_from_raw_images_to_predictions(
         truths = [name in row["truth"].split(";") for row in told]
         assert roc_auc_score(truths, [float(row[f"probability_{name}"]) for row in told]) > 0.9
     predict.main(["--recalibrate", str(fresh), *where])
-    assert "threshold of disc" in capsys.readouterr().out
+    told_after = r"threshold of disc 0\.\d+ now: sensitivity [01]\.\d+ \(.*\), specificity [01]\."
+    assert re.search(told_after, capsys.readouterr().out)
     again = checkpoint.load(tmp_path / "out" / "ViT_recalibrated.ckpt")
     assert again.thresholds.keys() == set(FINDINGS)
     few = with_findings(tmp_path / "few", 2, seed=9)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+import errors
 from CONFIG import Config, ModelConfig
 from metrics.decision import MULTILABEL
 from training import boxed, foreign_weights
@@ -90,12 +91,19 @@ class InitialWeights:
             brought["image_size"] = source.image_size  # at once, as it divides into their patches
         return replace(config, **brought)
 
-    def give_to(self, model: VisionTransformer, config: ModelConfig) -> None:
+    def give_to(
+        self, model: VisionTransformer, config: ModelConfig, names: Sequence[str] = ()
+    ) -> None:
         """Give a model of that configuration these weights.
 
         Position embeddings of another grid are resampled (Dosovitskiy et al. 2021, section 3.2). A
         head of other classes, or of another task, is left as it is; but the score of grades begins
         as the log odds of the second of two classes.
+
+        Args:
+            model: is changed.
+            config: of that model.
+            names: of its classes; where they are not known, classes are taken by their place.
 
         Raises:
             CheckpointError: another architecture.
@@ -109,7 +117,15 @@ class InitialWeights:
         judges = {name: value for name, value in own.items() if name.startswith(last)}
         tasks = {config.task, self.checkpoint.config.task}
         other_task = MULTILABEL in tasks and len(tasks) > 1  # though the shapes are alike
-        if judges and (other_task or _shapes(judges) != _shapes(state, last)):
+        rows = _rows(self.checkpoint.class_names, names, config.task)
+        if judges and not other_task and _shapes(judges) == _shapes(state, last) and rows:
+            state |= {name: state[name][rows] for name in judges if len(state[name]) == len(rows)}
+        elif judges:
+            if not rows:
+                errors.note(
+                    f"{self.path.name}: is of {', '.join(self.checkpoint.class_names)}, so the "
+                    f"head for {', '.join(names)} begins anew"
+                )
             if config.task == "ordinal" and not other_task:
                 judges |= _as_score(state, last)
             state = {name: value for name, value in state.items() if not name.startswith(last)}
@@ -144,6 +160,19 @@ def _read(path: Path) -> Checkpoint:
 def _shapes(state: Mapping[str, Tensor], beginning: str = "") -> dict[str, torch.Size]:
     """The shapes of the tensors whose names begin so."""
     return {name: value.shape for name, value in state.items() if name.startswith(beginning)}
+
+
+def _rows(source: Sequence[str], names: Sequence[str], task: str) -> list[int]:
+    """For each class the row of the source's head that is of the same class; []: there is not.
+
+    Two classes are the negative and the positive one, and grades rise, whatever their names.
+    """
+    whole = list(range(len(source)))
+    if names and sorted(source) == sorted(names):
+        rows = [list(source).index(name) for name in names]
+        return rows if task != "ordinal" or rows == whole else []
+    by_place = not names or task == "ordinal" or (task == "classes" and len(names) == 2)
+    return whole if by_place else []
 
 
 def _as_score(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 import errors
 from data.readers import DataError
-from metrics.decision import which_held
+from metrics.decision import sigmoid, which_held
 from metrics.intervals import evaluate
 from training.publish import fitted
 from training.validation import Validation, shares_of
@@ -93,9 +93,7 @@ def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:
     checkpoint.save({**checkpoint.read(path), **after.plain()}, target, keep_former=True)
     errors.say(f"temperature {source.temperature:.3f} before, {after.temperature:.3f} now")
     if source.multilabel:
-        for name in source.class_names:
-            before, now = source.thresholds[name], after.thresholds[name]
-            errors.say(f"threshold of {name} {before:.3f} before, {now:.3f} now")
+        _say_thresholds(source, after, predictions)
     elif len(source.class_names) == 2:
         _say_threshold(source, after, predictions)
     errors.say(
@@ -113,3 +111,14 @@ def _say_threshold(before: Checkpoint, after: Checkpoint, predictions: Predictio
         figures = evaluate(labels, shares[:, -1], groups, each.threshold)
         told = ", ".join(f"{name} {figures[name]}" for name in ("sensitivity", "specificity"))
         errors.say(f"threshold {each.threshold:.3f} {words}: {told}")
+
+
+def _say_thresholds(before: Checkpoint, after: Checkpoint, predictions: Predictions) -> None:
+    held = which_held([each.truth for each in predictions], before.class_names)
+    groups = [each.item.row.get("group", "") or each.name for each in predictions]
+    for column, name in enumerate(before.class_names):
+        for words, each in (("before", before), ("now", after)):
+            shares = sigmoid(predictions.logits / each.temperature)[:, column]
+            figures = evaluate(held[:, column], shares, groups, each.thresholds[name])
+            told = ", ".join(f"{what} {figures[what]}" for what in ("sensitivity", "specificity"))
+            errors.say(f"threshold of {name} {each.thresholds[name]:.3f} {words}: {told}")

@@ -163,7 +163,7 @@ class Run:
         pl.seed_everything(self.config.seed, verbose=False)
         model = VisionTransformer(self.config)
         if init := self.begun.init:
-            init.give_to(model, self.config)
+            init.give_to(model, self.config, self.data.processed.class_names)
             self._refuse_known_validation_images(init)
         weighted = self.config.class_weights and self.config.task != "ordinal"
         weights = self.data.class_weights() if weighted else None
