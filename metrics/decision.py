@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MULTILABEL = "multilabel"  # the task of findings, of which an image may have several
+FOLLOWED = "the finding farthest above its threshold"  # in logits; a map is usually of it
 NO_FINDING = "none"  # the label of an image that has no finding
 BETWEEN = ";"  # findings of one image
 

@@ -91,9 +91,10 @@ def gallery(parts: Parts, root: Path) -> Json:
             greys = [each.item.image(preprocessing) for each in batch]
             seen = np.stack([preprocessing.standardised(grey) for grey in greys])
             tensors = torch.from_numpy(seen).to(asked.device)
-            maps_of_batches.append(_maps(asked, tensors, _targets(asked, batch), layout))
-            for each, grey in zip(batch, greys, strict=True):
-                images.append(_image(each, grey, preprocessing, root))
+            targets = _targets(asked, batch)
+            maps_of_batches.append(_maps(asked, tensors, targets, layout))
+            for each, grey, target in zip(batch, greys, targets.tolist(), strict=True):
+                images.append(_image(each, grey, preprocessing, root) | {"followed": target})
             bar.update(len(batch))
     maps = np.concatenate(maps_of_batches)
     tops = _scale(maps, layout)
@@ -126,11 +127,12 @@ def _batches(parts: Parts) -> Iterator[tuple[list[Prediction], TorchPredictor]]:
 
 
 def _targets(predictor: TorchPredictor, batch: Sequence[Prediction]) -> torch.Tensor:
-    """(B,) the class whose evidence is shown: the positive one, or the most probable finding."""
+    """(B,) the class whose evidence is shown: the positive one, or the followed finding."""
     positive = len(predictor.class_names) - 1
     if not predictor.facts.multilabel:
         return torch.full((len(batch),), positive, device=predictor.device)
-    return torch.tensor([int(np.argmax(each.logits)) for each in batch], device=predictor.device)
+    followed = predictor.facts.followed([each.logits for each in batch])
+    return torch.from_numpy(followed).to(predictor.device)
 
 
 def _maps(

@@ -53,11 +53,6 @@ function paint(canvas, map) {
   context.putImageData(picture, 0, 0);
 }
 
-// The class whose probability a row shows and whose evidence is drawn: of findings the most probable one of the image.
-function followed(image) {
-  return data.multilabel ? image.p.indexOf(Math.max(...image.p)) : image.p.length - 1;
-}
-
 const FILTERS = {
   "all": () => true,
   "wrong": (image) => image.truth && image.truth !== image.predicted,
@@ -67,13 +62,13 @@ const FILTERS = {
 };
 const COLUMNS = [
   ["name", (image) => image.name, ""], ["truth", (image) => image.truth, ""],
-  ["predicted", (image) => image.predicted, ""], ["probability", (image) => image.p[followed(image)], ""],
+  ["predicted", (image) => image.predicted, ""], ["probability", (image) => image.p[image.followed], ""],
   ["set", (image) => (image.set === null ? "" : image.set.join(", ") || "none"), "extra"],
   ["unlike", (image) => image.unlike ?? -1, "extra"],
 ];
 // without what the model cannot tell of any image
 const SHOWN = COLUMNS.filter(([name]) => !data.images.every((image) => image[name] === null));
-const TITLES = { probability: data.multilabel ? "highest P" : `P(${POSITIVE})`, set: `set of classes`, unlike: "distance, limit 1" };
+const TITLES = { probability: data.multilabel ? "P, finding shown" : `P(${POSITIVE})`, set: `set of classes`, unlike: "distance, limit 1" };
 
 function choose() {
   const wanted = $("search").value.toLowerCase(), fits = FILTERS[$("filter").value];
@@ -113,7 +108,7 @@ function row(image, number) {
       cell.append(make("span", image.predicted, { class: FILTERS.wrong(image) ? "wrong" : "" }));
       if (FILTERS.wrong(image)) cell.append(" ", make("span", "wrong", { class: "tag" }));
     } else if (name === "probability") {
-      const shown = data.multilabel ? `${data.classes[followed(image)]} ` : "";
+      const shown = data.multilabel ? `${data.classes[image.followed]} ` : "";
       cell.textContent = shown + value(image).toFixed(3);
     }
     else if (name === "unlike") {
@@ -153,7 +148,7 @@ async function show(number) {
   $("next").disabled = number === state.list.length - 1;
   const facts = [["truth", image.truth || "not known"], ["predicted", image.predicted],
     ...data.classes.map((name, i) => [`P(${name})`, image.p[i].toFixed(4)])];
-  if (data.multilabel) facts.push(["evidence shown for", data.classes[followed(image)]]);
+  if (data.multilabel) facts.push(["evidence shown for", data.classes[image.followed]]);
   if (image.set !== null) facts.push([`set at ${100 * data.level} %`, image.set.join(", ") || "none: unlike either class"]);
   if (image.unlike !== null) facts.push(["distance from the training images, limit 1", image.unlike.toFixed(2)]);
   if (image.training) facts.push(["was in training", "yes: the prediction is no evidence"]);

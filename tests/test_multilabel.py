@@ -16,6 +16,7 @@ import predict
 import train
 import vit
 from data.prepare import prepare
+from data.preprocessing import Preprocessing
 from report import app, external, learning_curve, pictures
 from report.evaluate import main as evaluate
 from tests.conftest import CONFIGURATION, contents, table
@@ -26,6 +27,7 @@ from training.initial_weights import InitialWeights
 from vit import checkpoint, export, graph_predictor
 from vit.archive import CheckpointError
 from vit.explain import explain, log_odds, odds_of
+from vit.facts import Facts
 from vit.map_request import ExplanationError
 from vit.model import VisionTransformer
 from vit.torch_predictor import TorchPredictor
@@ -165,7 +167,7 @@ def test_the_report_tells_findings(page: Path) -> None:
         "<h1>Findings square, disc: ViT.ckpt",
         "An image has a finding from the finding&#39;s own probability on: square from 0.4500",
         "12 images: 6 with square, 6 with disc, 3 with none",
-        "the evidence for the most probable finding over it",
+        "the evidence for the finding farthest above its threshold over it",
         "ROC curve of each finding",
         "has it, missed",
         "a probability of each finding by itself, of which an image may have several",
@@ -309,7 +311,9 @@ def test_the_graph_says_what_the_checkpoint_says(tmp_path: Path) -> None:
     said, again = (vit.load(each).predict(raw) for each in (source, path))
     assert [each.label for each in said] == [each.label for each in again]
     assert [each.truth for each in again] == [each.truth for each in said]
-    with pytest.raises(ExplanationError, match="agreement for the most probable finding, of all"):
+    with pytest.raises(
+        ExplanationError, match="agreement for the finding farthest above its threshold, of all"
+    ):
         theirs.request(target="disc")
 
 
@@ -350,3 +354,13 @@ def test_a_training_of_findings_from_raw_images_to_predictions(
     few = with_findings(tmp_path / "few", 2, seed=9)
     with pytest.raises(SystemExit, match=r"got 4 with square, 4 without square, 4 with disc"):
         predict.main(["--recalibrate", str(few), *where])
+
+
+def test_the_map_is_of_the_finding_farthest_above_its_threshold() -> None:
+    config = replace(CONFIGURATION, task="multilabel")
+    preprocessing = Preprocessing(32, 0.4, 0.2)
+    limits = {"square": 0.2, "disc": 0.9}
+    facts = Facts(config, ["square", "disc"], preprocessing, thresholds=limits, temperature=2.0)
+    assert facts.limits.tolist() == pytest.approx([2 * np.log(0.25), 2 * np.log(9)])
+    # disc is more probable, and square alone is there
+    assert facts.followed([[-1.0, 3.0], [-9.0, 3.0]]).tolist() == [0, 1]

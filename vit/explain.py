@@ -238,7 +238,7 @@ def explain_chosen(
     layer: int | None = None,
     head: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """As ``explain``, for the (B,) classes that the model itself found most probable.
+    """As ``explain``, for (B,) classes that the model's own logits chose.
 
     Nothing is checked: in a graph that is traced their numbers are not known yet.
     """

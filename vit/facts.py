@@ -4,15 +4,19 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from CONFIG import Config
 from data.preprocessing import Preprocessing
 from errors import UserError
 from metrics.conformal import Scores
-from metrics.decision import MULTILABEL, decision, findings_called
+from metrics.decision import FOLLOWED, MULTILABEL, decision, findings_called
 from metrics.estimate import Estimate
 from vit.checkpoint_gate import FORMAT, Plain
 
 MOST_NAMED = 6  # findings in a title
+NEAR_0 = 1e-6  # a share whose logit is still finite
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Facts:
     def evidence(self) -> str:
         """What the usual map of evidence speaks for."""
         if self.multilabel:
-            return "the most probable finding"
+            return FOLLOWED
         return "a higher grade" if self.ordered else self.positive
 
     @property
@@ -151,6 +155,16 @@ class Facts:
         if len(self.class_names) > 2:
             return "An image is called the most probable class."
         return f"An image counts as {self.positive} from a probability of {self.threshold:.4f} on."
+
+    @property
+    def limits(self) -> NDArray:
+        """(K,) logits from which on each finding is there, by its threshold."""
+        shares = np.clip([self.thresholds[name] for name in self.class_names], NEAR_0, 1 - NEAR_0)
+        return np.asarray(self.temperature * np.log(shares / (1 - shares)))
+
+    def followed(self, logits: ArrayLike) -> NDArray:
+        """(B,) index of the FOLLOWED finding of each of (B, K) logits."""
+        return np.asarray((np.asarray(logits) - self.limits).argmax(axis=-1))
 
     def decided(self, probabilities: Sequence[float]) -> str:
         """The class that K probabilities stand for; of findings all of the image, or none.

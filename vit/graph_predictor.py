@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.decision import FOLLOWED
 from vit import BATCH_SIZE, LEVEL, graph
 from vit.archive import CheckpointError
 from vit.facts import Facts
@@ -42,7 +43,7 @@ class GraphPredictor(Predictor):
         said = self._ask(pixels, request is not None)
         targets = None
         if request is not None and request.target is None:
-            targets = said["logits"].argmax(axis=1)
+            targets = self.facts.followed(said["logits"])
         return Answers(
             said["logits"], said.get("distance"), said.get("map"), said["outliers"], None, targets
         )
@@ -55,7 +56,7 @@ class GraphPredictor(Predictor):
         """Raise ExplanationError unless ``run`` can answer this."""
         usual = None if self.facts.multilabel else len(self.class_names) - 1
         if request != MapRequest(usual):
-            shown = "the most probable finding" if usual is None else self.class_names[usual]
+            shown = FOLLOWED if usual is None else self.class_names[usual]
             raise ExplanationError(
                 f"a graph holds one map: {DEFAULT} for {shown}, of all blocks and heads; "
                 f"got {request.title(self.class_names)}; ask a ViT.ckpt for others"

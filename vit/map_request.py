@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from errors import UserError
+from metrics.decision import FOLLOWED
 
 DEFAULT = "agreement"  # of vit.explain.METHODS
 KNOW_NO_CLASS = ("attention", "rollout")
@@ -17,8 +18,8 @@ class MapRequest:
     """Which map of evidence is wanted.
 
     Args:
-        target: class whose evidence it shows, by index; None: the finding that is most probable in
-            each image.
+        target: class whose evidence it shows, by index; None: of each image the finding that
+            ``Facts.followed`` names.
         method: one of vit.explain.METHODS.
         layer: the only encoder block that is used, from 0; None: as the method does.
         head: the only attention head that is used, from 0; None: all.
@@ -46,7 +47,7 @@ class MapRequest:
             parts.append(f"head {self.head}")
         if self.method not in KNOW_NO_CLASS:
             if self.target is None:
-                return ", ".join([*parts, "for the most probable finding"])
+                return ", ".join([*parts, f"for {FOLLOWED}"])
             is_score = ordered and self.target == len(class_names) - 1
             parts.append("for a higher grade" if is_score else f"for {class_names[self.target]}")
         return ", ".join(parts)

@@ -224,8 +224,8 @@ class Predictor(ABC):
             image: as ``predict`` takes it; one.
             method: attention, rollout, gradient-rollout, relevance, legrad, agreement (the
                 default), grad-cam, occlusion.
-            target: the class; by default the positive one, of findings the most probable one of
-                the image.
+            target: the class; by default the positive one, of findings the one that lies farthest
+                above its threshold.
             layer, head: the only encoder block or attention head that is used, from 0.
 
         Returns:

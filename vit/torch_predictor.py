@@ -80,7 +80,7 @@ class TorchPredictor(Predictor):
     def check(self, request: MapRequest) -> None:
         """Raise ExplanationError unless ``run`` can answer this."""
         model = self.checkpoint.models[0]
-        target = request.target or 0  # any finding, where it is the most probable one
+        target = request.target or 0  # any finding, where the logits choose it
         explanations.check(model, request.method, target, request.layer, request.head)
 
     def images(self, pixels: NDArray) -> Tensor:

@@ -106,9 +106,10 @@ def scored_of(source: Checkpoint, images: Tensor) -> Tensor:
 
 
 def targets_of(source: Checkpoint, images: Tensor) -> Tensor:
-    """(B,) the most probable finding of each image."""
+    """(B,) index of the finding of each image that ``Facts.followed`` names."""
     with torch.no_grad():
-        return logits_of(source, images).argmax(dim=1)
+        logits = logits_of(source, images)
+        return (logits - logits.new_tensor(source.limits.tolist())).argmax(dim=1)
 
 
 def evidence_of(
