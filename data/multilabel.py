@@ -8,25 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from data.finding_words import answer_of, is_nothing, is_unsure
 from data.readers import DataError
 from data.tables import Row
-from data.words import ANSWERS, in_one_spelling, is_no_class, letters, meaning_of
+from data.words import in_one_spelling, is_no_class
 from errors import one_line
 from metrics.decision import BETWEEN, apart, joined
 
 LEAST_FINDINGS = 2  # one by itself is a question of two classes
-NOTHING = {"none", "nothing", "nil", "nofinding", "nofindings", "nothingfound"}
-UNSURE = {"unsure", "uncertain", "equivocal", "possible", "possibly", "maybe", "indeterminate"}
-MINUS_ONE = re.compile(r"\s*-1(\.0+)?\s*")  # in public sets: nobody is sure
-YES, NO = {"positive", "pos", "y"}, {"negative", "neg", "n"}  # in a column, beside ANSWERS
 SEPARATORS = re.compile(r"[;,|]")
 LONGEST_FOLDER = 150  # bytes of a folder's name
 SHOWN = 5  # kinds of faults that are named
-
-
-def is_nothing(word: str) -> bool:
-    """Whether a word says that an image has no finding: none, normal, no finding."""
-    return letters(word) in NOTHING or meaning_of(word) == "normal"
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class Findings:
         found = []
         for name in self.names:
             cell = row.get(columns[name], "")
-            answer = _answer(cell)
+            answer = answer_of(cell)
             if answer is None:
                 what = "does not say it" if is_unsure(cell) else "is neither 0 nor 1"
                 raise DataError(f"{cell!r} in the column {columns[name]}, which {what}")
@@ -125,22 +117,6 @@ def is_name(name: str) -> bool:
     """Whether a name is one of a finding, and can stand beside others in a label."""
     usable = re.fullmatch(r"[^/\\.;,|+\x00-\x1f\x7f-\x9f][^/\\;,|+\x00-\x1f\x7f-\x9f]*", name)
     return bool(usable) and not (is_nothing(name) or is_no_class(name) or is_unsure(name))
-
-
-def is_unsure(cell: str) -> bool:
-    """Whether a cell says that nobody knows: empty, unknown, uncertain, and -1 of public sets."""
-    return is_no_class(cell) or letters(cell) in UNSURE or bool(MINUS_ONE.fullmatch(cell))
-
-
-def _answer(cell: str) -> bool | None:
-    """Yes or no; None: neither."""
-    number, word = in_one_spelling(cell), letters(cell)
-    if number in ("0", "1"):
-        return number == "1"
-    meant = ANSWERS.get(word)
-    if meant or word in YES | NO:
-        return meant == "abnormal" or word in YES
-    return None
 
 
 def labelled(rows: list[Row], findings: Findings, table: Path, notes: list[str]) -> list[Row]:

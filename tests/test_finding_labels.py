@@ -37,6 +37,12 @@ OF_FINDINGS = CONFIG.Config(image_size=32, patch_size=8, task=MULTILABEL, num_cl
         ("none", "none"),
         ("No Finding", "none"),
         ("normal", "none"),
+        ("Kein Befund", "none"),
+        ("ohne Befund", "none"),
+        ("Aucune lésion", "none"),
+        ("pas d'anomalie", "none"),
+        ("Sin hallazgos", "none"),
+        ("Nessun reperto", "none"),
     ],
 )
 def test_a_label_names_findings_or_none(cell: str, label: str) -> None:
@@ -53,6 +59,7 @@ def test_a_label_names_findings_or_none(cell: str, label: str) -> None:
         ("calcified;thrombus", "'thrombus', which is none of the findings"),
         ("0", "'0', which is none of the findings"),
         ("none;stent", "says both none and a finding"),
+        ("kein Befund;stent", "says both kein Befund and a finding"),
         ("stent;normal", "says both normal and a finding"),
     ],
 )
