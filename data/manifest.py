@@ -2,16 +2,18 @@
 
 import math
 import re
+import shlex
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from data import group_columns
+from data.finding_columns import flag_columns
 from data.folder_notes import notes_of_folders
 from data.geometry import parse_boxes
 from data.lesion_columns import with_known_names, with_points
 from data.listed_files import ListedFiles
-from data.multilabel import Findings, labelled
+from data.multilabel import LEAST_FINDINGS, Findings, labelled
 from data.readers import DataError
 from data.samples import COLUMNS, Sample, file_faults, listed_twice
 from data.split_columns import splits_told, tells_split
@@ -64,7 +66,7 @@ def samples_of(
     rows = [known_names(row) for row in read_table(manifest, manifest.parent)]
     if findings is not None:
         rows = labelled(rows, findings, manifest, notes)
-    _check_columns(manifest, rows[0])
+    _check_columns(manifest, rows)
     rows = with_known_names(rows, manifest.parent, notes)
     told = splits_told(rows, manifest, notes)
     rows = [{**row, "split": cell} for row, cell in zip(rows, told, strict=True)]
@@ -117,7 +119,8 @@ def known_names(row: Row) -> Row:
     return {name.lower() if name.lower() in COLUMNS else name: cell for name, cell in row.items()}
 
 
-def _check_columns(manifest: Path, row: Row) -> None:
+def _check_columns(manifest: Path, rows: list[Row]) -> None:
+    row = rows[0]
     missing = {"path", "label"} - set(row)
     if not missing:
         return
@@ -127,6 +130,12 @@ def _check_columns(manifest: Path, row: Row) -> None:
         for name in row
         if name.lower() in OTHER_NAMES[wanted]
     ]
+    flags = list(flag_columns(rows)) if "label" in missing else []
+    if len(flags) >= LEAST_FINDINGS:
+        advice.append(
+            "if its columns of 0 and 1 are findings, of which an image may have several: "
+            f"--findings {shlex.join(flags)}"
+        )
     raise DataError(
         f"{manifest}: no column {', '.join(sorted(missing))}; got {', '.join(row)}"
         + "".join(f"; {each}" for each in advice)

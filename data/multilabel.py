@@ -2,12 +2,14 @@
 
 import hashlib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from data.finding_columns import check_denials, denial_in, is_known, note_of_unread
 from data.finding_words import answer_of, is_nothing, is_unsure
 from data.readers import DataError
 from data.tables import Row
@@ -16,6 +18,7 @@ from errors import one_line
 from metrics.decision import BETWEEN, apart, joined
 
 LEAST_FINDINGS = 2  # one by itself is a question of two classes
+BETWEEN_NAMES = re.compile(r"[;,|]|(?<=\w)\+(?=\w)")
 SEPARATORS = re.compile(r"[;,|]")
 LONGEST_FOLDER = 150  # bytes of a folder's name
 SHOWN = 5  # kinds of faults that are named
@@ -35,6 +38,13 @@ class Findings:
     def given(cls, names: Sequence[str]) -> "Findings":
         """Those that a user names. DataError: too few, one twice, or no name of a finding."""
         spelt = [name.strip() for name in names]
+        parts = [part.strip() for name in spelt for part in BETWEEN_NAMES.split(name)]
+        parts = [part for part in parts if part]
+        if parts and any(BETWEEN_NAMES.search(name) for name in spelt):
+            raise DataError(
+                f"--findings: got {' '.join(spelt)!a}, wanted blanks between the names: "
+                f"--findings {shlex.join(parts)}"
+            )
         if len(spelt) < LEAST_FINDINGS:
             raise DataError(
                 f"--findings: got {', '.join(spelt) or 'nothing'}, wanted {LEAST_FINDINGS} or "
@@ -46,6 +56,11 @@ class Findings:
                     f"--findings: got {name!a}, wanted the name of a finding: no word for none or "
                     "for unknown, and none of ; , | / \\ + in it"
                 )
+        if taken := [name for name in spelt if is_known(name)]:
+            raise DataError(
+                f"--findings: got {taken[0]!a}, wanted another name: columns of that name say "
+                "something else; call the finding, and its column, otherwise"
+            )
         counts = Counter(in_one_spelling(name) for name in spelt)
         twice = [name for name in spelt if counts[in_one_spelling(name)] > 1]
         if twice:
@@ -95,20 +110,27 @@ class Findings:
 
     def columns_among(self, names: Sequence[str]) -> dict[str, str]:
         """By its finding the column of each; {}: the table has not one for each of them."""
-        spelt = {in_one_spelling(name): name for name in names}
-        found = {name: spelt[key] for key, name in self._by_spelling.items() if key in spelt}
+        found = self.some_columns(names)
         return found if len(found) == len(self.names) else {}
 
-    def some_columns(self, names: Sequence[str]) -> list[str]:
-        """The findings that have a column."""
-        spelt = {in_one_spelling(name) for name in names}
-        return [name for key, name in self._by_spelling.items() if key in spelt]
+    def some_columns(self, names: Sequence[str]) -> dict[str, str]:
+        """By its finding the column of each that has one."""
+        spelt = {in_one_spelling(name): name for name in names}
+        return {name: spelt[key] for key, name in self._by_spelling.items() if key in spelt}
+
+    def told_by(self, cell: str) -> str:
+        """The label that a cell means; empty where it does not tell it surely."""
+        try:
+            return self.read(cell)
+        except DataError:
+            return ""
 
     def truth_of(self, row: Row) -> str:
         """The label of an image that is predicted; empty where its row does not tell it surely."""
         try:
             columns = self.columns_among(list(row))
-            return self.read_flags(row, columns) if columns else self.read(row.get("label", ""))
+            label = self.read_flags(row, columns) if columns else self.read(row.get("label", ""))
+            return "" if denial_in(row, label) else label
         except DataError:
             return ""
 
@@ -134,12 +156,9 @@ def labelled(rows: list[Row], findings: Findings, table: Path, notes: list[str])
     columns = findings.columns_among(list(rows[0]))
     some = findings.some_columns(list(rows[0]))
     if not columns and "label" not in rows[0]:
-        lacking = [name for name in findings.names if name not in some]
-        what = f"a column for each finding; it lacks {', '.join(lacking)}" if some else "one"
-        raise DataError(f"{table}: has no column label, and not {what}; got {', '.join(rows[0])}")
+        raise DataError(f"{table}: {_lacking(rows, findings)}")
     if columns:
         told = _each(rows, lambda row: findings.read_flags(row, columns), findings.names, table)
-        _check_beside(rows, told, table)
         taken = f"the findings are those of the columns {', '.join(columns.values())}"
         notes.append(f"{taken}; the label is not read" if "label" in rows[0] else taken)
     else:
@@ -149,6 +168,8 @@ def labelled(rows: list[Row], findings: Findings, table: Path, notes: list[str])
                 f"the findings are those of the column label; the columns {', '.join(some)} are "
                 "not read, for not each finding has one"
             )
+    check_denials(rows, told, table, notes)
+    notes += note_of_unread(rows, list(some.values()))
     counts = Counter(name for label in told for name in apart(label))
     without = told.count(joined([]))
     named = ", ".join(f"{counts[name]} {name}" for name in findings.names)
@@ -161,6 +182,25 @@ def labelled(rows: list[Row], findings: Findings, table: Path, notes: list[str])
         {name: cell for name, cell in row.items() if name not in gone} | {"label": label}
         for row, label in zip(rows, told, strict=True)
     ]
+
+
+def _lacking(rows: list[Row], findings: Findings) -> str:
+    """What a table lacks that tells no findings, and which column may be meant."""
+    some = findings.some_columns(list(rows[0]))
+    got = f"got {', '.join(rows[0])}"
+    if some:
+        lacking = ", ".join(name for name in findings.names if name not in some)
+        return f"has no column label, and not a column for each finding; it lacks {lacking}; {got}"
+    names = ", ".join(findings.names)
+    advice = [
+        f"; rename {name} to label"
+        for name in rows[0]
+        if any(findings.told_by(row.get(name, "")) not in ("", joined([])) for row in rows)
+    ]
+    return (
+        "does not say which findings an image has; wanted a column label, with findings such as "
+        f"{';'.join(findings.names[:2])}, or columns of 0 and 1: {names}; {got}"
+    ) + "".join(advice[:1])
 
 
 def _each(rows: list[Row], read: Callable[[Row], str], names: list[str], table: Path) -> list[str]:
@@ -188,20 +228,6 @@ def _each(rows: list[Row], read: Callable[[Row], str], names: list[str], table: 
             )
         )
     return told
-
-
-def _check_beside(rows: list[Row], told: list[str], table: Path) -> None:
-    """Raise DataError where a label beside the columns denies what they say."""
-    other = [
-        line
-        for line, (row, label) in enumerate(zip(rows, told, strict=True), start=2)
-        if is_nothing(row.get("label", "")) and apart(label)
-    ]
-    if other:
-        raise DataError(
-            f"{table}: {len(other)} rows whose label says that there is nothing, though a column "
-            f"says 1, such as line {other[0]}; mend the one or the other"
-        )
 
 
 def in_folder(label: str) -> str:

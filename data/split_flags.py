@@ -30,7 +30,7 @@ def splits_flagged(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
         DataError: such columns that leave open which split an image is in.
     """
     columns = {}
-    for name, (side, _) in _flags(rows[0]).items():
+    for name, (side, _) in flags_among(rows[0]).items():
         cells = {_cell(row, name) for row in rows}
         if cells <= YES | NO and cells & YES and cells & NO:
             columns[name] = side
@@ -59,7 +59,7 @@ def splits_flagged(rows: list[Row], table: Path, notes: list[str]) -> list[str]:
 
 def check_flags(rows: list[Row], splits: Sequence[str], table: Path) -> None:
     """Raise DataError where a column of yes and no says another split than another column."""
-    for name, (side, sure) in _flags(rows[0]).items():
+    for name, (side, sure) in flags_among(rows[0]).items():
         pairs = zip(rows, splits, strict=True)
         others = [split for row, split in pairs if _cell(row, name) in YES and split != side]
         if sure and others:
@@ -69,7 +69,7 @@ def check_flags(rows: list[Row], splits: Sequence[str], table: Path) -> None:
             )
 
 
-def _flags(names: Sequence[str] | Row) -> dict[str, tuple[str, bool]]:
+def flags_among(names: Sequence[str] | Row) -> dict[str, tuple[str, bool]]:
     """The columns that may be flags: the split of each, and whether the name is sure."""
     flags = {}
     for name in names:
@@ -85,4 +85,4 @@ def _cell(row: Row, name: str) -> str:
 
 def _is_sure(name: str) -> bool:
     """Whether a column of such a name can tell nothing but a split: test may be that of stress."""
-    return any(sure for _, sure in _flags([name]).values())
+    return any(sure for _, sure in flags_among([name]).values())

@@ -75,7 +75,13 @@ def test_a_label_that_is_not_sure_is_refused(cell: str, said: str) -> None:
         (["stent", "Stent"], "got stent and Stent, wanted each finding once"),
         (["stent", "none"], "got 'none', wanted the name of a finding"),
         (["stent", "normal"], "got 'normal', wanted the name of a finding"),
-        (["stent", "a;b"], "got 'a;b', wanted the name of a finding"),
+        (["stent", "a/b"], "got 'a/b', wanted the name of a finding"),
+        (["CAD+", "stent"], r"got 'CAD\+', wanted the name of a finding"),
+        (["a,b"], "got 'a,b', wanted blanks between the names: --findings a b"),
+        (["a;b", "stent"], "got 'a;b stent', wanted blanks .*: --findings a b stent"),
+        (["soft plaque, stent"], "wanted blanks .*: --findings 'soft plaque' stent"),
+        (["a+b"], r"got 'a\+b', wanted blanks between the names: --findings a b"),
+        (["stent,", "a"], "wanted blanks between the names: --findings stent a"),
         (["stent", ""], "got '', wanted the name of a finding"),
         (["stent", "../x"], "wanted the name of a finding"),
         (["stent", "unknown"], "got 'unknown', wanted the name of a finding"),
@@ -85,6 +91,14 @@ def test_findings_have_names(names: list[str], said: str) -> None:
     with pytest.raises(DataError, match=said):
         Findings.given(names)
     assert is_name("soft plaque (LAD)")
+
+
+@pytest.mark.parametrize(
+    "name", ["path", "Label", "split", "set", "mask", "patient", "Patient ID", "fold", "group"]
+)
+def test_a_finding_has_no_name_of_a_known_column(name: str) -> None:
+    with pytest.raises(DataError, match=f"got '{name}', wanted another name: columns of that"):
+        Findings.given(["stent", name])
 
 
 def flags(*cells: str, **more: str) -> Row:
@@ -130,6 +144,75 @@ def test_a_label_that_denies_the_columns_is_refused() -> None:
     rows = [flags("1", "1", "1"), flags("0", "0", "1", label="normal")]
     with pytest.raises(DataError, match=r"1 rows whose label says that there is nothing, .*line 3"):
         labelled(rows, THREE, Path("m.csv"), [])
+
+
+@pytest.mark.parametrize("name", ["No Finding", "none", "Normal", "kein Befund"])
+def test_a_column_for_none_that_denies_the_others_is_refused(name: str) -> None:
+    cells = [("1", "1", "1"), ("0", "0", "1"), ("0", "0", "1")]
+    rows = [flags(*cells[0], **{name: "0"}), *(flags(*each, **{name: "1"}) for each in cells[1:])]
+    said = rf"m\.csv: 2 rows that have 1 in the column {name}, .*such as line 3"
+    with pytest.raises(DataError, match=said):
+        labelled(rows, THREE, Path("m.csv"), [])
+    assert [THREE.truth_of(row) for row in rows] == ["calcified;soft plaque;stent", "", ""]
+
+
+def notes_of(rows: list[Row], findings: Findings = THREE) -> list[str]:
+    notes: list[str] = []
+    labelled(rows, findings, Path("m.csv"), notes)
+    return notes
+
+
+NOTHING_SAID = "images have none of the findings, though"
+
+
+def test_images_that_have_something_else_are_counted() -> None:
+    rows = [flags("1", "1", "1"), *[flags("0", "0", "0")] * 3]
+    column = [row | {"No Finding": cell} for row, cell in zip(rows, "0010", strict=True)]
+    assert (
+        f"2 {NOTHING_SAID} the column No Finding says 0, such as line 3: they may have one that is "
+        "not named with --findings"
+    ) in notes_of(column)
+    cells = ["thrombus", "thrombus", "none", "0"]
+    label = [row | {"label": cell} for row, cell in zip(rows, cells, strict=True)]
+    (said,) = [note for note in notes_of(label) if NOTHING_SAID in note]
+    assert said.startswith(f"1 {NOTHING_SAID} their label is no word for none, such as line 3")
+
+
+def test_columns_of_0_and_1_that_nobody_named_are_said() -> None:
+    row = {"patient": "1", "set": "1", "fold": "1", "mask": "", "age": "1", "No Finding": "0"}
+    rows = [
+        {"path": "a", "calcified": "1", "soft": "1", "stent": "0", "thrombus": "no"} | row,
+        {"path": "b", "calcified": "0", "soft": "0", "stent": "1", "thrombus": "-1"} | row,
+        {"path": "c", "calcified": "0", "soft": "0", "stent": "", "thrombus": "yes"} | row,
+        {"path": "d", "calcified": "0", "soft": "0", "stent": "0", "thrombus": "no"}
+        | row
+        | {"age": "60", "No Finding": "1"},
+    ]
+    two = Findings(["calcified", "soft"])
+    said = (
+        "columns of 0 and 1 that are not read: stent (1 in 4 rows), thrombus (1 in 4 rows); name "
+        "them with --findings if they are findings"
+    )
+    assert said in notes_of(rows, two)
+    in_label = [each | {"label": "calcified;soft"} for each in rows[:1]] * 2
+    assert not any("not read: stent" in note for note in notes_of(in_label, two))
+    absent = [each | {"stent": "0", "thrombus": "0"} for each in rows]
+    assert not any("columns of 0 and 1" in note for note in notes_of(absent, two))
+
+
+def test_a_column_that_holds_the_findings_is_to_be_called_label() -> None:
+    rows = [{"path": "a", "findings": ""}, {"path": "b", "findings": "stent;calcified"}]
+    with pytest.raises(DataError, match=r"does not say which .* got path, findings; rename find"):
+        labelled(rows, THREE, Path("m.csv"), [])
+    with pytest.raises(DataError, match=r"wanted a column label, .* got path, age$"):
+        labelled([{"path": "a", "age": "7"}], THREE, Path("m.csv"), [])
+
+
+def test_columns_of_0_and_1_without_a_label_hint_at_findings(tmp_path: Path) -> None:
+    raw = with_findings(tmp_path / "raw", 2, columns=True)
+    said = r"no column label; got .* may have several: --findings square disc$"
+    with pytest.raises(DataError, match=said):
+        prepare(raw, tmp_path / "p", SMALL)
 
 
 def test_a_table_without_label_and_columns_is_refused() -> None:
@@ -298,6 +381,23 @@ def test_a_folder_never_tells_findings(tmp_path: Path) -> None:
     (raw / "manifest.csv").unlink()
     (item, *_) = gather(sorted(raw.glob("*.png")), FINDINGS, tmp_path, Findings(FINDINGS))
     assert item.truth == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_said"), [("square+disc", True), ("none", True), ("val/disc", True), ("x", False)]
+)
+def test_folders_of_findings_are_said_to_tell_no_truth(
+    tmp_path: Path, folder: str, is_said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = with_findings(tmp_path / "set" / folder, 1)
+    (raw / "manifest.csv").unlink()
+    images = sorted(raw.glob("*.png"))
+    for given in (tmp_path / "set", raw, images[0]):
+        found = gather(images, FINDINGS, given, Findings(FINDINGS))
+        assert not any(item.truth for item in found)
+        said = " ".join(capsys.readouterr().err.split())
+        assert ("4 of 4 images have no truth" in said) is is_said
+        assert ("a manifest.csv with path and label does" in said) is is_said
 
 
 def test_a_label_of_many_findings_is_no_folder_name() -> None:
