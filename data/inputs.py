@@ -28,7 +28,13 @@ from data.readers import SUFFIXES, DataError, fault_of, read_grey
 from data.runs import RunFrame, run_in
 from data.samples import pixels_sha256
 from data.tree import is_image
-from data.truths import classes_of, note_of_unknown, rows_above, truths_by_folder
+from data.truths import (
+    classes_of,
+    folders_name,
+    note_of_unknown,
+    rows_above,
+    truths_by_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -272,6 +278,8 @@ def gather(
     labelled = any(image.row.get("label") for image in inputs)
     if findings:
         labelled = labelled or any(findings.some_columns(list(image.row)) for image in inputs)
-    for line in note_of_unknown({image.name: image.truth for image in inputs}, labelled):
+        labelled = labelled or folders_name(paths, given, findings)
+    truths = {image.name: image.truth for image in inputs}
+    for line in note_of_unknown(truths, labelled, findings is not None):
         errors.note(line)
     return inputs

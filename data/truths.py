@@ -15,6 +15,7 @@ from data.samples import listed_twice
 from data.split_words import split_of
 from data.tables import read_table
 from data.words import in_one_spelling, meaning_of
+from metrics.decision import BETWEEN
 
 
 def truths_by_folder(
@@ -89,18 +90,37 @@ def classes_of(labels: Iterable[str], class_names: list[str]) -> dict[str, str]:
     return {label: "" if is_unsure[label] else name for label, name in meant.items()}
 
 
-def note_of_unknown(truths: Mapping[str, str], labelled: bool) -> list[str]:
-    """What is said where images have no truth, though others have one or a table has labels.
+def folders_name(paths: Iterable[Path], given: Path | None, findings: Findings) -> bool:
+    """Whether folders of the files are called after findings or none, as calcified+soft is.
 
-    ``truths``: by the name of the image.
+    Looked at are the folder of each file, and those above it as far as the given one.
+    """
+    top = given.resolve() if given is not None and given.is_dir() else None
+    folders = {path.resolve().parent for path in paths}
+    if top is not None:
+        above = {each for folder in folders for each in folder.parents if each.is_relative_to(top)}
+        folders |= above
+    return any(findings.told_by(folder.name.replace("+", BETWEEN)) for folder in folders)
+
+
+def note_of_unknown(truths: Mapping[str, str], labelled: bool, several: bool = False) -> list[str]:
+    """What is said where images have no truth, though others have one or something seems to tell.
+
+    Args:
+        truths: by the name of the image.
+        labelled: whether a table has labels, or folders are called after findings.
+        several: whether the truth is findings, which no folder tells.
     """
     unknown = [name for name, truth in truths.items() if not truth]
     if not unknown or (len(unknown) == len(truths) and not labelled):
         return []
-    return [
-        f"{len(unknown)} of {len(truths)} images have no truth, such as {min(unknown)}: neither "
-        "their label nor their folder is a class of the model"
-    ]
+    begin = f"{len(unknown)} of {len(truths)} images have no truth, such as {min(unknown)}: "
+    if several:
+        return [
+            f"{begin}no manifest.csv says surely which findings they have, and folders tell no "
+            "truth for findings; a manifest.csv with path and label does"
+        ]
+    return [f"{begin}neither their label nor their folder is a class of the model"]
 
 
 def rows_above(
