@@ -14,7 +14,9 @@ be expected: no formula holds 95 % there.
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from multiprocessing import Pool
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one for each process of the pool
 
@@ -32,8 +34,7 @@ from metrics.shares import share
 
 Cell = tuple[int, int, float, float]  # patients, most images of each, positives, AUROC
 SLOPE, INTERCEPT = 0.6, 0.4  # of the truth on what the model says: too extreme, and too low
-Held = dict[str, list[tuple[float, Cell]]]  # percent of the studies of each cell, by figure
-SHOWN = ("auroc", "sensitivity", "calibration_slope")
+Held = dict[str, list[tuple[float, Any]]]  # percent of the studies of each cell, by figure
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 TRUTH_FROM = 1_000_000  # images that the true values are taken from
 INTERNAL: Cell = (171, 1, 0.5, 0.9)  # the study that AUROC is compared with
@@ -124,11 +125,22 @@ def run(job: tuple[Cell, argparse.Namespace]) -> tuple[Cell, dict[str, float], i
     return cell, {name: 100 * float(np.mean(each)) for name, each in held.items()}, without
 
 
+def is_small(cell: Cell) -> bool:
+    """Whether a class has few patients."""
+    return cell[0] * min(cell[2], 1 - cell[2]) < FEW
+
+
 def main(argv: list[str]) -> None:
     """Print a line for each cell, then the tables."""
+    options = options_of("external_coverage", __doc__, argv)
+    judge(run, CELLS, is_small, "class", options)
+
+
+def options_of(name: str, text: str | None, argv: list[str]) -> argparse.Namespace:
+    """What the command line of a simulation says."""
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.external_coverage",
-        description=__doc__,
+        f"python -m benchmarks.{name}",
+        description=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--studies", type=int, default=1000)
@@ -140,18 +152,36 @@ def main(argv: list[str]) -> None:
         "--correlation", type=float, default=0.7, help="within a patient (default 0.7)"
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count())
-    options = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def judge(
+    work: Callable[[Any], tuple[Any, dict[str, float], int]],
+    cells: Sequence[Any],
+    is_few: Callable[[Any], bool],
+    unit: str,
+    options: argparse.Namespace,
+) -> None:
+    """Simulate each cell; print its percents, and a table of the large and one of the small ones.
+
+    Args:
+        work: as ``run``, of a cell and the options.
+        cells: kinds of study.
+        is_few: whether a cell has fewer than FEW patients of a ``unit``.
+        unit: class, or grade.
+        options: of the command line.
+    """
     print(f"{options.studies} studies, {options.resamples} resamples")
     large: Held = {}
     small: Held = {}
     with Pool(options.processes) as pool:
-        for cell, percents, without in pool.imap(run, [(cell, options) for cell in CELLS]):
-            shown = ", ".join(f"{name} {percents[name]:.1f}" for name in SHOWN)
+        for cell, percents, without in pool.imap(work, [(cell, options) for cell in cells]):
+            shown = ", ".join(f"{name} {percent:.1f}" for name, percent in percents.items())
             print(f"{cell}: {shown}; {without} without", flush=True)
-            is_small = cell[0] * min(cell[2], 1 - cell[2]) < FEW
+            of_cell = small if is_few(cell) else large
             for name, percent in percents.items():
-                (small if is_small else large).setdefault(name, []).append((percent, cell))
-    for title, held in ((f"{FEW} patients of each class or more", large), ("fewer", small)):
+                of_cell.setdefault(name, []).append((percent, cell))
+    for title, held in ((f"{FEW} patients of each {unit} or more", large), ("fewer", small)):
         print_table(title, held)
 
 

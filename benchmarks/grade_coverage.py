@@ -14,7 +14,6 @@ apart. The second table is of studies with fewer than 20 patients of a grade.
 
 import argparse
 import os
-from multiprocessing import Pool
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one for each process of the pool
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import errors
-from benchmarks.external_coverage import FEW, Held, print_table
+from benchmarks.external_coverage import FEW, judge, options_of
 from metrics import intervals
 from metrics.estimate import Estimate
 from metrics.grades import compare_grades, evaluate_grades, kappas
@@ -139,36 +138,16 @@ def run(job: tuple[Cell, argparse.Namespace]) -> tuple[Cell, dict[str, float], i
     return cell, {name: 100 * float(np.mean(each)) for name, each in held.items()}, without
 
 
+def is_small(cell: Cell) -> bool:
+    """Whether the rarest grade, the highest, has few patients."""
+    rarest = FALLING ** (cell[2] - 1) / sum(FALLING**k for k in range(cell[2]))
+    return cell[0] * rarest < FEW
+
+
 def main(argv: list[str]) -> None:
     """Print a line for each cell, then the tables."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.grade_coverage",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--studies", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--resamples", type=int, default=400, help="of each study (default 400; 2,000 in use)"
-    )
-    parser.add_argument(
-        "--correlation", type=float, default=0.7, help="within a patient (default 0.7)"
-    )
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    options = parser.parse_args(argv)
-    print(f"{options.studies} studies, {options.resamples} resamples")
-    large: Held = {}
-    small: Held = {}
-    with Pool(options.processes) as pool:
-        for cell, percents, without in pool.imap(run, [(cell, options) for cell in CELLS]):
-            shown = ", ".join(f"{name} {percent:.1f}" for name, percent in percents.items())
-            print(f"{cell}: {shown}; {without} without", flush=True)
-            rarest = FALLING ** (cell[2] - 1) / sum(FALLING**k for k in range(cell[2]))
-            of_cell = small if cell[0] * rarest < FEW else large
-            for name, percent in percents.items():
-                of_cell.setdefault(name, []).append((percent, cell))
-    for title, of_cells in ((f"{FEW} patients of each grade or more", large), ("fewer", small)):
-        print_table(title, of_cells)
+    options = options_of("grade_coverage", __doc__, argv)
+    judge(run, CELLS, is_small, "grade", options)
 
 
 if __name__ == "__main__":
