@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.validation import Validation
+from data.samples import Sample
+from training.validation import Validation, drawn_together
 
 
 def validation(*shares: list[float]) -> Validation:
@@ -31,3 +32,12 @@ def test_the_threshold_decides_between_two_classes(
     validation(shares).write(tmp_path / "t.csv", threshold=threshold)
     (row,) = csv.DictReader((tmp_path / "t.csv").open())
     assert row["predicted"] == predicted
+
+
+def test_vessels_of_one_patient_are_drawn_together() -> None:
+    told = [("v1", "P1"), ("v2", "P1"), ("v3", "P2"), ("", "P3"), ("", "P3"), ("", "")]
+    samples = [
+        Sample(path=f"{number}.npy", split="val", label="a", group=group, more={"patient": patient})
+        for number, (group, patient) in enumerate(told)
+    ]
+    assert drawn_together(samples) == ["v1", "v1", "v3", "", "3.npy", ""]

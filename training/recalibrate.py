@@ -8,12 +8,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 import errors
 from data.readers import DataError
 from metrics.decision import sigmoid, which_held
-from metrics.intervals import evaluate
+from metrics.intervals import evaluate, groups_in
 from training.publish import fitted
 from training.validation import Validation, shares_of
 from vit import checkpoint
@@ -60,7 +62,7 @@ def recalibrated(source: Checkpoint, predictions: Predictions) -> Checkpoint:
         names,
         [each.name for each in predictions],
         [each.truth for each in predictions],
-        [each.item.row.get("group", "") for each in predictions],
+        _owners(predictions),
         shares_of(predictions.logits, source.config.task),
         source.config.task,
     )
@@ -103,22 +105,30 @@ def write(source: Checkpoint, predictions: Predictions, path: Path) -> Path:
     return target
 
 
+def _owners(predictions: Predictions) -> list[str]:
+    """The group of each image, those of one patient alike, as intervals need it."""
+    return groups_in([each.item.row | {"path": each.name} for each in predictions])
+
+
 def _say_threshold(before: Checkpoint, after: Checkpoint, predictions: Predictions) -> None:
-    labels = [int(each.truth == before.positive) for each in predictions]
-    groups = [each.item.row.get("group", "") or each.name for each in predictions]
+    labels = np.array([each.truth == before.positive for each in predictions])
     for words, each in (("before", before), ("now", after)):
         shares = softmax(predictions.logits / each.temperature, axis=1)
-        figures = evaluate(labels, shares[:, -1], groups, each.threshold)
-        told = ", ".join(f"{name} {figures[name]}" for name in ("sensitivity", "specificity"))
+        told = _figures(labels, shares[:, -1], _owners(predictions), each.threshold)
         errors.say(f"threshold {each.threshold:.3f} {words}: {told}")
 
 
 def _say_thresholds(before: Checkpoint, after: Checkpoint, predictions: Predictions) -> None:
     held = which_held([each.truth for each in predictions], before.class_names)
-    groups = [each.item.row.get("group", "") or each.name for each in predictions]
     for column, name in enumerate(before.class_names):
         for words, each in (("before", before), ("now", after)):
             shares = sigmoid(predictions.logits / each.temperature)[:, column]
-            figures = evaluate(held[:, column], shares, groups, each.thresholds[name])
-            told = ", ".join(f"{what} {figures[what]}" for what in ("sensitivity", "specificity"))
-            errors.say(f"threshold of {name} {each.thresholds[name]:.3f} {words}: {told}")
+            threshold = each.thresholds[name]
+            told = _figures(held[:, column], shares, _owners(predictions), threshold)
+            errors.say(f"threshold of {name} {threshold:.3f} {words}: {told}")
+
+
+def _figures(labels: NDArray, shares: NDArray, owners: list[str], threshold: float) -> str:
+    """Sensitivity and specificity at a threshold, in words."""
+    figures = evaluate(labels, shares, owners, threshold)
+    return ", ".join(f"{name} {figures[name]}" for name in ("sensitivity", "specificity"))

@@ -12,11 +12,20 @@ from torch import Tensor
 
 from data.dataset import CoronaryDataset
 from data.group_dataset import GroupDataset
+from data.samples import Sample
 from data.tables import read_table, write_table
 from metrics.decision import MULTILABEL, decision, findings_called, sigmoid, which_held
+from metrics.intervals import groups_in
 
 LEAST = 1e-300  # probability below which its logarithm is not taken
 MOST = 1 - 1e-16  # of a finding, above which that of its odds is not taken
+
+
+def drawn_together(samples: Sequence[Sample]) -> list[str]:
+    """The group of each image, those of one patient alike, as intervals need it; or empty."""
+    rows = [sample.more | {"path": sample.path, "group": sample.group} for sample in samples]
+    owners = zip(groups_in(rows), samples, strict=True)
+    return ["" if owner == sample.path else owner for owner, sample in owners]
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Validation:
             images.processed.class_names,
             [sample.path for sample in samples],
             [sample.label for sample in samples],
-            [sample.group for sample in samples],
+            drawn_together(samples),
             _shares(torch.from_numpy(logits).double(), task),
             task,
         )
