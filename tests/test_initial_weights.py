@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,7 +94,8 @@ def test_the_head_of_a_class_goes_to_the_class_of_its_name(
     tmp_path: Path, task: str, known: str, names: str, rows: list[int]
 ) -> None:
     count = len(known.split())
-    config = replace(PUBLISHED, **(SIZES | {"task": task, "num_classes": count}))  # type: ignore[arg-type]
+    changes: dict[str, Any] = SIZES | {"task": task, "num_classes": count}
+    config = replace(PUBLISHED, **changes)
     source, target = VisionTransformer(config), VisionTransformer(config)
     state = {f"model.{name}": value for name, value in source.state_dict().items()}
     plain = contents(config=asdict(config), class_names=known.split(), state_dict=state)
