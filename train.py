@@ -64,7 +64,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def train(config: CONFIG.Config, arguments: argparse.Namespace, lock: ExitStack) -> None:
     """Train, or resume an unfinished run of the same configuration and data; leave ViT.ckpt."""
     from training.beginning import begin
-    from training.data_module import check_images
+    from training.data_checks import check_images
     from training.publish import FinishedRun, publish
     from training.resume import is_first_process
     from training.run import run_folder

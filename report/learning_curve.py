@@ -23,7 +23,8 @@ from report import plots
 from report.curve import Curve, Point, draw, verdict
 from report.shares import group_of, part
 from training.beginning import Beginning, begin
-from training.data_module import CoronaryData, check_images
+from training.data_checks import check_images
+from training.data_module import CoronaryData
 from training.initial_weights import InitialWeights
 from training.resume import one_process_speaks
 from training.run import Run, run_folder

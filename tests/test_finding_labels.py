@@ -20,7 +20,7 @@ from data.tables import Row
 from metrics.decision import MULTILABEL, apart, joined, which_held
 from tests.findings import FINDINGS, with_findings
 from training import probe
-from training.data_module import check_images
+from training.data_checks import check_images
 
 THREE = Findings(["calcified", "soft plaque", "stent"])
 SMALL = CONFIG.Config(image_size=32, patch_size=8, val_share=0.3)

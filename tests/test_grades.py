@@ -14,7 +14,7 @@ from data.readers import DataError
 from data.truths import classes_of
 from tests.conftest import CONFIGURATION
 from tests.graded import GRADES, graded
-from training.data_module import check_images
+from training.data_checks import check_images
 
 
 @pytest.mark.parametrize(

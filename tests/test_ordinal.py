@@ -23,7 +23,8 @@ from tests.graded import GRADES, graded
 from tests.made_report import report
 from tests.test_train import command
 from training.beginning import Beginning
-from training.data_module import CoronaryData, check_images
+from training.data_checks import check_images
+from training.data_module import CoronaryData
 from training.initial_weights import InitialWeights
 from training.objectives import grade_metrics
 from training.run import Run

@@ -17,7 +17,7 @@ from data.samples import Sample
 from data.tables import Row, read_table, write_table
 from tests.conftest import CONFIGURATION
 from tests.test_dataset import first_form
-from training.data_module import check_images
+from training.data_checks import check_images
 
 NAMES = ["normal", "abnormal"]
 
