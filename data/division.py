@@ -12,7 +12,7 @@ from data.readers import DataError
 from data.splits import Division
 from metrics.decision import MULTILABEL
 from metrics.groups import join
-from metrics.names import canonical, patient_of
+from metrics.names import canonical, patients_of
 
 
 def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> Division:
@@ -48,8 +48,9 @@ def divide(images: list[Prepared], config: CONFIG.Config, notes: list[str]) -> D
 def _torn_patients(images: list[Prepared], sides: NDArray) -> list[str]:
     """What is said of patients on two sides, as where --group names vessels; nothing of none."""
     of_patient: dict[str, set[str]] = {}
-    for image, side in zip(images, sides.tolist(), strict=True):
-        if patient := canonical(patient_of(image.sample.more)):
+    patients = patients_of([image.sample.more for image in images])
+    for patient, side in zip(patients, sides.tolist(), strict=True):
+        if patient:
             of_patient.setdefault(patient, set()).add(side)
     torn = [patient for patient, of in of_patient.items() if len(of) > 1]
     if not torn:

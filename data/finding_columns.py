@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data import group_columns, split_columns, split_flags
-from data.finding_words import answer_of, is_nothing, is_unsure
+from data.finding_words import answer_of, is_column_for_none, is_nothing, is_unsure
 from data.lesion_columns import BOX_NAME, MASK_NAME
 from data.readers import DataError
 from data.samples import COLUMNS
@@ -35,7 +35,7 @@ def flag_columns(rows: list[Row]) -> dict[str, int]:
     """
     counts = {}
     for name in rows[0]:
-        if is_known(name) or is_nothing(name):
+        if is_known(name) or is_column_for_none(name):
             continue
         cells = [row.get(name, "") for row in rows]
         answers = [answer_of(cell) for cell in cells]
@@ -67,7 +67,7 @@ def denial_in(row: Row, label: str) -> str:
         return ""
     if is_nothing(row.get("label", "")):
         return "whose label says that there is nothing"
-    said = [name for name, cell in row.items() if is_nothing(name) and answer_of(cell)]
+    said = [name for name, cell in row.items() if is_column_for_none(name) and answer_of(cell)]
     return f"that have 1 in the column {said[0]}" if said else ""
 
 
@@ -108,7 +108,8 @@ def check_denials(rows: list[Row], told: list[str], table: Path, notes: list[str
 
 def _other_in(row: Row) -> str:
     """What of a row without findings says that it has something; empty: nothing does."""
-    said = [name for name, cell in row.items() if is_nothing(name) and answer_of(cell) is False]
+    columns = [name for name in row if is_column_for_none(name)]
+    said = [name for name in columns if answer_of(row[name]) is False]
     if said:
         return f"the column {one_line(said[0])} says 0"
     label = row.get("label", "")

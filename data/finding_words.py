@@ -2,10 +2,21 @@
 
 import re
 
-from data.words import ANSWERS, in_one_spelling, is_no_class, letters, meaning_of
+from data.words import (
+    ANSWERS,
+    DENIED,
+    POSITIVE_WORDS,
+    SIGN,
+    in_one_spelling,
+    is_no_class,
+    letters,
+    meaning_of,
+)
 from metrics.names import without_accents
 
 NOTHING = {"none", "nothing", "nil", "nofinding", "nofindings", "nothingfound"}
+NOTHING |= {"nolesion", "nolesions", "nodisease", "nopathology", "noabnormality"}
+NOTHING |= {"noabnormalities"}
 # German, French, Spanish, Italian, Portuguese
 NOTHING |= {"kein", "keine", "keiner", "nichts", "keinbefund", "keinebefunde", "ohnebefund"}
 NOTHING |= {"ohnebefunde", "keinpathologischerbefund", "ohnepathologischenbefund"}
@@ -22,8 +33,19 @@ YES, NO = {"positive", "pos", "y"}, {"negative", "neg", "n"}  # in a column, bes
 
 
 def is_nothing(word: str) -> bool:
-    """Whether a word says that an image has no finding: none, normal, no finding, kein Befund."""
-    return without_accents(letters(word)) in NOTHING or meaning_of(word) == "normal"
+    """Whether a word says that an image has no finding: none, normal, no finding, kein Befund.
+
+    What denies one thing says nothing of others: non-obstructive, no stenosis. Nor does a dash.
+    """
+    same = letters(word)
+    denies = DENIED.sub("", same) in POSITIVE_WORDS or SIGN.match(word)
+    return without_accents(same) in NOTHING or (not denies and meaning_of(word) == "normal")
+
+
+def is_column_for_none(name: str) -> bool:
+    """Whether a column of that name says of an image that it has no finding."""
+    same = without_accents(letters(name))
+    return same in NOTHING | {"normal", "healthy"} and same not in ANSWERS
 
 
 def is_unsure(cell: str) -> bool:

@@ -15,7 +15,7 @@ from scipy import special, stats
 from errors import UserError
 from metrics.estimate import Estimate as Estimate
 from metrics.groups import join
-from metrics.names import as_first_written, patient_of
+from metrics.names import as_first_written, patients_of
 
 BINS = 10  # of equally many images, for the calibration error
 RESAMPLES = 2000
@@ -241,7 +241,7 @@ def groups_in(rows: list[dict[str, str]]) -> list[str]:
     """
     given = as_first_written([row.get("group", "") for row in rows])
     groups = [group or row["path"] for group, row in zip(given, rows, strict=True)]
-    patients = as_first_written([patient_of(row) for row in rows])
+    patients = patients_of(rows)
     numbers = join(list(zip(groups, patients, strict=True)), np.zeros((0, 2), int))
     first: dict[int, str] = {}
     for number, group in zip(numbers.tolist(), groups, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.intervals import Estimate, evaluate, groups_in, judged
-from metrics.names import PATIENTS, as_first_written, patient_of
+from metrics.names import PATIENTS, as_first_written, patients_of
 
 # of predictions.csv, with the columns that the manifest has for the image
 Rows = list[dict[str, str]]
@@ -69,7 +69,7 @@ def levels(rows: Rows, positive: str) -> list[Level]:
     rows = [row for row in rows if row["truth"]]
     paths = [row["path"] for row in rows]
     labels, scores, groups = judged(rows, positive)
-    patients = as_first_written([patient_of(row) for row in rows])
+    patients = patients_of(rows)
     places = as_first_written([row.get("vessel", "") for row in rows])
     owners = [patient or group for patient, group in zip(patients, groups.tolist(), strict=True)]
     vessels = [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")  # of DICOM: no zero in it is left out
 NOBODY = {"", "nan", "none", "na", "null", "unknown", "nobody", "noname", "removed", "redacted"}
+NOBODY |= {"missing", "notknown", "unknownpatient", "anonymouspatient", "anonymousanonymous"}
 NOBODY |= {"anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified"}
 PATIENT_NUMBER = "patient_number"  # column of a manifest that data.prepare writes
 PATIENTS = ("patient", "patient_id", PATIENT_NUMBER)  # columns that name the patient
@@ -57,7 +58,17 @@ def as_first_written(names: Sequence[str]) -> list[str]:
     return [first.setdefault(key, name.strip()) for key, name in zip(same, names, strict=True)]
 
 
-def patient_of(row: Mapping[str, str]) -> str:
-    """The patient whom a row of a manifest names; empty where it names nobody."""
-    named = (row.get(column) or "" for column in PATIENTS)
-    return next((name for name in named if letters(name) not in NOBODY), "")
+def patients_of(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The patient whom each row of a manifest names, in one spelling; empty where it names nobody.
+
+    A number that data.prepare gave is no name of the other columns.
+    """
+    columns = {column: [row.get(column) or "" for row in rows] for column in PATIENTS}
+    nobodies = {column: nobodies_in(names) for column, names in columns.items()}
+    found = [""] * len(rows)
+    for column, names in columns.items():
+        place = f"{column} " if column == PATIENT_NUMBER else ""
+        for number, name in enumerate(names):
+            if not found[number] and name not in nobodies[column]:
+                found[number] = f"{place}{name}"
+    return as_first_written(found)

@@ -11,7 +11,7 @@ from data.dataset_info import read_info
 from data.inputs import Input
 from data.readers import DataError
 from metrics.levels import levels
-from metrics.names import patient_of
+from metrics.names import patients_of
 from report.own_folder import folder_of, is_trained_on
 from vit.facts import Facts, refuse_findings
 from vit.predictions import Prediction, Predictions
@@ -95,10 +95,11 @@ def own_folder_lines(inputs: Sequence[Input], facts: Facts) -> list[str]:
 def group_lines(items: Sequence[Input]) -> list[str]:
     """What is said where it is not known which images share a patient."""
     patients_named = {folder: _patients_named(folder) for folder in {item.folder for item in items}}
+    patients = patients_of([item.row for item in items])
     unnamed = [
         item
-        for item in items
-        if not patient_of(item.row) and not (item.row.get("group") and patients_named[item.folder])
+        for item, patient in zip(items, patients, strict=True)
+        if not patient and not (item.row.get("group") and patients_named[item.folder])
     ]
     if not unnamed:
         return []

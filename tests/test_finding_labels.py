@@ -11,6 +11,7 @@ import pytest
 import CONFIG
 from data import audit, processed
 from data import prepare as command
+from data.finding_words import is_nothing
 from data.inputs import gather
 from data.multilabel import Findings, in_folder, is_name, labelled
 from data.prepare import prepare
@@ -426,3 +427,14 @@ def test_the_probe_asks_of_each_finding(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(probe, "_figures", lambda *_: shown)
     nothing: Any = None
     assert probe.auroc_of(nothing, nothing, folder, folder.samples, asked) == 1.0
+
+
+@pytest.mark.parametrize("word", ["non-obstructive", "not occluded", "no stenosis", "-"])
+def test_what_denies_one_thing_is_no_word_for_none(word: str) -> None:
+    assert not is_nothing(word)
+
+
+@pytest.mark.parametrize("column", ["No", "No.", "no_lesions_total", "control", "absent"])
+def test_a_number_or_another_answer_is_no_column_for_none(column: str) -> None:
+    row = {column: "1", "path": "a.png", "label": "soft"}
+    assert Findings.given(["calcified", "soft"]).truth_of(row) == "soft"

@@ -82,7 +82,11 @@ def test_a_head_of_other_classes_is_left_as_it_is(tmp_path: Path) -> None:
 HEADS = [  # task, names of the weights, names of the model, rows that it begins with
     ("classes", "normal abnormal", "healthy sick", [0, 1]),
     ("classes", "normal abnormal", "abnormal normal", [1, 0]),
+    ("classes", "normal abnormal", "Abnormal Normal", [1, 0]),
+    ("classes", "normal abnormal", "diseased healthy", [1, 0]),
+    ("classes", "normal abnormal", "abnormal severe", []),
     ("classes", "a b c", "c a b", [2, 0, 1]),
+    ("classes", "a b c", "C A b", [2, 0, 1]),
     ("classes", "a b c", "a b d", []),
     ("multilabel", "soft stent", "stent soft", [1, 0]),
     ("multilabel", "soft stent", "calcified soft", []),

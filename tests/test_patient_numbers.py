@@ -14,6 +14,7 @@ from data.inputs import Input
 from data.prepare import prepare
 from data.processed import Processed, load
 from data.readers import DataError
+from metrics import intervals
 from metrics.levels import levels
 from report.external_images import group_lines
 from tests.conftest import table
@@ -186,9 +187,23 @@ def test_a_patient_called_anonymous_is_not_one_patient() -> None:
 
 
 def test_figures_know_the_patient_zero() -> None:
-    row = {"truth": "sick", "probability_sick": "0.5", "patient": "0"}
-    found = levels([row | {"path": x} for x in "abc"], "sick")
-    assert [(level.name, level.count) for level in found] == [("image", 3), ("patient", 1)]
+    row = {"truth": "sick", "probability_sick": "0.5"}
+    rows = [
+        row | {"path": path, "patient": patient} for path, patient in zip("abc", "001", strict=True)
+    ]
+    found = levels(rows, "sick")
+    assert [(level.name, level.count) for level in found] == [("image", 3), ("patient", 2)]
+
+
+@pytest.mark.parametrize("name", ["0000", "anonymous", "missing"])
+def test_a_name_of_nobody_ties_no_images_in_intervals(name: str) -> None:
+    rows = [{"path": path, "group": path, "patient": name} for path in "abc"]
+    assert intervals.groups_in(rows) == ["a", "b", "c"]
+
+
+def test_a_number_of_data_prepare_is_no_name_of_a_manifest() -> None:
+    rows = [{"path": "a", "patient": "3"}, {"path": "b", "patient_number": "3"}]
+    assert intervals.groups_in(rows) == ["a", "b"]
 
 
 def test_an_external_study_knows_the_numbers() -> None:

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 import errors
 from CONFIG import Config, ModelConfig
+from data.words import in_one_spelling, meaning_of
 from metrics.decision import MULTILABEL
 from training import boxed, foreign_weights
 from vit import checkpoint
@@ -126,7 +127,7 @@ class InitialWeights:
                     f"{self.path.name}: is of {', '.join(self.checkpoint.class_names)}, so the "
                     f"head for {', '.join(names)} begins anew"
                 )
-            if config.task == "ordinal" and not other_task:
+            if config.task == "ordinal" and not other_task and rows:
                 judges |= _as_score(state, last)
             state = {name: value for name, value in state.items() if not name.startswith(last)}
             state.update(judges)
@@ -165,14 +166,24 @@ def _shapes(state: Mapping[str, Tensor], beginning: str = "") -> dict[str, torch
 def _rows(source: Sequence[str], names: Sequence[str], task: str) -> list[int]:
     """For each class the row of the source's head that is of the same class; []: there is not.
 
-    Two classes are the negative and the positive one, and grades rise, whatever their names.
+    Two classes are the negative and the positive one, and grades rise, whatever their names; but
+    not where a class of the source has another place now.
     """
     whole = list(range(len(source)))
-    if names and sorted(source) == sorted(names):
-        rows = [list(source).index(name) for name in names]
+    known, wanted = _keys(source), _keys(names)
+    if sorted(known) == sorted(wanted):
+        rows = [known.index(key) for key in wanted]
         return rows if task != "ordinal" or rows == whole else []
-    by_place = not names or task == "ordinal" or (task == "classes" and len(names) == 2)
-    return whole if by_place else []
+    is_moved = any(key in known and known.index(key) != at for at, key in enumerate(wanted))
+    has_order = task == "ordinal" or (task == "classes" and len(names) == 2)
+    return whole if not names or (has_order and not is_moved) else []
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    """Each name in one spelling; normal or abnormal, if all words for them stay different names."""
+    plain = [in_one_spelling(name) for name in names]
+    meant = [meaning_of(name) or key for name, key in zip(names, plain, strict=True)]
+    return meant if len(set(meant)) == len(names) else plain
 
 
 def _as_score(state: Mapping[str, Tensor], last: str) -> dict[str, Tensor]:
