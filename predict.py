@@ -99,8 +99,8 @@ def _add_map_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--target",
-        help="class whose evidence the map shows (default: the positive one; of findings the most "
-        "probable one of each image)",
+        help="class whose evidence the map shows (default: the positive one; of findings the one "
+        "farthest above its threshold)",
     )
     parser.add_argument(
         "--layer", type=int, help="use this encoder block only, from 0 (default: all)"
